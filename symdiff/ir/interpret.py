@@ -1,0 +1,149 @@
+"""The interpreter: what a graph means, with NumPy or mpmath numbers. The oracle for every target.
+
+Three kinds of numbers: "numpy" (the graph's own dtypes), "complex" (for complex-step differences) and
+"mpmath" (object arrays of mpf at the working precision of the caller).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symdiff.ir.dims import Dim, Shape, evaluate, shape_text
+from symdiff.ir.errors import DTypeError, ShapeError, UnknownSymbolError
+from symdiff.ir.graph import topological
+from symdiff.ir.node import Node
+from symdiff.ir.primitive import Elementwise
+from symdiff.ir.subgraph import Subgraph
+
+NUMBERS = ("numpy", "complex", "mpmath")
+
+
+def interpret(roots: Sequence[Node], values: Mapping[Node, Any], numbers: str = "numpy") -> list[Any]:
+    """Return the values of `roots` for the given values of the symbols.
+
+    Raises UnknownSymbolError for a symbol without a value, ShapeError for a value of another shape.
+    """
+    given = {node: _as_array(node, value, numbers) for node, value in values.items()}
+    sizes = bind_sizes(given)
+    with np.errstate(all="ignore"):
+        return _run(roots, dict(given), sizes, numbers)
+
+
+def bind_sizes(values: Mapping[Node, np.ndarray]) -> dict[str, int]:
+    """Return the run-time sizes that the shapes of the values fix. Raises ShapeError where they disagree."""
+    sizes: dict[str, int] = {}
+    for node, value in values.items():
+        ok = value.ndim == len(node.shape)
+        for extent, got in zip(node.shape, value.shape, strict=False):
+            if isinstance(extent, Dim) and extent.terms[0][0][:1] and str(extent).isidentifier():
+                ok = ok and sizes.setdefault(str(extent), got) == got
+        for extent, got in zip(node.shape, value.shape, strict=False):
+            if isinstance(extent, int):
+                ok = ok and extent == got
+        if not ok:
+            known = ", ".join(f"{k}={v}" for k, v in sizes.items())
+            raise ShapeError(
+                f"{node.params.get('name', node.op.name)!r} has shape {shape_text(node.shape)}"
+                f"{f' with {known}' if known else ''}, got a value of shape {value.shape}."
+            )
+    return sizes
+
+
+def _as_array(node: Node, value: Any, numbers: str) -> np.ndarray:
+    if numbers == "mpmath":
+        return mp_array(value) if node.dtype.startswith("float") else np.asarray(value, dtype=node.dtype)
+    if numbers == "complex" and node.dtype.startswith("float"):
+        return np.asarray(value, dtype=complex)
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and node.dtype in ("int64", "bool") and array.size):
+        raise DTypeError(f"{node.params.get('name', node.op.name)!r} has dtype {node.dtype}, got values of dtype {array.dtype}.")
+    return array.astype(node.dtype, copy=False)
+
+
+def mp_array(value: Any) -> np.ndarray:
+    """Convert numbers exactly to an object array of mpf."""
+    import mpmath
+
+    out = np.empty(np.shape(value), dtype=object)
+    flat = np.asarray(value, dtype=object).ravel()
+    out.ravel()[...] = [mpmath.mpf(float(v)) if isinstance(v, (np.floating, np.integer)) else mpmath.mpf(v) for v in flat]
+    return out
+
+
+def _run(roots: Sequence[Node], memo: dict[Node, Any], sizes: Mapping[str, int], numbers: str) -> list[Any]:
+    for node in topological(roots):
+        if node not in memo:
+            memo[node] = _value(node, [memo[a] for a in node.args], sizes, numbers)
+    return [memo[r] for r in roots]
+
+
+def _value(node: Node, args: list[Any], sizes: Mapping[str, int], numbers: str) -> Any:
+    op = node.op
+    match op.name:
+        case "symbol":
+            raise UnknownSymbolError(f"No value was given for {node.params['name']!r} of shape {shape_text(node.shape)} ({node.line}).")
+        case "const":
+            return _leaf(np.asarray(node.params["value"], dtype=node.dtype), node, numbers)
+        case "data":
+            return _leaf(node.params["array"].array, node, numbers)
+        case "while_loop":
+            return _loop(node, args, sizes, numbers)
+    params = {k: _concrete(v, sizes) for k, v in node.params.items()} if node.params else node.params
+    if isinstance(op, Elementwise):
+        if numbers == "mpmath":
+            return _by_entry(node, params, args)
+        if numbers == "complex" and op.complex_step is not None:
+            return op.complex_step(*args, **params)
+        value = op.evaluate(params, *args)
+        return value if numbers == "complex" else np.asarray(value).astype(node.dtype, copy=False)
+    return op.evaluate(params, *args)
+
+
+def _leaf(array: np.ndarray, node: Node, numbers: str) -> np.ndarray:
+    if node.dtype.startswith("float"):
+        if numbers == "mpmath":
+            return mp_array(array)
+        if numbers == "complex":
+            return array.astype(complex)
+    return array
+
+
+def _by_entry(node: Node, params: Mapping[str, Any], args: list[Any]) -> np.ndarray:
+    """Apply the mpmath definition to each entry; comparisons give NumPy bools."""
+    reference = node.op.reference  # type: ignore[attr-defined]
+    arrays = np.broadcast_arrays(*args)
+    numeric = node.dtype in ("bool", "int64")
+    out = np.empty(arrays[0].shape, dtype=node.dtype if numeric else object)
+    for index in np.ndindex(out.shape):
+        out[index] = reference(*(a[index] for a in arrays), **params)
+    return out
+
+
+def _loop(node: Node, args: list[Any], sizes: Mapping[str, int], numbers: str) -> tuple[Any, ...]:
+    cond, body = node.params["cond"], node.params["body"]
+    n = len(body.outputs)
+    state, outer = args[:n], args[n:]
+    slots = body.input_nodes()
+    while bool(_run(cond.outputs, dict(zip(slots, [*state, *outer], strict=True)), sizes, numbers)[0]):
+        state = _run(body.outputs, dict(zip(slots, [*state, *outer], strict=True)), sizes, numbers)
+    return tuple(state)
+
+
+def _concrete(value: Any, sizes: Mapping[str, int]) -> Any:
+    """Replace run-time sizes in a parameter by their numbers."""
+    if isinstance(value, Dim):
+        return evaluate(value, sizes)
+    if isinstance(value, tuple) and any(isinstance(v, (Dim, tuple)) for v in value):
+        return tuple(_concrete(v, sizes) for v in value)
+    return value
+
+
+def concrete_shape(shape: Shape, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """Return a shape with its run-time sizes filled in."""
+    return tuple(evaluate(extent, sizes) for extent in shape)
+
+
+__all__ = ["NUMBERS", "Subgraph", "bind_sizes", "concrete_shape", "interpret", "mp_array"]
