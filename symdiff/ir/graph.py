@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from symdiff.ir.node import Node, here, make
 
 
-def topological(roots: Iterable[Node]) -> list[Node]:
-    """Return every node under `roots` once, arguments before users, in a deterministic order."""
+def topological(roots: Iterable[Node], known: Container[Node] = ()) -> list[Node]:
+    """Return every node under `roots` once, arguments before users, in a deterministic order.
+
+    Nodes of `known` and what only they need are left out: a walk stops there.
+    """
     order: list[Node] = []
     seen: set[Node] = set()
     stack: list[tuple[Node, int]] = []
     for root in roots:
-        if root in seen:
+        if root in seen or root in known:
             continue
         seen.add(root)
         stack.append((root, 0))
@@ -21,7 +24,7 @@ def topological(roots: Iterable[Node]) -> list[Node]:
             node, k = stack.pop()
             args = node.args
             n = len(args)
-            while k < n and args[k] in seen:
+            while k < n and (args[k] in seen or args[k] in known):
                 k += 1
             if k < n:
                 stack.append((node, k + 1))
@@ -49,34 +52,12 @@ def transform(roots: Sequence[Node], rule: Callable[[Node], Node], memo: dict[No
     memo = {} if memo is None else memo
     saved = here.source
     try:
-        for node in _pending(roots, memo):
+        for node in topological(roots, known=dict(memo)):
             here.source = node.source
             memo[node] = rule(rebuild(node, [memo[a] for a in node.args]))
     finally:
         here.source = saved
     return [memo[r] for r in roots]
-
-
-def _pending(roots: Iterable[Node], memo: Mapping[Node, Node]) -> list[Node]:
-    """The nodes under `roots` that are not below a node of `memo`, arguments first."""
-    order: list[Node] = []
-    seen: set[Node] = set(memo)
-    for root in roots:
-        if root in seen:
-            continue
-        seen.add(root)
-        stack = [(root, iter(root.args))]
-        while stack:
-            node, rest = stack[-1]
-            for arg in rest:
-                if arg not in seen:
-                    seen.add(arg)
-                    stack.append((arg, iter(arg.args)))
-                    break
-            else:
-                order.append(node)
-                stack.pop()
-    return order
 
 
 def substitute(roots: Sequence[Node], replacements: Mapping[Node, Node]) -> list[Node]:

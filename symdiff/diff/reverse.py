@@ -1,0 +1,136 @@
+"""Reverse mode: linearise with the jvp rules, then transpose the linear part.
+
+An elementwise node's linear part is a product with its partials, whose transpose is the same product; a
+structured node is linearised by its `jvp` on placeholders, and the linear graph that results is transposed node
+by node (Radul et al. 2022, "You Only Linearize Once"). There is no second table of rules.
+
+A cotangent that comes out of `where` is kept as a pair (guard, value) meaning where(guard, value, 0). The
+guard is applied after the products with partials, so a partial that is infinite or NaN in the branch not taken
+never meets a zero. Nodes reached under several guards have their disjunction: there, and only there, they matter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from symdiff.diff.forward import push_one, scaled
+from symdiff.ir.graph import topological
+from symdiff.ir.node import PRIMITIVES, Node, const, here, make
+from symdiff.ir.primitive import Elementwise, Linear, Structured, cast
+from symdiff.ops import elementwise as el
+from symdiff.ops.index import broadcast_to, unbroadcast, zeros_like
+
+Guarded = tuple[Node | None, Node]
+
+
+def pull(outputs: Sequence[Node], cotangents: Sequence[Node], inputs: Sequence[Node]) -> list[Node | None]:
+    """Return the cotangents of `inputs` for those of `outputs`; None is an exact zero."""
+    return _pull(outputs, cotangents, inputs, linear=False)
+
+
+def _pull(outputs: Sequence[Node], cotangents: Sequence[Node], inputs: Sequence[Node], linear: bool) -> list[Node | None]:
+    active = _active(outputs, inputs)
+    bars: dict[Node, Guarded] = {}
+    for f, bar in zip(outputs, cotangents, strict=True):
+        if f in active:
+            _accumulate(bars, f, (None, bar))
+    stops = set(inputs)
+    saved = here.source
+    try:
+        for node in reversed(topological(outputs, known=stops)):
+            if node in active and node in bars:
+                here.source = node.source
+                for arg, bar in _contributions(node, bars.pop(node), active, linear):
+                    _accumulate(bars, arg, bar)
+    finally:
+        here.source = saved
+    return [_settle(bars[x]) if x in bars else None for x in inputs]
+
+
+def _active(outputs: Sequence[Node], inputs: Iterable[Node]) -> set[Node]:
+    """The nodes through which a real value flows from an input to an output."""
+    active = set(inputs)
+    for node in topological(outputs, known=frozenset(active)):
+        if (node.dtype.startswith("float") or node.dtype == "tuple") and any(a in active for a in node.args):
+            active.add(node)
+    return active
+
+
+def _contributions(node: Node, bar: Guarded, active: set[Node], linear: bool) -> list[tuple[Node, Guarded]]:
+    op = node.op
+    if isinstance(op, Elementwise):
+        return list(_elementwise(node, bar, active))
+    assert isinstance(op, Structured)
+    value = _settle(bar)
+    if op.name == "item":
+        # Raises the error of the loop, which has no transpose.
+        loop = node.args[0]
+        return [(loop, (None, PRIMITIVES["while_loop"].transpose(loop, value, 0)))]  # type: ignore[attr-defined]
+    if linear or isinstance(op, Linear):
+        return [(a, (None, op.transpose(node, value, k))) for k, a in enumerate(node.args) if a in active]
+    # Linearise on placeholders, transpose what comes out.
+    marks = [_placeholder(k, a) if a in active else None for k, a in enumerate(node.args)]
+    tangent = push_one(node, marks)
+    if tangent is None:
+        return []
+    leaves = [m for m in marks if m is not None]
+    args = [a for a, m in zip(node.args, marks, strict=True) if m is not None]
+    pulled = _pull([tangent], [value], leaves, linear=True)
+    return [(a, (None, p)) for a, p in zip(args, pulled, strict=True) if p is not None]
+
+
+def _placeholder(k: int, like: Node) -> Node:
+    return make(PRIMITIVES["symbol"], (), {"name": f"\0tangent{k}", "shape": like.shape, "dtype": like.dtype})
+
+
+def _elementwise(node: Node, bar: Guarded, active: set[Node]) -> Iterable[tuple[Node, Guarded]]:
+    guard, value = bar
+    op = node.op
+    if op is el.where:
+        c, x, y = node.args
+        for arg, taken in ((x, c), (y, ~c)):
+            if arg in active:
+                both = taken if guard is None else guard & taken
+                yield arg, _to_shape(arg, node, both, value)
+        return
+    assert isinstance(op, Elementwise)
+    if op.partials is None:
+        return
+    for arg, partial in zip(node.args, op.partials(node, *node.args, **node.params), strict=True):
+        if partial is not None and arg in active:
+            yield arg, _to_shape(arg, node, guard, scaled(partial, value, node.dtype))
+
+
+def _to_shape(arg: Node, node: Node, guard: Node | None, value: Node) -> Guarded:
+    """Sum a cotangent of `node` over the axes along which `arg` was broadcast."""
+    value = cast(value, arg.dtype)
+    if arg.shape == node.shape:
+        return guard, value
+    if guard is None:
+        return None, unbroadcast(broadcast_to(value, shape=node.shape), arg.shape)
+    chosen = broadcast_to(_settle((guard, value)), shape=node.shape)
+    hits = broadcast_to(cast(guard, arg.dtype), shape=node.shape)
+    return unbroadcast(hits, arg.shape) > 0, unbroadcast(chosen, arg.shape)
+
+
+def _settle(bar: Guarded) -> Node:
+    guard, value = bar
+    return value if guard is None else el.where(guard, value, const(0.0, value.dtype))
+
+
+def _accumulate(bars: dict[Node, Guarded], node: Node, bar: Guarded) -> None:
+    if node not in bars:
+        bars[node] = bar
+        return
+    (g, v), (h, w) = bars[node], bar
+    if g is h:
+        bars[node] = (g, v + w)
+    else:
+        bars[node] = (None if g is None or h is None else g | h, _settle((g, v)) + _settle((h, w)))
+
+
+def vjp_nodes(outputs: Sequence[Node], inputs: Sequence[Node], cotangents: Sequence[Node]) -> list[Node]:
+    """Return the cotangents of the symbols `inputs` for those of `outputs`."""
+    pulled = pull(outputs, cotangents, inputs)
+    return [zeros_like(x) if p is None else broadcast_to(p, shape=x.shape) for x, p in zip(inputs, pulled, strict=True)]
+

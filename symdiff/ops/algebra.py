@@ -1,0 +1,90 @@
+"""tidy: bring signs and literal factors of products to the front, so that formulas read as people write them.
+
+    exp(x) * -(2*x)  ->  -2*exp(x)*x      (a*2)/4  ->  0.5*a      x**1 * x**2  ->  x**3
+
+Needs: nothing.  Keeps: shape, dtype, source line; the value up to the rounding of literal factors that are not
+powers of two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from symdiff.ir.graph import transform
+from symdiff.ir.node import Node, const
+from symdiff.ops import elementwise as el
+
+
+def split_literal(node: Node) -> tuple[float, Node]:
+    """Return (c, rest) with node = c * rest, c a literal that stands in front."""
+    if node.op is el.neg:
+        c, rest = split_literal(node.args[0])
+        return -c, rest
+    if node.op is el.mul and node.args[0].op.name == "const":
+        return float(node.args[0].params["value"]), node.args[1]
+    return 1.0, node
+
+
+def scale(c: float, node: Node) -> Node:
+    """Return c * node with the literal in front, merged with one that is there already."""
+    if c == 1.0:
+        return node
+    if c == -1.0:
+        return -node
+    return const(c, node.dtype) * node
+
+
+def tidy_node(node: Node) -> Node:
+    """Tidy one node whose arguments are tidy."""
+    if not node.dtype.startswith("float"):
+        return node
+    if node.op is el.mul:
+        return _product(*node.args)
+    if node.op is el.div:
+        (c, x), (d, y) = map(split_literal, node.args)
+        if node.args[1].op.name == "const" or d == 0 or (c == 1.0 and d == 1.0):
+            return node
+        if node.args[0].op.name == "const":
+            return const(float(node.args[0].params["value"]) / d, node.dtype) / y
+        return scale(c / d, x / y)
+    if node.op is el.neg:
+        c, x = split_literal(node.args[0])
+        return node if c == 1.0 else scale(-c, x)
+    if node.op in (el.add, el.sub):
+        return _sum(node)
+    return node
+
+
+def _product(a: Node, b: Node) -> Node:
+    for x, y in ((a, b), (b, a)):
+        if x.op.name == "const":
+            c, rest = split_literal(y)
+            merged = float(x.params["value"]) * c
+            return scale(merged, rest) if rest.op.name != "const" else const(merged * float(rest.params["value"]), a.dtype)
+    (c, x), (d, y) = split_literal(a), split_literal(b)
+    if x is y:
+        return scale(c * d, x ** const(2.0, x.dtype))
+    for base, other in ((x, y), (y, x)):
+        if other.op is el.pow_ and other.args[0] is base and other.args[1].op.name == "const":
+            n = float(other.args[1].params["value"])
+            if n >= 1 and n == int(n):
+                return scale(c * d, base ** const(n + 1, base.dtype))
+    return scale(c * d, x * y)
+
+
+def _sum(node: Node) -> Node:
+    """a + (-b) -> a - b,  (-a) + b -> b - a,  a - (-b) -> a + b."""
+    a, b = node.args
+    c, x = split_literal(b)
+    sign = 1.0 if node.op is el.add else -1.0
+    if c < 0:
+        return a - scale(-c, x) if sign > 0 else a + scale(-c, x)
+    d, y = split_literal(a)
+    if d < 0 and sign > 0:
+        return b - scale(-d, y)
+    return node
+
+
+def tidy(roots: Sequence[Node]) -> list[Node]:
+    """Tidy every node under `roots`, innermost first."""
+    return transform(roots, tidy_node)
