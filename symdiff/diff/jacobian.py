@@ -17,7 +17,7 @@ from symdiff.ir.dims import product
 from symdiff.ir.errors import DerivativeError
 from symdiff.ir.graph import count_ops
 from symdiff.ir.node import PRIMITIVES, Node, const, make
-from symdiff.ops.algebra import tidy
+from symdiff.passes.tidy import tidy
 from symdiff.ops.elementwise import eq, where
 from symdiff.ops.index import reshape, slice_, transpose
 from symdiff.ops.leaves import iota

@@ -9,7 +9,7 @@ from symdiff.diff.wrt import as_function, as_symbol
 from symdiff.ir.dims import shape_text
 from symdiff.ir.errors import DerivativeError, ShapeError
 from symdiff.ir.node import Node, brief, const
-from symdiff.ops.algebra import tidy
+from symdiff.passes.tidy import tidy
 
 
 def diff(f: Any, x: Any, n: int = 1) -> Node:

@@ -8,17 +8,18 @@ from typing import Any
 from symdiff.ir.dims import shape_text
 from symdiff.ir.errors import DerivativeError, ShapeError
 from symdiff.ir.node import Node, as_node, brief
+from symdiff.passes.stabilise import stabilise
 
 
 def as_function(f: Any) -> Node:
-    """Return `f` as a node that has derivatives. Raises DerivativeError for integers and booleans."""
+    """Return `f` as a node that has derivatives, in its numerically stable form. Raises DerivativeError for integers and booleans."""
     node = as_node(f)
     if not node.dtype.startswith("float"):
         raise DerivativeError(
             f"Asked for the derivative of {brief(node)} ({node.line}), which has dtype {node.dtype}; "
             "only real expressions have derivatives. Convert with .astype('float64') if that is meant."
         )
-    return node
+    return stabilise([node])[0]
 
 
 def as_scalar_function(f: Any, what: str) -> Node:

@@ -1,0 +1,25 @@
+"""The passes: each a verb, nodes in, nodes out. `PIPELINE` is the order in which a program is optimised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from symdiff.ir.node import Node
+from symdiff.passes.expand import expand
+from symdiff.passes.loops import Pass, in_loops
+from symdiff.passes.reduce_strength import reduce_strength
+from symdiff.passes.stabilise import stabilise
+from symdiff.passes.tidy import tidy
+
+PIPELINE: tuple[Pass, ...] = (stabilise, tidy, expand, reduce_strength)
+
+
+def optimise(roots: Sequence[Node], pipeline: Sequence[Pass] = PIPELINE) -> list[Node]:
+    """Run the passes on `roots` and on the bodies of their loops."""
+    out = list(roots)
+    for one in pipeline:
+        out = in_loops(one, out)
+    return out
+
+
+__all__ = ["PIPELINE", "expand", "optimise", "reduce_strength", "stabilise", "tidy"]
