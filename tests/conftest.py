@@ -1,0 +1,22 @@
+"""What every test shares: a kernel store of its own, and random examples that are the same in every run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from unittest import mock
+
+import pytest
+from hypothesis import settings
+
+# Derandomised: a failure in one place is the same failure everywhere. No deadline: a first call compiles.
+settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+settings.load_profile("ci")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def kernel_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Keep the tests, and the processes they start, away from the user's kernel store."""
+    folder = str(tmp_path_factory.mktemp("cache"))
+    with mock.patch.dict(os.environ, {"SYMDIFF_CACHE_DIR": folder}):
+        yield folder
