@@ -1,0 +1,305 @@
+"""compare: one derivative by every method, against a 50-digit reference that shares no rule with them.
+
+A row passes when its error is within what that method must lose: for symbolic, forward and reverse the rounding
+of their own expression (Monte Carlo arithmetic), for differences also their truncation, which is known exactly
+because the same difference quotient is evaluated with mpmath.
+"""
+
+from __future__ import annotations
+
+import io
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from symdiff.diff.exact import DIGITS, Exact, exact_derivative, shifted, working_digits
+from symdiff.diff.finite import Values, as_number, default_step, exact_step, finite_difference, read_point, richardson
+from symdiff.diff.forward import jvp_nodes
+from symdiff.diff.jacobian import jacobian
+from symdiff.diff.reverse import vjp_nodes
+from symdiff.diff.rounding import rounding_error
+from symdiff.diff.symbolic import diff
+from symdiff.ir.errors import DerivativeError
+from symdiff.ir.graph import count_ops
+from symdiff.ir.interpret import interpret
+from symdiff.ir.node import Node, const
+from symdiff.passes.tidy import tidy
+
+Compiler = Callable[[Sequence[Node], Sequence[Node]], Callable[..., Sequence[Any]]]
+Blocks = list[np.ndarray]
+
+# SciPy's special functions of complex arguments are right to some thousand ulp.
+_COMPLEX_ULPS = 4096
+# Two rules for one formula at a kink differ by a few roundings, of terms that may cancel.
+_KINK_ULPS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One method's result: value like `wrt`, errors as the largest over all entries, cost, and whether it passed."""
+
+    method: str
+    value: Any
+    max_abs_error: float
+    max_ulp: float
+    ops: int
+    seconds: float
+    passed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What `compare` found; prints as a table. `reference` is in mpmath numbers, in the form of a row's value."""
+
+    rows: tuple[Row, ...]
+    reference: Any
+    point: Mapping[Node, np.ndarray]
+    wrt: tuple[Node, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every method is as accurate as it can be."""
+        return all(row.passed for row in self.rows)
+
+    def __rich__(self) -> Any:
+        from symdiff.diff.table import comparison_table
+
+        return comparison_table(self)
+
+    def __str__(self) -> str:
+        from rich.console import Console
+
+        out = io.StringIO()
+        Console(file=out, width=110, no_color=True, force_terminal=False, color_system=None).print(self)
+        return out.getvalue().rstrip("\n")
+
+
+def compare(f: Any, point: Mapping[Any, Any], wrt: Any = None, compiler: Compiler | None = None) -> Comparison:
+    """Return the derivative of `f` at a point by every method, with errors against a 50-digit reference.
+
+    `point` maps symbols, or their names, to numbers or arrays; `wrt` is by default every real symbol of `f`.
+    `compiler` makes functions from expressions, as `sd.compile` does; without one the graphs are interpreted.
+
+    An ulp is the spacing of floating-point numbers at the reference's entry, and at the largest entry where that
+    is 0. At a kink the error is the distance to the interval between the two one-sided derivatives, and a note
+    says so. A method that has no rule for `f` is left out with a note.
+    Raises: UnknownSymbolError, DerivativeError, ShapeError.
+    Cost: dominated by five values of `f` with 200-digit numbers per entry of `wrt`.
+
+    >>> import symdiff as sd
+    >>> x, y = sd.symbols("x y")
+    >>> sd.compare(sd.exp(-x**2) * sd.sin(y), {x: 1.2, y: 0.7}).passed
+    True
+    """
+    node, values, symbols, single = read_point(f, point, wrt)
+    exact = [exact_derivative(node, values, x) for x in symbols]
+    study = _Study(node, values, symbols, single, exact, compiler)
+    notes = [text for e in exact for text in e.notes]
+    rows: list[Row] = []
+    for method, build in _RULES.items():
+        try:
+            rows.append(study.by_rule(method, build))
+        except DerivativeError as error:
+            notes.append(f"{method} is left out: {error}")
+    rows = study.agreeing(rows)
+    bound = study.rounding(rows)
+    rows += [study.by_difference(m, bound) for m in ("forward", "central", "complex", "richardson")]
+    notes += [f"{r.method}: a step leaves the domain of f" for r in rows[-4:] if np.isnan(r.max_abs_error)]
+    return Comparison(tuple(rows), study.form([_fifty(e.value) for e in exact]), values, tuple(symbols), tuple(notes))
+
+
+def _symbolic(f: Node, symbols: Sequence[Node]) -> list[Node]:
+    return [diff(f, x) if x.shape == () else tidy([jacobian(f, x, mode="forward")])[0] for x in symbols]
+
+
+def _forward(f: Node, symbols: Sequence[Node]) -> list[Node]:
+    one = [const(1.0, x.dtype) for x in symbols]
+    return [
+        jvp_nodes([f], [x], [c])[0] if x.shape == () else jacobian(f, x, mode="forward")
+        for x, c in zip(symbols, one, strict=True)
+    ]
+
+
+def _reverse(f: Node, symbols: Sequence[Node]) -> list[Node]:
+    if f.shape == ():
+        return vjp_nodes([f], symbols, [const(1.0, f.dtype)])
+    return jacobian(f, list(symbols), mode="reverse")
+
+
+_RULES = {"symbolic": _symbolic, "forward": _forward, "reverse": _reverse}
+_NAMES = {m: f"{m} difference" for m in ("forward", "central")} | {
+    "complex": "complex step",
+    "richardson": "richardson",
+}
+
+
+@dataclass(slots=True)
+class _Study:
+    """Everything that the rows of one comparison share."""
+
+    f: Node
+    values: Values
+    symbols: list[Node]
+    single: bool
+    exact: list[Exact]
+    compiler: Compiler | None
+
+    def form(self, blocks: Sequence[np.ndarray]) -> Any:
+        """Bring one array per symbol into the form of `wrt`."""
+        out = [as_number(b) for b in blocks]
+        return out[0] if self.single else out
+
+    def by_rule(self, method: str, build: Callable[[Node, Sequence[Node]], list[Node]]) -> Row:
+        """The row of a method that makes an expression."""
+        graph = build(self.f, self.symbols)
+        blocks, seconds = self._timed(graph)
+        return self._row(method, blocks, rounding_error(graph, self.values), count_ops(graph), seconds)
+
+    def _timed(self, graph: list[Node]) -> tuple[Blocks, float]:
+        """Evaluate; the time is the shortest of three runs, without building or compiling."""
+        if self.compiler is None:
+            run: Callable[[], Sequence[Any]] = lambda: interpret(graph, self.values)  # noqa: E731
+        else:
+            compiled = self.compiler(graph, list(self.values))
+            run = lambda: compiled(*self.values.values())  # noqa: E731
+        seconds = np.inf
+        for _ in range(3):
+            start = time.perf_counter()
+            out = run()
+            seconds = min(seconds, time.perf_counter() - start)
+        return [np.asarray(v) for v in out], seconds
+
+    def agreeing(self, rows: list[Row]) -> list[Row]:
+        """Fail the rows whose finite entries differ from the first row's by more than rounding.
+
+        Between the one-sided slopes of a kink every value is right, but all rules must choose the same.
+        """
+        out = rows[:1]
+        for row in rows[1:]:
+            same = True
+            for a, b, exact in zip(self._blocks(rows[0].value), self._blocks(row.value), self.exact, strict=True):
+                chosen = (exact.low != exact.high) & np.isfinite(a) & np.isfinite(b)
+                scale = np.spacing(np.maximum(np.abs(a[chosen]), np.abs(b[chosen])))
+                same = same and bool(np.all(np.abs(a[chosen] - b[chosen]) <= _KINK_ULPS * scale))
+            out.append(row if same else replace(row, passed=False))
+        return out
+
+    def _blocks(self, value: Any) -> Blocks:
+        return [np.asarray(v) for v in ([value] if self.single else value)]
+
+    def rounding(self, rows: Sequence[Row]) -> Blocks:
+        """The rounding errors of exact differentiation: what the complex step may lose as well."""
+        graph = _RULES[rows[0].method](self.f, self.symbols) if rows else [self.f] * len(self.symbols)
+        return rounding_error(graph, self.values)
+
+    def by_difference(self, method: str, rounding: Blocks) -> Row:
+        """The row of a method that only evaluates `f`."""
+        point, many = self.values, list(self.symbols)
+        start = time.perf_counter()
+        if method == "richardson":
+            blocks, errors = richardson(self.f, point, many)
+        else:
+            blocks, errors = finite_difference(self.f, point, many, method), None  # type: ignore[arg-type]
+        seconds = time.perf_counter() - start
+        blocks = [np.asarray(b) for b in blocks]
+        match method:
+            case "complex":
+                bounds = [
+                    r * 4 + _COMPLEX_ULPS * _ulp(e.value, b.dtype)
+                    for r, b, e in zip(rounding, blocks, self.exact, strict=True)
+                ]
+                # A difference of finite values is never infinite.
+                bounds = [
+                    np.where(np.isinf(e.value.astype(float)), np.inf, b)
+                    for e, b in zip(self.exact, bounds, strict=True)
+                ]
+            case "richardson":
+                bounds = [10 * np.asarray(e) + r for e, r in zip(errors, rounding, strict=True)]
+            case _:
+                bounds = [self._difference_bound(method, k) for k in range(len(many))]
+        entries = sum(point[x].size for x in many)
+        evaluations = {"forward": entries + 1, "central": 2 * entries, "complex": entries}.get(method, 24 * entries)
+        return self._row(_NAMES[method], blocks, bounds, evaluations * count_ops([self.f]), seconds)
+
+    def _difference_bound(self, method: str, k: int) -> np.ndarray:
+        """Truncation, from the same quotient with exact numbers, plus the rounding of two values over the step."""
+        import mpmath
+
+        x, exact = self.symbols[k], self.exact[k]
+        here = self.values[x]
+        f0 = interpret([self.f], self.values)[0]
+        eps = float(max(np.finfo(here.dtype).eps, np.finfo(f0.dtype).eps))
+        columns = []
+        for index in np.ndindex(here.shape):
+            h = here.dtype.type(default_step(method, float(here[index]), eps))
+            up, down = exact_step(here[index], h), exact_step(here[index], -h) if method == "central" else 0.0
+            with mpmath.workdps(working_digits(float(here[index]))):
+                right, left = (shifted(self.f, self.values, x, index, mpmath.mpf(float(d))) for d in (up, down))
+                with np.errstate(invalid="ignore"):
+                    quotient = (right - left) / (mpmath.mpf(float(up)) - mpmath.mpf(float(down)))
+            moved = here.copy()
+            moved[index] += up
+            noise = rounding_error([self.f], {**self.values, x: moved})[0] + rounding_error([self.f], self.values)[0]
+            column = (Ellipsis, *index)
+            truncation = _distance(quotient, exact.low[column], exact.high[column])
+            # A step out of the domain of f: the quotient itself has no value, and no bound.
+            bound = np.where(np.isnan(truncation), np.inf, truncation + 2 * noise / float(up))
+            columns.append(np.asarray(bound))
+        shape = (*f0.shape, *here.shape)
+        return np.stack(columns, axis=-1).reshape(shape) if columns else np.zeros(shape)
+
+    def _row(self, method: str, blocks: Sequence[Any], bounds: Sequence[Any], ops: int, seconds: float) -> Row:
+        worst = ulps = 0.0
+        passed = True
+        for block, bound, exact in zip(blocks, bounds, self.exact, strict=True):
+            value = np.asarray(block)
+            error = _distance(value, exact.low, exact.high)
+            if not error.size:
+                continue
+            worst, ulps = _larger(worst, np.max(error)), _larger(ulps, np.max(error / _ulp(exact.value, value.dtype)))
+            with np.errstate(invalid="ignore"):
+                passed = passed and bool(np.all((error <= bound) | (bound == np.inf)))
+        return Row(method, self.form([np.asarray(b) for b in blocks]), worst, ulps, ops, seconds, passed)
+
+
+def _larger(a: float, b: Any) -> float:
+    return float(b) if b != b or b > a else a
+
+
+def _distance(value: Any, low: Any, high: Any) -> np.ndarray:
+    """The distance of each entry to its interval, computed with 60 digits; NaN for a NaN."""
+    import mpmath
+
+    value, low, high = (np.asarray(a, dtype=object) for a in (value, low, high))
+    out = np.empty(low.shape)
+    flat = out.ravel()
+    with mpmath.workdps(DIGITS + 10):
+        for k, (v, a, b) in enumerate(zip(value.ravel(), low.ravel(), high.ravel(), strict=True)):
+            v = v if isinstance(v, mpmath.mpf) else mpmath.mpf(float(v))
+            # Where f has no derivative at all, no value is wrong.
+            slack = 0 if a == b else mpmath.mpf(10) ** -DIGITS * max(abs(a), abs(b))
+            inside = (a == -mpmath.inf and b == mpmath.inf) or a - slack <= v <= b + slack
+            flat[k] = 0.0 if inside else float(a - v) if v < a else float(v - b) if v > b else np.nan
+    return out
+
+
+def _ulp(reference: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """The spacing of numbers at each entry; at the largest entry, or at 1, for entries that are 0."""
+    size = np.abs(reference.astype(float)).astype(dtype if dtype.kind == "f" else float)
+    finite = size[np.isfinite(size)]
+    largest = finite.max() if finite.size and finite.max() > 0 else size.dtype.type(1)
+    return np.asarray(np.spacing(np.where(np.isfinite(size) & (size > 0), size, largest)))
+
+
+def _fifty(values: np.ndarray) -> np.ndarray:
+    import mpmath
+
+    out = np.empty(values.shape, dtype=object)
+    with mpmath.workdps(DIGITS):
+        for index in np.ndindex(values.shape):
+            out[index] = +mpmath.mpf(values[index])
+    return out
