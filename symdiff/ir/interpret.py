@@ -6,7 +6,8 @@ Three kinds of numbers: "numpy" (the graph's own dtypes), "complex" (for complex
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,15 +22,24 @@ from symdiff.ir.subgraph import Subgraph
 NUMBERS = ("numpy", "complex", "mpmath")
 
 
-def interpret(roots: Sequence[Node], values: Mapping[Node, Any], numbers: str = "numpy") -> list[Any]:
+# Called for every node that is computed, with the values of its arguments and the function from these to its own.
+Around = Callable[[Node, list[Any], Callable[[list[Any]], Any]], Any]
+
+
+def interpret(
+    roots: Sequence[Node], values: Mapping[Node, Any], numbers: str = "numpy", around: Around | None = None
+) -> list[Any]:
     """Return the values of `roots` for the given values of the symbols.
+
+    `around(node, args, evaluate)` stands in for `evaluate(args)` at every node, inside loops too: to watch or
+    to disturb a computation.
 
     Raises UnknownSymbolError for a symbol without a value, ShapeError for a value of another shape.
     """
     given = {node: _as_array(node, value, numbers) for node, value in values.items()}
     sizes = bind_sizes(given)
     with np.errstate(all="ignore"):
-        return _run(roots, dict(given), sizes, numbers)
+        return _run(roots, dict(given), sizes, numbers, around)
 
 
 def bind_sizes(values: Mapping[Node, np.ndarray]) -> dict[str, int]:
@@ -59,7 +69,9 @@ def _as_array(node: Node, value: Any, numbers: str) -> np.ndarray:
         return np.asarray(value, dtype=complex)
     array = np.asarray(value)
     if array.dtype.kind not in "biuf" or (array.dtype.kind == "f" and node.dtype in ("int64", "bool") and array.size):
-        raise DTypeError(f"{node.params.get('name', node.op.name)!r} has dtype {node.dtype}, got values of dtype {array.dtype}.")
+        raise DTypeError(
+            f"{node.params.get('name', node.op.name)!r} has dtype {node.dtype}, got values of dtype {array.dtype}."
+        )
     return array.astype(node.dtype, copy=False)
 
 
@@ -69,37 +81,61 @@ def mp_array(value: Any) -> np.ndarray:
 
     out = np.empty(np.shape(value), dtype=object)
     flat = np.asarray(value, dtype=object).ravel()
-    out.ravel()[...] = [mpmath.mpf(float(v)) if isinstance(v, (np.floating, np.integer)) else mpmath.mpf(v) for v in flat]
+    out.ravel()[...] = [
+        mpmath.mpf(float(v)) if isinstance(v, (np.floating, np.integer)) else mpmath.mpf(v) for v in flat
+    ]
     return out
 
 
-def _run(roots: Sequence[Node], memo: dict[Node, Any], sizes: Mapping[str, int], numbers: str) -> list[Any]:
+def _run(
+    roots: Sequence[Node], memo: dict[Node, Any], sizes: Mapping[str, int], numbers: str, around: Around | None
+) -> list[Any]:
     for node in topological(roots):
         if node not in memo:
-            memo[node] = _value(node, [memo[a] for a in node.args], sizes, numbers)
+            args = [memo[a] for a in node.args]
+            if around is None:
+                memo[node] = _value(node, args, sizes, numbers, None)
+            else:
+                memo[node] = around(node, args, lambda a, node=node: _value(node, a, sizes, numbers, around))
     return [memo[r] for r in roots]
 
 
-def _value(node: Node, args: list[Any], sizes: Mapping[str, int], numbers: str) -> Any:
+def _value(node: Node, args: list[Any], sizes: Mapping[str, int], numbers: str, around: Around | None) -> Any:
     op = node.op
     match op.name:
         case "symbol":
-            raise UnknownSymbolError(f"No value was given for {node.params['name']!r} of shape {shape_text(node.shape)} ({node.line}).")
+            raise UnknownSymbolError(
+                f"No value was given for {node.params['name']!r} of shape {shape_text(node.shape)} ({node.line})."
+            )
         case "const":
             return _leaf(np.asarray(node.params["value"], dtype=node.dtype), node, numbers)
         case "data":
             return _leaf(node.params["array"].array, node, numbers)
         case "while_loop":
-            return _loop(node, args, sizes, numbers)
+            return _loop(node, args, sizes, numbers, around)
     params = {k: _concrete(v, sizes) for k, v in node.params.items()} if node.params else node.params
     if isinstance(op, Elementwise):
         if numbers == "mpmath":
             return _by_entry(node, params, args)
-        if numbers == "complex" and op.complex_step is not None:
-            return op.complex_step(*args, **params)
-        value = op.evaluate(params, *args)
-        return value if numbers == "complex" else np.asarray(value).astype(node.dtype, copy=False)
+        if numbers == "complex":
+            return _complex_value(node, op, params, args)
+        return np.asarray(op.evaluate(params, *args)).astype(node.dtype, copy=False)
     return op.evaluate(params, *args)
+
+
+def _complex_value(node: Node, op: Elementwise, params: Mapping[str, Any], args: list[Any]) -> Any:
+    """Extend a real function to x + ih; the real part stays the real function's, NaN outside its domain included.
+
+    So the branches taken are those of the real numbers, and log(-1) is no complex number by accident.
+    """
+    real = np.asarray(op.evaluate(params, *(np.real(a) for a in args)))
+    if not node.dtype.startswith("float"):
+        return real.astype(node.dtype, copy=False)
+    extended = np.asarray(op.complex_step(*args, **params) if op.complex_step else op.evaluate(params, *args))
+    out = np.empty(real.shape, dtype=complex)
+    out.real = real
+    out.imag = np.where(np.isnan(real), np.nan, np.imag(extended))
+    return out
 
 
 def _leaf(array: np.ndarray, node: Node, numbers: str) -> np.ndarray:
@@ -118,17 +154,21 @@ def _by_entry(node: Node, params: Mapping[str, Any], args: list[Any]) -> np.ndar
     numeric = node.dtype in ("bool", "int64")
     out = np.empty(arrays[0].shape, dtype=node.dtype if numeric else object)
     for index in np.ndindex(out.shape):
-        out[index] = reference(*(a[index] for a in arrays), **params)
+        value = reference(*(a[index] for a in arrays), **params)
+        # mpmath leaves the reals where NumPy gives NaN, for instance at sqrt(-1).
+        out[index] = value if numeric or not hasattr(value, "_mpc_") else math.nan
     return out
 
 
-def _loop(node: Node, args: list[Any], sizes: Mapping[str, int], numbers: str) -> tuple[Any, ...]:
+def _loop(
+    node: Node, args: list[Any], sizes: Mapping[str, int], numbers: str, around: Around | None
+) -> tuple[Any, ...]:
     cond, body = node.params["cond"], node.params["body"]
     n = len(body.outputs)
     state, outer = args[:n], args[n:]
     slots = body.input_nodes()
-    while bool(_run(cond.outputs, dict(zip(slots, [*state, *outer], strict=True)), sizes, numbers)[0]):
-        state = _run(body.outputs, dict(zip(slots, [*state, *outer], strict=True)), sizes, numbers)
+    while bool(_run(cond.outputs, dict(zip(slots, [*state, *outer], strict=True)), sizes, numbers, around)[0]):
+        state = _run(body.outputs, dict(zip(slots, [*state, *outer], strict=True)), sizes, numbers, around)
     return tuple(state)
 
 
