@@ -1,0 +1,61 @@
+"""Why a minimisation ended, in words that say what to try next."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from symdiff.optimize.inputs import Problem, not_finite
+from symdiff.optimize.loop import Carry, Status
+
+
+def explain(end: Status, c: Carry, problem: Problem, tol: float, first_loss: float) -> str:
+    """Return the message of a run that ended with `end` at the carry `c`."""
+    n = int(c.step)
+    at = f"after {n} step{'' if n == 1 else 's'}"
+    norm = f"gradient norm {float(c.norm):.3e}"
+    best = f"the best point, from step {int(c.best_step)} with loss {float(c.best_loss):.6g}, is returned"
+    match end:
+        case Status.CONVERGED:
+            return f"Converged {at}: {norm} <= tol {tol:.1e}."
+        case Status.NOT_FINITE:
+            return _diverged(c, at, best) if n else _not_started(c, problem)
+        case Status.UNBOUNDED:
+            return f"Diverged {at}: the loss fell to {float(c.loss):.3e}, the function seems unbounded below; {best}."
+        case Status.STUCK:
+            return (
+                f"No further decrease possible {at}: no step along the search direction lowers the loss in "
+                f"{np.asarray(c.loss).dtype} arithmetic; {norm} > tol {tol:.1e}. Try a larger tol, or rescale."
+            )
+        case Status.INTERRUPTED:
+            return f"Interrupted {at}: {best}."
+        case Status.STOPPED:
+            return f"Stopped by the callback {at}: {norm}, tol {tol:.1e}."
+        case Status.RUNNING:
+            return f"Not converged {at} (max_steps): {norm} > tol {tol:.1e}.{_trend(float(c.loss), first_loss)}"
+
+
+def _trend(loss: float, first: float) -> str:
+    if loss <= first:
+        return ""
+    return f" The loss rose from {first:.6g} to {loss:.6g}: the run diverges; try a smaller lr."
+
+
+def _diverged(c: Carry, at: str, best: str) -> str:
+    what = "the gradient became infinite or NaN" if np.isfinite(c.loss) else f"the loss became {float(c.loss)}"
+    return f"Diverged {at}: {what}; {best}. Try a smaller lr, another start, or a method with a line search."
+
+
+def _not_started(c: Carry, problem: Problem) -> str:
+    """Name what is not finite at the start, and the value that causes it if it is given."""
+    what = f"the loss is {float(c.loss)} at the start"
+    if np.isfinite(c.loss):
+        grads = {s: np.asarray(g) for s, g in zip(problem.start, c.grad, strict=True)}
+        bad = not_finite(grads)
+        what = f"the gradient by {bad} at the start" if bad else "the start is not finite"
+    cause = not_finite(problem.start)
+    if cause:
+        return f"Not started: {what}; the start value {cause}."
+    cause = not_finite({s: v for s, v in problem.data.items() if v.dtype.kind == "f"})
+    if cause:
+        return f"Not started: {what}; the data value {cause}."
+    return f"Not started: {what}, although all values are finite; start where the function is defined and smooth."

@@ -1,0 +1,34 @@
+"""The methods by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symdiff.ir.errors import DomainError, DTypeError
+from symdiff.optimize.adam import Adam
+from symdiff.optimize.gradient_descent import GradientDescent
+from symdiff.optimize.newton import Newton
+from symdiff.optimize.rule import Rule
+
+METHODS: dict[str, Rule] = {
+    "adam": Adam(),
+    "gd": GradientDescent(),
+    "newton": Newton(),
+}
+"""Each rule with its default settings; pass an object for others."""
+
+
+def as_rule(method: Any) -> Rule:
+    """Return the rule for a name or a rule object. Raises DomainError, DTypeError."""
+    if isinstance(method, Rule):
+        return method
+    if isinstance(method, str):
+        if method in METHODS:
+            return METHODS[method]
+        names = ", ".join(repr(name) for name in METHODS)
+        raise DomainError(
+            f"minimize has no method {method!r}; the methods are {names}, or an object of symdiff.optimize."
+        )
+    if isinstance(method, type) and issubclass(method, Rule):
+        raise DTypeError(f"The method is a class; make an object of it: {method.__name__}(…).")
+    raise DTypeError(f"The method is a name or an object such as symdiff.optimize.Adam(lr=1e-2), got {method!r}.")

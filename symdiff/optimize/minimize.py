@@ -1,0 +1,171 @@
+"""minimize: find a point where the gradient of a scalar expression vanishes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+import numpy as np
+
+from symdiff.ir.node import Node, const
+from symdiff.optimize.inputs import Problem, Values, check_limits, not_finite, read_problem
+from symdiff.optimize.loop import MOST_STEPS, Carry, Iteration, Status
+from symdiff.optimize.messages import explain
+from symdiff.optimize.methods import as_rule
+from symdiff.optimize.progress import PERIOD, Panel, Progress
+from symdiff.optimize.result import OptimizeResult
+from symdiff.optimize.rule import Rule
+
+Callback = Callable[[Progress], Any]
+_GROWTH = 8  # of the chunk, at most, from one to the next: a first measurement is rough
+
+
+def minimize(
+    f: Any,
+    start: Mapping[Any, Any],
+    data: Mapping[Any, Any] | None = None,
+    method: str | Rule = "newton",
+    tol: float = 1e-8,
+    max_steps: int = 1000,
+    progress: bool = False,
+    callback: Callback | None = None,
+    target: str = "cpu",
+) -> OptimizeResult:
+    """Minimise the scalar expression `f` over the symbols of `start`, from their values there.
+
+    `data` gives the values of all other symbols. `method` is a name ("gd", "newton", "adam") or an object with
+    its settings. The whole iteration is one compiled loop, run in chunks of about 50 ms; between chunks the
+    `progress` panel is drawn and `callback` is called with a `Progress` (also at the start and at the end) and may
+    stop the run by returning True. Ctrl-C ends the run and returns the best point so far.
+
+    Shapes: each value has its symbol's shape; run-time sizes are read from the values.
+    Returns: an `OptimizeResult`, converged where the gradient's infinity norm is at most `tol`. A run that
+    diverges, meets NaN or can decrease the loss no further ends with `converged=False` and says so in `message`.
+    Raises: ShapeError, DTypeError, DerivativeError, UnknownSymbolError, DomainError, before the run.
+
+    >>> import symdiff as sd
+    >>> x, y = sd.symbols("x y")
+    >>> res = sd.minimize((x - 1) ** 2 + (y + 2) ** 2, {x: 0.0, y: 0.0}, target="reference")
+    >>> res.converged, res.steps, float(res.x[y])
+    (True, 1, -2.0)
+    """
+    check_limits(tol, max_steps)
+    rule, problem = as_rule(method), read_problem(f, start, data)
+    with Panel(f"minimize ({type(rule).__name__})", int(max_steps), float(tol)) if progress else nullcontext() as panel:
+        run = _Run(problem, rule, float(tol), int(max_steps), target, callback, panel)
+        return run.finish(run.go())
+
+
+class _Run:
+    """One call of `minimize`: the carry between the chunks, and the clock."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        rule: Rule,
+        tol: float,
+        max_steps: int,
+        target: str,
+        callback: Callback | None,
+        panel: Panel | None,
+    ) -> None:
+        self.problem, self.tol, self.max_steps, self.target = problem, tol, max_steps, target
+        self.rule, self.callback, self.panel = rule, callback, panel
+        self.iteration = Iteration(problem.objective, rule)
+        self.fixed = list(problem.data.values())
+        self.carry, self.template = self._begin()
+        self.losses, self.norms = [np.atleast_1d(self.carry.loss)], [np.atleast_1d(self.carry.norm)]
+        self.began = self.looked = time.perf_counter()
+
+    def go(self) -> Status:
+        """Run until it ends; returns why. RUNNING means that max_steps are made."""
+        try:
+            if self._look(force=True):
+                return Status.STOPPED
+            return self._chunks() if self._is_going() else self._status()
+        except KeyboardInterrupt:
+            # The carry is that of the last whole chunk, so what was reached stays.
+            return Status.INTERRUPTED
+
+    def _chunks(self) -> Status:
+        outputs, inputs = self.iteration.chunk(self.template)
+        chunk = _compile(outputs, [*inputs, *self.problem.data], self.target)
+        n = 1
+        self.began = time.perf_counter()
+        while self._is_going():
+            before, t0 = int(self.carry.step), time.perf_counter()
+            *values, loss, norm = chunk(*self.carry.flat(), min(before + n, self.max_steps), self.tol, *self.fixed)
+            self.carry = self.carry.like(values)
+            made = int(self.carry.step) - before
+            self.losses.append(np.array(loss).ravel()[:made])
+            self.norms.append(np.array(norm).ravel()[:made])
+            seconds = max(time.perf_counter() - t0, 1e-9)
+            n = max(1, min(n * _GROWTH, int(n * PERIOD / seconds), MOST_STEPS))
+            if self._is_going() and self._look():
+                return Status.STOPPED
+        return self._status()
+
+    def finish(self, end: Status) -> OptimizeResult:
+        """Build the result, and show it to callback and panel."""
+        c = self.carry
+        # What the run reached last is the answer, unless it ran away or was cut off on the way.
+        best = end in (Status.NOT_FINITE, Status.UNBOUNDED, Status.INTERRUPTED)
+        now = self._progress(*((c.best_x, c.best_loss, c.best_norm) if best else (c.x, c.loss, c.norm)))
+        history = {
+            "step": np.arange(int(c.step) + 1),
+            "loss": np.concatenate(self.losses),
+            "grad_norm": np.concatenate(self.norms),
+        }
+        message = explain(end, c, self.problem, self.tol, float(history["loss"][0]))
+        if self.callback is not None and end not in (Status.STOPPED, Status.INTERRUPTED):
+            self.callback(now)
+        if self.panel:
+            self.panel.close(now, message)
+        return OptimizeResult(now.x, now.loss, now.grad_norm, now.step, end is Status.CONVERGED, message, history)
+
+    def _begin(self) -> tuple[Carry, Carry]:
+        """Evaluate the start; returns the first carry, as arrays and as nodes (for their shapes and dtypes)."""
+        outputs, inputs = self.iteration.start()
+        start, n = tuple(self.problem.start.values()), len(inputs)
+        values = _compile(outputs, [*inputs, *self.problem.data], self.target)(*start, *self.fixed)
+
+        def carry(x: Sequence[Any], out: Sequence[Any], step: Any, status: Any) -> Carry:
+            loss, norm, rest = out[0], out[1], tuple(out[2:])
+            return Carry(step, status, loss, norm, step, loss, norm, tuple(x), rest[:n], tuple(x), rest[n:])
+
+        finite = np.isfinite(values[0]) and np.isfinite(values[1]) and not not_finite(self.problem.start)
+        status = (Status.CONVERGED if values[1] <= self.tol else Status.RUNNING) if finite else Status.NOT_FINITE
+        zero = const(0, "int64")
+        return carry(start, values, 0, int(status)), carry(inputs, outputs, zero, zero)
+
+    def _status(self) -> Status:
+        return Status(int(self.carry.status))
+
+    def _is_going(self) -> bool:
+        return self._status() is Status.RUNNING and int(self.carry.step) < self.max_steps
+
+    def _look(self, force: bool = False) -> bool:
+        """Draw the panel and call the callback if it is time; returns whether the callback asks to stop."""
+        now = time.perf_counter()
+        if (not force and now - self.looked < PERIOD) or not (self.panel or self.callback):
+            return False
+        self.looked = now
+        state = self._progress(self.carry.x, self.carry.loss, self.carry.norm)
+        if self.panel:
+            self.panel.show(state)
+        return self.callback is not None and self.callback(state) is True
+
+    def _progress(self, x: Sequence[Any], loss: Any, norm: Any) -> Progress:
+        elapsed, step = time.perf_counter() - self.began, int(self.carry.step)
+        values: Values = {s: np.array(v) for s, v in zip(self.problem.start, x, strict=True)}
+        rate = step / elapsed if elapsed > 0 else 0.0
+        return Progress(step, float(loss), float(norm), self.problem.named(values), elapsed, rate)
+
+
+def _compile(outputs: list[Node], inputs: list[Node], target: str) -> Callable[..., list[Any]]:
+    # Late: the compiler loads LLVM.
+    from symdiff.compile import compile
+
+    return compile(outputs, inputs, target=target)
