@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from symdiff.front import arrays, functions, indexing
+from symdiff.front import arrays, functions, indexing, sympy_bridge
 from symdiff.ir import graph
 from symdiff.ir.dims import Extent, product, shape_text
 from symdiff.ir.errors import DTypeError, ShapeError
@@ -98,9 +98,7 @@ def _repr_latex(self: Node) -> str:
 
 def _to_sympy(self: Node) -> Any:
     """Return the expression as SymPy's."""
-    from symdiff.front.sympy_bridge import to_sympy
-
-    return to_sympy(self)
+    return sympy_bridge.to_sympy(self)
 
 
 def _iter(self: Node) -> Iterator[Node]:
@@ -128,6 +126,9 @@ METHODS: dict[str, Any] = {
     "latex": _latex,
     "to_sympy": _to_sympy,
     "_repr_latex_": _repr_latex,
+    "_sympy_": _to_sympy,
+    # SymPy's operators leave the result to the operand of higher priority: sympy_x * x is an expression of ours.
+    "_op_priority": 1000.0,
     "__getitem__": indexing.getitem,
     "__iter__": _iter,
     "__str__": _str,
@@ -142,4 +143,5 @@ def _has_node(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(isinstance(v, Node) or _has_node(v) for v in value)
 
 
+COERCIONS.append((sympy_bridge.is_sympy, sympy_bridge.from_sympy))
 COERCIONS.append((_has_node, arrays.stack))
