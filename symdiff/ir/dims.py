@@ -80,7 +80,9 @@ class Dim:
         return _as_node(self) ** other
 
     def __index__(self) -> int:
-        raise ShapeError(f"The size {self} is known only when the function is called; it cannot be used as an int here.")
+        raise ShapeError(
+            f"The size {self} is known only when the function is called; it cannot be used as an int here."
+        )
 
     @property
     def names(self) -> frozenset[str]:

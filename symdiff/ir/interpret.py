@@ -96,7 +96,11 @@ def _run(
             if around is None:
                 memo[node] = _value(node, args, sizes, numbers, None)
             else:
-                memo[node] = around(node, args, lambda a, node=node: _value(node, a, sizes, numbers, around))
+
+                def evaluate(values: list[Any], node: Node = node) -> Any:
+                    return _value(node, values, sizes, numbers, around)
+
+                memo[node] = around(node, args, evaluate)
     return [memo[r] for r in roots]
 
 

@@ -149,13 +149,17 @@ class Node:
     def __float__(self) -> float:
         if self.op.name == "const":
             return float(self.params["value"])
-        raise SymdiffError(f"{_brief(self)} ({self.line}) has no number yet; compile it or call .subs(...) and evaluate.")
+        raise SymdiffError(
+            f"{_brief(self)} ({self.line}) has no number yet; compile it or call .subs(...) and evaluate."
+        )
 
     def __len__(self) -> int:
         if not self.shape:
             raise ShapeError(f"{_brief(self)} ({self.line}) is a scalar and has no length.")
         if isinstance(self.shape[0], Dim):
-            raise ShapeError(f"The length of {_brief(self)} ({self.line}) is the run-time size {self.shape[0]}; use .shape[0].")
+            raise ShapeError(
+                f"The length of {_brief(self)} ({self.line}) is the run-time size {self.shape[0]}; use .shape[0]."
+            )
         return self.shape[0]
 
     def __copy__(self) -> Node:

@@ -203,7 +203,9 @@ class Constant(Structured):
         return None
 
     def transpose(self, node: Node, x_bar: Node, k: int) -> Node:
-        raise DerivativeError(f"{self.name} of shape {shape_text(node.shape)} ({node.line}) is not linear in its arguments.")
+        raise DerivativeError(
+            f"{self.name} of shape {shape_text(node.shape)} ({node.line}) is not linear in its arguments."
+        )
 
     def batch(self, node: Node, args: Sequence[Node], batched: Sequence[bool]) -> Node:
         raise DerivativeError(f"{self.name} ({node.line}) cannot be mapped over a leading axis.")

@@ -80,7 +80,8 @@ def _encode(value: Any) -> Any:
             data = base64.b64encode(value.array.tobytes()).decode()
             return {"array": data, "shape": list(value.array.shape), "dtype": value.array.dtype.str}
         case Subgraph():
-            return {"graph": to_text(value.outputs), "inputs": [[_encode(s), d] for s, d in value.inputs], "level": value.level}
+            inputs = [[_encode(s), d] for s, d in value.inputs]
+            return {"graph": to_text(value.outputs), "inputs": inputs, "level": value.level}
     raise TypeError(f"a parameter of type {type(value).__name__} has no text form")
 
 

@@ -29,7 +29,9 @@ class _WhileLoop(Structured):
         raise DTypeError("while_loop is run by the interpreter, which knows the sizes.")
 
     def jvp(self, node: Node, tangents: Sequence[Node | None]) -> Node | None:
-        raise DerivativeError("while_loop is differentiated by symdiff.diff.forward, as a loop over state and tangents.")
+        raise DerivativeError(
+            "while_loop is differentiated by symdiff.diff.forward, as a loop over state and tangents."
+        )
 
     def transpose(self, node: Node, x_bar: Node, k: int) -> Node:
         raise DerivativeError(
@@ -76,7 +78,8 @@ def while_loop(
         for k, (old, new) in enumerate(zip(state, after, strict=True)):
             if new.shape != old.shape:
                 raise ShapeError(
-                    f"while_loop: value {k} of the state has shape {shape_text(old.shape)}, the body returns {shape_text(new.shape)}."
+                    f"while_loop: value {k} of the state has shape {shape_text(old.shape)}, "
+                    f"the body returns {shape_text(new.shape)}."
                 )
             out.append(cast(new, old.dtype))
         return out

@@ -371,7 +371,9 @@ logaddexp = Elementwise(
     partials=lambda r, x, y: (sigmoid(x - y), sigmoid(y - x)),
     # Equal infinities have no difference: there the larger is the answer.
     expansion=lambda x, y: where(eq(x, y), x + math.log(2), maximum(x, y) + log1p(exp(-abs_(x - y)))),
-    complex_step=lambda x, y: np.where(np.real(x) > np.real(y), x + np.log1p(np.exp(y - x)), y + np.log1p(np.exp(x - y))),
+    complex_step=lambda x, y: np.where(
+        np.real(x) > np.real(y), x + np.log1p(np.exp(y - x)), y + np.log1p(np.exp(x - y))
+    ),
 )
 
 # --- trigonometric and hyperbolic -------------------------------------------
@@ -429,8 +431,8 @@ arcsinh = Elementwise(
     partials=lambda r, x: (1 / hypot(1, x),), native="asinh", sympy="asinh",
 )  # fmt: skip
 arccosh = Elementwise(
-    "arccosh", doc="The inverse hyperbolic cosine.", evaluate_=np.arccosh, reference=_mp("acosh"), samples=((1.05, 1e3),),
-    partials=lambda r, x: (1 / sqrt((x - 1) * (x + 1)),), native="acosh", sympy="acosh",
+    "arccosh", doc="The inverse hyperbolic cosine.", evaluate_=np.arccosh, reference=_mp("acosh"),
+    samples=((1.05, 1e3),), partials=lambda r, x: (1 / sqrt((x - 1) * (x + 1)),), native="acosh", sympy="acosh",
 )  # fmt: skip
 arctanh = Elementwise(
     "arctanh", doc="The inverse hyperbolic tangent.", evaluate_=np.arctanh, reference=_mp("atanh"), samples=(UNIT,),
@@ -555,7 +557,9 @@ def _hurwitz(s: int, q: Node) -> Node:
 polygamma = Elementwise(
     "polygamma",
     doc="The n-th derivative of digamma for n >= 1 and x > 0; NaN for x <= 0.",
-    evaluate_=lambda x, n: np.where(np.asarray(x) > 0, _sp("polygamma")(n, np.where(np.asarray(x) > 0, x, 1.0)), np.nan),
+    evaluate_=lambda x, n: np.where(
+        np.asarray(x) > 0, _sp("polygamma")(n, np.where(np.asarray(x) > 0, x, 1.0)), np.nan
+    ),
     reference=lambda x, n: _mp("polygamma")(n, x),
     samples=((0.5, 60.0),),
     partials=lambda r, x: (polygamma(x, n=r.params["n"] + 1),),
@@ -570,7 +574,9 @@ polygamma = Elementwise(
 # --- comparisons, logic, choice ---------------------------------------------
 
 
-def _comparison(name: str, doc: str, compare: Callable[..., Any], native: str, reference: Callable[..., Any]) -> Elementwise:
+def _comparison(
+    name: str, doc: str, compare: Callable[..., Any], native: str, reference: Callable[..., Any]
+) -> Elementwise:
     return Elementwise(
         name, doc=doc, evaluate_=compare, reference=reference, samples=(ANY, ANY), native=native, kinds="bool",
         complex_step=_by_real(compare),
@@ -581,7 +587,9 @@ lt = _comparison("lt", "x < y.", np.less, "lt", lambda x, y: x < y)
 le = _comparison("le", "x <= y.", np.less_equal, "le", lambda x, y: x <= y)
 gt = _comparison("gt", "x > y.", np.greater, "gt", lambda x, y: x > y)
 ge = _comparison("ge", "x >= y.", np.greater_equal, "ge", lambda x, y: x >= y)
-eq = _comparison("eq", "x == y, entry by entry (the operator == compares expressions).", np.equal, "eq", lambda x, y: x == y)
+eq = _comparison(
+    "eq", "x == y, entry by entry (the operator == compares expressions).", np.equal, "eq", lambda x, y: x == y
+)
 ne = _comparison("ne", "x != y, entry by entry.", np.not_equal, "ne", lambda x, y: x != y)
 
 
@@ -641,7 +649,9 @@ cast_ = Elementwise(
     partials=lambda r, x: (1 if x.dtype.startswith("float") and r.dtype.startswith("float") else None,),
     native="cast",
     kinds="cast",
-    complex_step=lambda x, dtype: np.asarray(x, dtype=complex) if dtype.startswith("float") else np.real(x).astype(dtype),
+    complex_step=lambda x, dtype: (
+        np.asarray(x, dtype=complex) if dtype.startswith("float") else np.real(x).astype(dtype)
+    ),
 )
 
 ELEMENTWISE: tuple[Elementwise, ...] = tuple(v for v in list(globals().values()) if isinstance(v, Elementwise))

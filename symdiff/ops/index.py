@@ -60,7 +60,10 @@ class _Reshape(Linear):
     def infer(self, args: tuple[Node, ...], params: Params) -> tuple[Shape, str]:
         x, shape = args[0], params["shape"]
         if product(x.shape) != product(shape):
-            raise ShapeError(f"{brief(x)} cannot be reshaped to {shape_text(shape)}: {product(x.shape)} against {product(shape)} entries.")
+            raise ShapeError(
+                f"{brief(x)} cannot be reshaped to {shape_text(shape)}: {product(x.shape)} against {product(shape)} "
+                "entries."
+            )
         return shape, x.dtype
 
     def evaluate(self, params: Params, *values: Any) -> Any:
@@ -98,7 +101,11 @@ def _infer_extent(x: Node, shape: tuple[Any, ...]) -> Shape:
     else:
         # Cancel the known extents against those of x one by one: (n, m, 3) to (-1, m) leaves 3*n.
         rest = list(x.shape)
-        if all(d in rest and not rest.remove(d) for d in known):
+        for d in known:
+            if d not in rest:
+                break
+            rest.remove(d)
+        else:
             missing = product(tuple(rest))
     if missing is None:
         raise ShapeError(f"{brief(x)} cannot be reshaped to {shape}: the extent -1 is not determined.")
@@ -152,7 +159,8 @@ class _Slice(Linear):
 
     def evaluate(self, params: Params, *values: Any) -> Any:
         (x,) = values
-        for start, extent, step, d in zip(params["starts"], params["extents"], params["steps"], np.shape(x), strict=True):
+        starts, extents, steps = (params[name] for name in ("starts", "extents", "steps"))
+        for start, extent, step, d in zip(starts, extents, steps, np.shape(x), strict=True):
             last = start + (extent - 1) * step
             if extent > 0 and not (0 <= start < d and 0 <= last < d):
                 raise DomainError(f"A slice from {start} to {last} is out of range for an axis of extent {d}.")
@@ -255,7 +263,9 @@ class _Concatenate(Structured):
         if not nodes:
             raise ShapeError("concatenate needs at least one array.")
         dtype = promote(*(n.dtype for n in nodes))
-        return nodes[0] if len(nodes) == 1 else make(self, tuple(cast(n, dtype) for n in nodes), {"axis": params["axis"]})
+        if len(nodes) == 1:
+            return nodes[0]
+        return make(self, tuple(cast(n, dtype) for n in nodes), {"axis": params["axis"]})
 
 
 def zeros_like(x: Node) -> Node:
@@ -323,7 +333,9 @@ class _ScatterAdd(Linear):
         x, index = args
         axis = params["axis"]
         if x.shape[axis : axis + index.ndim] != index.shape:
-            raise ShapeError(f"scatter_add: {brief(x)} does not hold an index of shape {shape_text(index.shape)} at axis {axis}.")
+            raise ShapeError(
+                f"scatter_add: {brief(x)} does not hold an index of shape {shape_text(index.shape)} at axis {axis}."
+            )
         return (*x.shape[:axis], params["extent"], *x.shape[axis + index.ndim :]), x.dtype
 
     def evaluate(self, params: Params, *values: Any) -> Any:

@@ -33,7 +33,10 @@ class _MatMul(Structured):
             raise ShapeError(f"@ needs arrays, got {brief(a)} and {brief(b)}; use * with scalars.")
         inner_a, inner_b = a.shape[-1], b.shape[-2] if b.ndim > 1 else b.shape[0]
         if inner_a != inner_b:
-            raise ShapeError(f"{brief(a)} @ {brief(b)}: the inner extents {inner_a} and {inner_b} differ; {shape_text(a.shape)} @ {shape_text(b.shape)}.")
+            raise ShapeError(
+                f"{brief(a)} @ {brief(b)}: the inner extents {inner_a} and {inner_b} differ; {shape_text(a.shape)} @ "
+                f"{shape_text(b.shape)}."
+            )
         lead = broadcast_shapes(a.shape[:-2], b.shape[:-2])
         rows = a.shape[-2:-1] if a.ndim > 1 else ()
         cols = b.shape[-1:] if b.ndim > 1 else ()
