@@ -204,7 +204,6 @@ def _versions() -> tuple[tuple[str, str], ...]:
     """Return the versions of what takes part in making machine code."""
     import llvmlite
     import llvmlite.binding as llvm
-
     import numpy as np
 
     return (
