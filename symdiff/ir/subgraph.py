@@ -38,9 +38,7 @@ def input_node(level: int, k: int, shape: Shape, dtype: str) -> Node:
 
 def level_of(roots: Iterable[Node]) -> int:
     """Return 1 + the level of the loops under `roots`."""
-    levels = [
-        sub.level for node in topological(roots) for sub in node.params.values() if isinstance(sub, Subgraph)
-    ]
+    levels = [sub.level for node in topological(roots) for sub in node.params.values() if isinstance(sub, Subgraph)]
     return 1 + max(levels, default=0)
 
 

@@ -53,9 +53,7 @@ class _Item(Constant):
         return values[0][params["k"]]
 
 
-def while_loop(
-    cond: Callable[..., Any], body: Callable[..., Any], init: Sequence[Any]
-) -> list[Node]:
+def while_loop(cond: Callable[..., Any], body: Callable[..., Any], init: Sequence[Any]) -> list[Node]:
     """Return the state after `while cond(*state): state = body(*state)`.
 
     Shapes: `body` returns a sequence of the shapes and dtypes of `init`; `cond` a scalar bool.

@@ -566,9 +566,7 @@ polygamma = Elementwise(
     expansion=lambda x, n: where(
         x > 0, (-1.0) ** (n + 1) * float(math.factorial(n)) * _hurwitz(n + 1, where(x > 0, x, 1.0)), math.nan
     ),
-    complex_step=lambda x, n: (
-        _sp("polygamma")(n, np.real(x)) + 1j * np.imag(x) * _sp("polygamma")(n + 1, np.real(x))
-    ),
+    complex_step=lambda x, n: _sp("polygamma")(n, np.real(x)) + 1j * np.imag(x) * _sp("polygamma")(n + 1, np.real(x)),
 )
 
 # --- comparisons, logic, choice ---------------------------------------------
