@@ -57,7 +57,7 @@ def push_one(node: Node, dots: Sequence[Node | None]) -> Node | None:
         return None
     else:
         total = None
-        for partial, dot in zip(op.partials(node, *node.args, **node.params), dots, strict=True):
+        for partial, dot in zip(op.partials(node, *node.args), dots, strict=True):
             if partial is None or dot is None:
                 continue
             term = scaled(partial, dot, node.dtype)

@@ -96,7 +96,7 @@ def _elementwise(node: Node, bar: Guarded, active: set[Node]) -> Iterable[tuple[
     assert isinstance(op, Elementwise)
     if op.partials is None:
         return
-    for arg, partial in zip(node.args, op.partials(node, *node.args, **node.params), strict=True):
+    for arg, partial in zip(node.args, op.partials(node, *node.args), strict=True):
         if partial is not None and arg in active:
             yield arg, _to_shape(arg, node, guard, scaled(partial, value, node.dtype))
 
