@@ -1,0 +1,222 @@
+"""One or more cases for every primitive, each with a reference that is written here a second time.
+
+A reference takes and returns NumPy object arrays of mpmath numbers (plain arrays for integers and booleans) and
+uses only NumPy's object loops and mpmath: no code of the primitive under test except an elementwise function's
+own 40-digit definition, `Elementwise.reference`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import mpmath
+import numpy as np
+
+from symdiff.ir.node import PRIMITIVES, Node, const
+from symdiff.ops.control import while_loop
+from symdiff.ops.elementwise import ELEMENTWISE
+from symdiff.ops.leaves import data, iota, size
+
+# Sizes differ and none is a number of vector lanes: a forgotten transpose or remainder shows.
+SHAPES: dict[int, tuple[tuple[int, ...], ...]] = {1: ((3, 5),), 2: ((3, 5), (5,)), 3: ((3, 1), (5,), (3, 5))}
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A primitive applied to arrays: values of its arguments, how it is built, and what it means."""
+
+    primitive: str
+    label: str
+    values: tuple[np.ndarray, ...]
+    build: Callable[..., Node]
+    reference: Callable[..., Any]
+
+    def __str__(self) -> str:
+        return f"{self.primitive}-{self.label}" if self.label else self.primitive
+
+
+def _draw(low: float, high: float, shape: tuple[int, ...], seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(low, high, shape)
+
+
+def by_entry(function: Callable[..., Any], *arrays: Any) -> np.ndarray:
+    """Apply a function of numbers to arrays that broadcast."""
+    full = np.broadcast_arrays(*arrays)
+    out = np.empty(full[0].shape, dtype=object)
+    for index in np.ndindex(out.shape):
+        out[index] = function(*(a[index] for a in full))
+    return out
+
+
+def _elementwise() -> list[Case]:
+    cases = []
+    variants: dict[str, list[dict[str, Any]]] = {
+        "polygamma": [{"n": 1}, {"n": 2}],
+        "cast": [{"dtype": "float32"}, {"dtype": "int64"}, {"dtype": "bool"}],
+    }
+    for number, op in enumerate(ELEMENTWISE):
+        # mpmath takes a millisecond for one digamma of 200 digits.
+        shapes = ((1, 3),) if op.name in ("digamma", "polygamma") else SHAPES[op.n_args]
+        values = [
+            _draw(*interval, shape, 100 * number + k)
+            for k, (interval, shape) in enumerate(zip(op.samples, shapes, strict=True))
+        ]
+        if op.kinds == "logic":
+            values = [v > 0.5 for v in values]
+        if op.name == "where":
+            values[0] = values[0] > 0.5
+        if op.name in ("eq", "ne", "le", "ge", "heaviside"):
+            values[0][1, 2] = values[-1][..., 2].ravel()[0] if op.name != "heaviside" else 0.0
+        if op.name in ("isnan", "isfinite"):
+            values[0][1, 2], values[0][0, 3] = np.nan, np.inf
+        for params in variants.get(op.name, [{}]):
+            cases.append(
+                Case(
+                    op.name,
+                    ",".join(f"{k}={v}" for k, v in params.items()),
+                    tuple(values),
+                    lambda *x, op=op, params=params: op(*x, **params),
+                    lambda *x, op=op, params=params: by_entry(lambda *v: op.reference(*v, **params), *x),
+                )
+            )
+    return cases
+
+
+A = _draw(-2.0, 2.0, (2, 3, 4), 1)
+TIED = np.array([[0.5, -1.25, 3.0, 2.0, -0.75], [1.5, 4.0, -2.0, 0.25, 3.5], [-3.0, 1.0, 0.75, -4.0, 2.25]])
+INDEX = np.array([[2, 0], [-1, 2], [1, 1]])
+
+
+def _reduce(name: str, values: np.ndarray, axes: tuple[int, ...], reference: Callable[..., Any]) -> Case:
+    label = "all" if len(axes) == values.ndim else "axes=" + "".join(map(str, axes))
+    return Case(
+        name,
+        label,
+        (values,),
+        lambda x: PRIMITIVES[name](x, axes=axes),
+        lambda x: np.asarray(np.apply_over_axes(lambda a, k: _over(reference, a, k), x, axes)).reshape(
+            tuple(d for k, d in enumerate(values.shape) if k not in axes)
+        ),
+    )
+
+
+def _over(reference: Callable[..., Any], a: np.ndarray, axis: int) -> np.ndarray:
+    moved = np.moveaxis(a, axis, -1)
+    out = np.empty(moved.shape[:-1], dtype=object)
+    for index in np.ndindex(out.shape):
+        out[index] = reference(list(moved[index]))
+    return out
+
+
+def _embedded(x: np.ndarray) -> np.ndarray:
+    out = np.full((5, 7), mpmath.mpf(0), dtype=object)
+    for i in range(2):
+        for j in range(3):
+            out[1 + 3 * i, 6 - 2 * j] = x[i, j]
+    return out
+
+
+def _scattered(x: np.ndarray, index: np.ndarray) -> np.ndarray:
+    out = np.full((2, 3, 4), mpmath.mpf(0), dtype=object)
+    for position in np.ndindex(index.shape):
+        out[:, index[position], :] += x[(slice(None), *position)]
+    return out
+
+
+def _solved(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    columns = mpmath.inverse(mpmath.matrix(a.tolist())) * mpmath.matrix(b.reshape(len(b), -1).tolist())
+    return np.array(columns.tolist(), dtype=object).reshape(b.shape)
+
+
+def _factored(a: np.ndarray) -> np.ndarray:
+    """Cholesky-Banachiewicz, from the lower half only."""
+    n = len(a)
+    out = np.full((n, n), mpmath.mpf(0), dtype=object)
+    for i in range(n):
+        for j in range(i + 1):
+            rest = a[i, j] - mpmath.fsum(out[i, k] * out[j, k] for k in range(j))
+            out[i, j] = mpmath.sqrt(rest) if i == j else rest / out[j, j]
+    return out
+
+
+def _newton_loop(x: Node, a: Node) -> Node:
+    """The loop runs until the count reaches 4; `a` is captured from outside."""
+    turns = while_loop(lambda y, k: k < 4, lambda y, k: (0.5 * (y + a / y), k + 1), [x, const(0, "int64")])
+    return turns[0]
+
+
+def _newton(x: np.ndarray, a: np.ndarray) -> np.ndarray:
+    for _ in range(4):
+        x = (x + a / x) / 2
+    return x
+
+
+def _structured() -> list[Case]:
+    prim = PRIMITIVES
+    spd = np.array([[4.0, 9.0, 9.0], [1.2, 5.0, 9.0], [-0.7, 0.9, 6.0]])
+    square = _draw(-1.0, 1.0, (3, 3), 2) + 3 * np.eye(3)
+    matmul = prim["matmul"]
+    products = {
+        "matrix,matrix": ((2, 3), (3, 4)),
+        "matrix,vector": ((2, 3), (3,)),
+        "vector,matrix": ((3,), (3, 4)),
+        "vector,vector": ((5,), (5,)),
+        "stack,stack": ((2, 1, 3, 4), (5, 4, 2)),
+        "stack,vector": ((2, 3, 4), (4,)),
+        "vector,stack": ((3,), (2, 3, 4)),
+        "stack,matrix": ((2, 3, 4), (4, 5)),
+    }
+    zeros = A.copy()
+    zeros[0, 1, 2] = zeros[1, 0, 3] = zeros[1, 1, 3] = 0.0
+    largest, smallest = (lambda v: max(v)), (lambda v: min(v))
+    return [
+        _reduce("sum", A, (0, 2), mpmath.fsum),
+        _reduce("sum", A, (0, 1, 2), mpmath.fsum),
+        _reduce("prod", A, (1,), mpmath.fprod),
+        _reduce("prod", zeros, (0, 1), mpmath.fprod),
+        _reduce("max", TIED, (1,), largest),
+        _reduce("max", TIED, (0, 1), largest),
+        _reduce("min", TIED, (0,), smallest),
+        Case("broadcast_to", "", (A[:, :1, 0],), lambda x: prim["broadcast_to"](x, shape=(3, 2, 4)),
+             lambda x: np.broadcast_to(x, (3, 2, 4))),
+        Case("reshape", "", (A,), lambda x: prim["reshape"](x, shape=(4, 6)), lambda x: x.reshape(4, 6)),
+        Case("transpose", "", (A,), lambda x: prim["transpose"](x, perm=(2, 0, 1)), lambda x: np.moveaxis(x, 2, 0)),
+        Case("slice", "", (A,), lambda x: prim["slice"](x, starts=(1, 0, 3), extents=(1, 2, 2), steps=(1, 2, -2)),
+             lambda x: x[1:2, ::2, :0:-2]),
+        Case("embed", "", (A[0, :2, :3],),
+             lambda x: prim["embed"](x, shape=(5, 7), starts=(1, 6), steps=(3, -2)), _embedded),
+        Case("concatenate", "", (A, A[:, :2] + 0.3, A[:, :1] - 0.7),
+             lambda *x: prim["concatenate"](*x, axis=1), lambda *x: np.concatenate(x, axis=1)),
+        Case("take", "", (A, INDEX), lambda x, i: prim["take"](x, i, axis=1), lambda x, i: x[:, i]),
+        Case("scatter_add", "", (_draw(-2.0, 2.0, (2, 3, 2, 4), 3), INDEX),
+             lambda x, i: prim["scatter_add"](x, i, axis=1, extent=3), _scattered),
+        *(Case("matmul", label, (_draw(-2.0, 2.0, a, 4), _draw(-2.0, 2.0, b, 5)), lambda x, y: matmul(x, y),
+               lambda x, y: np.asarray(np.matmul(x, y), dtype=object)) for label, (a, b) in products.items()),
+        Case("solve", "matrix", (square, _draw(-2.0, 2.0, (3, 2), 6)), lambda a, b: prim["solve"](a, b), _solved),
+        Case("solve", "vector", (square, _draw(-2.0, 2.0, (3,), 7)), lambda a, b: prim["solve"](a, b), _solved),
+        Case("cholesky", "", (spd,), lambda a: prim["cholesky"](a), _factored),
+        Case("while_loop", "", (_draw(0.5, 2.0, (5,), 8), _draw(0.5, 3.0, (5,), 9)), _newton_loop, _newton),
+        Case("data", "", (A[0],), lambda x: x * data_node(), lambda x: x * DATA),
+        Case("iota", "", (A[0],), lambda x: x * iota(n=4), lambda x: x * np.arange(4)),
+        Case("size", "", (A[0],), lambda x: x * size(dim=3), lambda x: x * 3),
+    ]  # fmt: skip
+
+
+DATA = np.array([0.25, -1.5, 3.0, 0.75])
+
+
+def data_node() -> Node:
+    """A literal array as a node."""
+    from symdiff.ir.node import as_node
+
+    return as_node(DATA)
+
+
+CASES: tuple[Case, ...] = (*_elementwise(), *_structured())
+
+# Leaves without a case of their own: every case has symbols, every loop inputs and items, most graphs literals.
+LEAVES_IN_EVERY_CASE = frozenset({"symbol", "const", "input", "item"})
+
+__all__ = ["CASES", "LEAVES_IN_EVERY_CASE", "Case", "Sequence", "data"]
