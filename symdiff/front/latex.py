@@ -122,7 +122,9 @@ def write(node: Node, args: list[Text]) -> Text:
     name = node.op.name
     if name in INFIX:
         sign, level, left, right = INFIX[name]
-        return Text(f"{brackets(args[0], left)}{sign}{brackets(args[1], right)}", level)
+        # "a - -2 b" is bracketed too: two signs in a row do not read as mathematics.
+        last = brackets(Text(args[1].text, 0) if level == SUM and args[1].text.startswith("-") else args[1], right)
+        return Text(f"{brackets(args[0], left)}{sign}{last}", level)
     if name in AROUND:
         before, after = AROUND[name]
         return Text(f"{before}{args[0].text}{after}")
@@ -219,4 +221,5 @@ def _data_latex(array: np.ndarray) -> str:
     if array.size > 12 or array.ndim > 2:
         return rf"\text{{data of shape {array.shape}}}"
     rows = [" & ".join(number_latex(v, str(array.dtype)).text for v in row) for row in np.atleast_2d(array)]
-    return rf"\begin{{bmatrix}} {r' \\ '.join(rows)} \end{{bmatrix}}"
+    body = r" \\ ".join(rows)
+    return rf"\begin{{bmatrix}} {body} \end{{bmatrix}}"

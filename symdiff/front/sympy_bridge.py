@@ -72,6 +72,10 @@ def _children(node: Any) -> list[Any]:
         return list(node.flat()) if isinstance(node, sympy.MatrixBase) else list(sympy.flatten(node.tolist()))
     if isinstance(node, (sympy.MatrixSymbol, sympy.Symbol, sympy.Number)):
         return []
+    if not _is_known(node):
+        raise ParseError(
+            f"SymPy's {type(node).__name__} has no counterpart in symdiff, found as {_head(node)}; replace it before converting."
+        )
     if type(node).__name__ == "MatrixElement":
         return [node.parent]
     if isinstance(node, sympy.Pow) and node.exp.is_Number:
@@ -79,10 +83,18 @@ def _children(node: Any) -> list[Any]:
     return list(node.args)
 
 
-def _convert(node: Any, args: list[Any]) -> Any:
-    import sympy
+def _is_known(node: Any) -> bool:
     from sympy.core.function import Application, AppliedUndef
     from sympy.logic.boolalg import Boolean
+
+    name = type(node).__name__
+    if isinstance(node, AppliedUndef):
+        return False
+    return name in _RULES or (name in FUNCTIONS and isinstance(node, (Application, Boolean)))
+
+
+def _convert(node: Any, args: list[Any]) -> Any:
+    import sympy
 
     if isinstance(node, sympy.Dummy):
         # Dummies of one name are different unknowns.
@@ -94,11 +106,7 @@ def _convert(node: Any, args: list[Any]) -> Any:
     if isinstance(node, (sympy.MatrixBase, sympy.NDimArray)):
         return arrays.reshape(arrays.stack(args), tuple(node.shape)) if args else arrays.zeros(tuple(node.shape))
     name = type(node).__name__
-    if name in _RULES:
-        return _RULES[name](node, args)
-    if name in FUNCTIONS and isinstance(node, (Application, Boolean)) and not isinstance(node, AppliedUndef):
-        return FUNCTIONS[name](*args)
-    raise ParseError(f"SymPy's {name} has no counterpart in symdiff, found as {_head(node)}; replace it before converting.")
+    return _RULES[name](node, args) if name in _RULES else FUNCTIONS[name](*args)
 
 
 def _head(node: Any) -> str:
