@@ -351,10 +351,8 @@ class _Parser:
         """Build a node; literals that overflow or are undefined are errors in a text."""
         try:
             node = as_node(build())
-        except (ParseError, DTypeError) as error:
+        except SymdiffError as error:
             self.fail(str(error).rstrip("."), at)
-        except SymdiffError:
-            raise
         except TypeError:
             self.fail("The function does not take these arguments", at)
         if node.op.name == "const" and node.dtype != "bool" and not math.isfinite(node.params["value"]):
