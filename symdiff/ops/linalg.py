@@ -185,11 +185,8 @@ class _Cholesky(Structured):
 
     def evaluate(self, params: Params, *values: Any) -> Any:
         (a,) = values
-        if a.dtype == object:
-            import mpmath
-
-            factor = mpmath.cholesky(mpmath.matrix(a.tolist()))
-            return np.array(factor.tolist(), dtype=object)
+        if a.dtype == object or np.iscomplexobj(a):
+            return _factor_by_entry(a)
         try:
             return np.linalg.cholesky(a)
         except np.linalg.LinAlgError:
@@ -216,6 +213,22 @@ class _Cholesky(Structured):
 
     def batch(self, node: Node, args: Sequence[Node], batched: Sequence[bool]) -> Node:
         raise DerivativeError(f"cholesky ({node.line}) of several matrices at once is not implemented.")
+
+
+def _factor_by_entry(a: Any) -> Any:
+    """Factor mpmath numbers, or x + ih: L L' = A without the conjugation of LAPACK, which is not analytic."""
+    out = np.zeros_like(a)
+    for i, j in np.ndindex(a.shape):
+        if j > i:
+            continue
+        rest = a[i, j] - sum(out[i, k] * out[j, k] for k in range(j))
+        if i != j:
+            out[i, j] = rest / out[j, j]
+        elif np.real(rest) > 0:
+            out[i, j] = rest**0.5
+        else:
+            return np.full_like(a, np.nan)
+    return out
 
 
 matmul = _MatMul()
