@@ -1,0 +1,141 @@
+"""Logistic regression for two and more classes."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from symdiff.front.symbols import array
+from symdiff.ir.errors import DomainError, ShapeError
+from symdiff.ir.node import Node
+from symdiff.models.estimator import Estimator, check_features, check_fitted, check_labels, check_weights
+from symdiff.models.losses import binary_cross_entropy_with_logits, cross_entropy
+from symdiff.ops.reduce import sum_
+from symdiff.optimize import OptimizeResult, Rule, minimize
+
+
+class LogisticRegression(Estimator):
+    """Linear classification by maximum likelihood with an L2 penalty, in scikit-learn's interface.
+
+    Minimises  sum_i s_i loss_i / S + |w|^2 / (2 C S),  S = sum_i s_i  the sum of the sample weights: scikit-learn's
+    objective in its scaling, the intercept not penalised. Two classes have one weight vector and the binary
+    cross-entropy, more have one each and the softmax cross-entropy. `C=math.inf` switches the penalty off.
+
+    `solver` is a method of `minimize`: a name or a rule object; `tol` is on the gradient's infinity norm.
+    After `fit`: `coef_` (1 or n_classes, n_features), `intercept_`, `classes_`, `n_iter_`, `n_features_in_` and
+    `result_`, the `OptimizeResult`. A run that does not converge warns, as in scikit-learn.
+
+    >>> import numpy as np
+    >>> X, y = np.array([[0.0], [1.0], [2.0], [3.0]]), ["no", "no", "yes", "yes"]
+    >>> model = LogisticRegression(target="reference").fit(X, y)
+    >>> model.predict([[0.5], [9.0]]).tolist(), model.score(X, y)
+    (['no', 'yes'], 1.0)
+    """
+
+    classes_: np.ndarray
+    coef_: np.ndarray
+    intercept_: np.ndarray
+    n_iter_: np.ndarray
+    result_: OptimizeResult
+
+    def __init__(
+        self,
+        C: float = 1.0,
+        fit_intercept: bool = True,
+        tol: float = 1e-8,
+        max_iter: int = 1000,
+        solver: str | Rule = "newton",
+        target: str = "cpu",
+    ) -> None:
+        self.C = C
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+        self.solver = solver
+        self.target = target
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> LogisticRegression:
+        """Fit to samples X of shape (n, n_features) and labels y of shape (n,); returns self.
+
+        Raises: ShapeError, DTypeError, DomainError, naming what is wrong with the data.
+        """
+        if not isinstance(self.C, (int, float)) or not self.C > 0:
+            raise DomainError(f"LogisticRegression: C is a number > 0 (math.inf for no penalty), got {self.C!r}.")
+        features = check_features(X, self)
+        labels = check_labels(y, len(features), self)
+        weights = check_weights(sample_weight, len(features), self)
+        classes, index = np.unique(labels, return_inverse=True)
+        if len(classes) < 2:
+            raise DomainError(f"LogisticRegression: y holds only one class, {classes[0]!r}; two are needed.")
+        total = weights.sum()
+        # By 1/C and 1/S in turn: C*S may overflow where neither does.
+        penalty = 0.0 if math.isinf(self.C) else 1.0 / self.C / total
+        w, b = self._minimise(features, index, weights / total, penalty, len(classes))
+        self.classes_, self.n_features_in_ = classes, features.shape[1]
+        self.coef_, self.intercept_ = w, b
+        return self
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the scores: (n,) for two classes, else (n, n_classes)."""
+        check_fitted(self)
+        scores = check_features(X, self, self.n_features_in_) @ self.coef_.T + self.intercept_
+        return scores[:, 0] if len(self.classes_) == 2 else scores
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithms of the classes' probabilities, (n, n_classes), exact where these underflow."""
+        z = self.decision_function(X)
+        if len(self.classes_) == 2:
+            return np.stack([-np.logaddexp(0, z), -np.logaddexp(0, -z)], axis=1)
+        shifted = z - z.max(axis=1, keepdims=True)
+        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probabilities of the classes, (n, n_classes)."""
+        return np.exp(self.predict_log_proba(X))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable class of each sample."""
+        z = self.decision_function(X)
+        return self.classes_[(z > 0).astype(int) if z.ndim == 1 else z.argmax(axis=1)]
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Return the (weighted) fraction of samples that are predicted right."""
+        predicted = self.predict(X)
+        labels = np.asarray(y).ravel()
+        if len(labels) != len(predicted):
+            raise ShapeError(f"LogisticRegression: X has {len(predicted)} samples and y has {len(labels)}.")
+        return float(np.average(predicted == labels, weights=check_weights(sample_weight, len(labels), self)))
+
+    def _minimise(
+        self, x: np.ndarray, index: np.ndarray, share: np.ndarray, penalty: float, n_classes: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return (coef, intercept) in their public shapes."""
+        binary = n_classes == 2
+        target = index.astype(float) if binary else np.eye(n_classes)[index]
+        features, t, s, c = (
+            array("X", ("n", "d")),
+            array("t", ("n",) if binary else ("n", "k")),
+            array("s", "n"),
+            array("c", ()),
+        )
+        w, b = array("w", ("d",) if binary else ("d", "k")), array("b", () if binary else ("k",))
+        loss = objective(features, t, s, w, b, c)
+        start: dict[Node, Any] = {w: np.zeros(x.shape[1:] if binary else (x.shape[1], n_classes))}
+        data: dict[Node, Any] = {features: x, t: target, s: share, c: penalty}
+        zero = np.zeros(() if binary else n_classes)
+        (start if self.fit_intercept else data)[b] = zero
+        res = minimize(loss, start, data, self.solver, tol=self.tol, max_steps=self.max_iter, target=self.target)
+        if not res.converged:
+            warnings.warn(f"LogisticRegression: {res.message}", RuntimeWarning, stacklevel=3)
+        self.result_, self.n_iter_ = res, np.array([res.steps])
+        coef = np.atleast_2d(res.x[w].T)
+        return coef, np.atleast_1d(res.x[b] if self.fit_intercept else np.zeros(len(coef)))
+
+
+def objective(x: Node, t: Node, share: Node, w: Node, b: Node, penalty: Node) -> Node:
+    """Return the penalised loss sum_i share_i loss_i + penalty/2 |w|^2: binary for a vector w, softmax for a matrix."""
+    entropy = binary_cross_entropy_with_logits if w.ndim == 1 else cross_entropy
+    return sum_(share * entropy(x @ w + b, t, "none"), axes=(0,)) + penalty / 2 * sum_(w**2, axes=range(w.ndim))
