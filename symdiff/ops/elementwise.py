@@ -39,7 +39,38 @@ def _sp(name: str) -> Callable[..., Any]:
 
 
 def _mp_sign(x: Any) -> Any:
-    return x if x != x else x * 0 + (x > 0) - (x < 0)
+    return x if x != x else type(x)(int(x > 0) - int(x < 0))
+
+
+def _mp_div(x: Any, y: Any) -> Any:
+    if y == 0:
+        return x * math.nan if x == 0 or x != x else math.copysign(math.inf, x)
+    return x / y
+
+
+def _mp_mod(x: Any, y: Any) -> Any:
+    if x != x or y != y:
+        return x + y
+    if y == 0 or abs(x) == math.inf:
+        return x * math.nan
+    if abs(y) == math.inf:
+        return x if x == 0 or (x > 0) == (y > 0) else y
+    return x % y
+
+
+def _mp_rem(x: Any, y: Any) -> Any:
+    return _mp_mod(x, abs(y)) if x >= 0 else -_mp_mod(-x, abs(y))
+
+
+def _mp_gamma_like(name: str, at_zero: float, at_pole: float) -> Callable[..., Any]:
+    """Return an mpmath function of the gamma family with NumPy's values at the poles, where mpmath raises."""
+
+    def call(x: Any) -> Any:
+        if x <= 0 and x != -math.inf and x == int(x):
+            return at_zero if x == 0 else at_pole
+        return _mp("log")(abs(_mp("gamma")(x))) if name == "gammaln" else _mp(name)(x)
+
+    return call
 
 
 def _first_order(value: Callable[..., Any], slopes: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
@@ -106,7 +137,7 @@ div = Elementwise(
     "div",
     doc="x / y, true division.",
     evaluate_=np.divide,
-    reference=lambda x, y: x / y if y != 0 else math.copysign(math.inf, x) if x else x * math.nan,
+    reference=_mp_div,
     samples=(HUGE, POSITIVE),
     partials=lambda r, x, y: (1 / y, -r / y),
     native="div",
@@ -127,12 +158,11 @@ rem = Elementwise(
     "rem",
     doc="The remainder of the division rounded towards zero (C's fmod).",
     evaluate_=np.fmod,
-    reference=_mp("fmod"),
+    reference=_mp_rem,
     samples=((0.5, 9.0), (1.1, 3.0)),
     partials=lambda r, x, y: (1, (r - x) / y),
     native="rem",
     kinds="promote",
-    # mpmath's fmod has Python's sign; the samples are positive, where both agree.
     complex_step=_first_order(np.fmod, lambda x, y: (1.0, -np.trunc(x / y))),
 )
 floor = Elementwise(
@@ -168,7 +198,7 @@ mod = Elementwise(
     "mod",
     doc="x - y*floor(x/y): the remainder with the sign of the divisor, as in Python.",
     evaluate_=np.mod,
-    reference=lambda x, y: x - y * _mp("floor")(x / y),
+    reference=_mp_mod,
     samples=((0.5, 9.0), (1.1, 3.0)),
     partials=lambda r, x, y: (1, (r - x) / y),
     expansion=lambda x, y: where(ne(rem(x, y), 0) & ((rem(x, y) < 0) ^ (y < 0)), rem(x, y) + y, rem(x, y)),
@@ -247,6 +277,12 @@ def _pow_partials(r: Node, x: Node, y: Node) -> tuple[Any, Any]:
 
 
 def _mp_pow(x: Any, y: Any) -> Any:
+    if x == 1 or y == 0:
+        return type(x)(1)
+    if x != x or y != y:
+        return x + y
+    if abs(y) == math.inf:
+        return type(x)(1) if x == -1 else math.inf if (abs(x) > 1) == (y > 0) else type(x)(0)
     if x == 0 and y < 0:
         return math.inf
     if x < 0 and y != int(y):
@@ -475,7 +511,7 @@ heaviside = Elementwise(
     "heaviside",
     doc="0 below 0, 1 above, and the second argument at 0, as in NumPy; derivative 0 by the first.",
     evaluate_=np.heaviside,
-    reference=lambda x, h: x if x != x else h if x == 0 else x * 0 + (x > 0),
+    reference=lambda x, h: x if x != x else h if x == 0 else type(x)(int(x > 0)),
     samples=(HUGE, (0.0, 1.0)),
     partials=lambda r, x, h: (None, where(eq(x, 0), 1.0, 0.0)),
     expansion=lambda x, h: where(x > 0, 1.0, where(x < 0, 0.0, where(eq(x, 0), h, x))),
@@ -509,28 +545,31 @@ gamma = Elementwise(
     "gamma",
     doc="The gamma function.",
     evaluate_=_sp("gamma"),
-    reference=_mp("gamma"),
+    reference=_mp_gamma_like("gamma", math.inf, math.nan),
     samples=((0.3, 12.0),),
     partials=lambda r, x: (r * digamma(x),),
     native="tgamma",
+    # SciPy's gamma(x + ih) goes through exp and sin of pi x, which swallow a small h for x < 0.
+    complex_step=_first_order(_sp("gamma"), lambda x: (_sp("gamma")(x) * _sp("digamma")(x),)),
     sympy="gamma",
 )
 gammaln = Elementwise(
     "gammaln",
     doc="log|gamma(x)|.",
     evaluate_=_sp("gammaln"),
-    reference=lambda x: _mp("log")(abs(_mp("gamma")(x))),
+    reference=_mp_gamma_like("gammaln", math.inf, math.inf),
     samples=((2.5, 60.0),),
     partials=lambda r, x: (digamma(x),),
     native="lgamma",
-    complex_step=_sp("loggamma"),
+    # SciPy's loggamma(x + ih) has a multiple of i pi for x < 0.
+    complex_step=_first_order(_sp("gammaln"), lambda x: (_sp("digamma")(x),)),
     sympy="loggamma",
 )
 digamma = Elementwise(
     "digamma",
     doc="The logarithmic derivative of gamma.",
     evaluate_=_sp("digamma"),
-    reference=_mp("digamma"),
+    reference=_mp_gamma_like("digamma", -math.inf, math.nan),
     samples=((2.0, 60.0),),
     partials=lambda r, x: (polygamma(x, n=1),),
     native="scipy.psi",
