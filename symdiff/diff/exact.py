@@ -21,8 +21,8 @@ DIGITS = 50
 # A central difference with relative step 1e-50 is right to 1e-100; 1e-60 is the second step.
 _STEPS = (50, 60)
 _SPARE = 80
-# Slopes below this are the rounding of the differences themselves.
-_FAINT = 1e-100
+# Slopes below this, for values of f near 1, may be the rounding of the differences themselves and count as 0.
+FAINT = 1e-100
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +126,7 @@ def _classify(f0: Any, sides: list[tuple[Any, Any, Any]], j: int) -> tuple[Any, 
             if right == left
             else (mpf(nan), *_ordered(left, right), "a cusp")
         )
-    if near > far / 10 and near > mpf(10) ** -DIGITS * (abs(right) + abs(left)) + _FAINT:
+    if near > far / 10 and near > mpf(10) ** -DIGITS * (abs(right) + abs(left)) + FAINT:
         return (right + left) / 2, *_ordered(left, right), "a kink"
     coarse, fine = (r1 - l1) / (2 * h1), (r2 - l2) / (2 * h2)
     # relu(x)^1.5 has the slope h^0.5 -> 0: what falls with h has the limit 0.
@@ -147,6 +147,6 @@ def _slope(difference: Callable[[Any, Any], Any], r1: Any, l1: Any, h1: Any, r2:
         return None
     steep, steeper = d1 / h1, d2 / h2
     # A finite limit is reached to 1e-50; even log h still grows by a fifth.
-    if abs(steeper) > abs(steep) * (1 + mpf(10) ** -15) + _FAINT:
+    if abs(steeper) > abs(steep) * (1 + mpf(10) ** -15) + FAINT:
         return mpf("inf") if steeper > 0 else mpf("-inf")
     return steeper
