@@ -1,0 +1,48 @@
+"""Partial differential equations on boxes: state them, discretise them, run them.
+
+    from symdiff import pde
+    x, t = pde.coordinates("x t")
+    u = pde.field("u")
+    heat = pde.Problem(
+        pde.Eq(pde.dt(u), pde.laplacian(u)), pde.Box(x=(0, 1)), boundary={"x": pde.Dirichlet(0)}, initial={u: x * (1 - x)}
+    )
+    sol = heat.discretize(101).run(until=0.1)
+"""
+
+from __future__ import annotations
+
+from symdiff.pde.conditions import Condition, Dirichlet, Neumann, Periodic, Robin
+from symdiff.pde.domain import Box, Grid
+from symdiff.pde.errors import RunError
+from symdiff.pde.jets import coordinates, d, dt, dx, dy, dz, field, laplacian
+from symdiff.pde.problem import Eq, Problem
+from symdiff.pde.solution import Progress, Solution
+from symdiff.pde.solver import Solver
+from symdiff.pde.verify import Convergence, convergence, manufactured
+
+__all__ = [
+    "Box",
+    "Condition",
+    "Convergence",
+    "Dirichlet",
+    "Eq",
+    "Grid",
+    "Neumann",
+    "Periodic",
+    "Problem",
+    "Progress",
+    "Robin",
+    "RunError",
+    "Solution",
+    "Solver",
+    "convergence",
+    "coordinates",
+    "d",
+    "dt",
+    "dx",
+    "dy",
+    "dz",
+    "field",
+    "laplacian",
+    "manufactured",
+]

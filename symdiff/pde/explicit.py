@@ -1,0 +1,73 @@
+"""Explicit Runge-Kutta steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import final
+
+import numpy as np
+
+from symdiff.ir.node import Node
+from symdiff.pde.semidiscrete import Semidiscrete, Side, total
+from symdiff.pde.stepper import Stepped, Stepper
+from symdiff.pde.tableaux import Tableau
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Explicit(Stepper):
+    """A Runge-Kutta method given by its tableau.
+
+    Dirichlet values g(t) that change in time are stepped inside a step as the equation u' = g'(t) from the exact
+    g(t), like all other points: the stages then belong to one system and the method keeps its order, while
+    g(t + c_i*dt) in the stages would reduce it to 2 (Carpenter, Gottlieb, Abarbanel & Don 1995). After the step
+    they are g(t + dt) again, exactly.
+    """
+
+    tableau: Tableau
+
+    @property
+    def name(self) -> str:  # type: ignore[override]  # read-only here
+        """The tableau's name."""
+        return self.tableau.name
+
+    @property
+    def order(self) -> int:  # type: ignore[override]  # read-only here
+        """The order of accuracy in time."""
+        return self.tableau.order
+
+    @property
+    def is_implicit(self) -> bool:
+        """An explicit method is never A-stable."""
+        return False
+
+    def step(self, semi: Semidiscrete, blocks: Mapping[Node, Node], t: Node, dt: Node) -> Stepped:
+        """Return the unknowns at t + dt."""
+        start = semi.given(t)
+        rates: list[dict[Node, Node]] = []
+        side_rates: list[dict[Side, Node]] = []
+        for row, c in zip(self.tableau.a, self.tableau.c, strict=True):
+            stage = {u: _advance(x, dt, row, [r[u] for r in rates]) for u, x in blocks.items()}
+            given = dict(start)
+            for side in side_rates[0] if side_rates else ():
+                given[side] = _advance(start[side], dt, row, [r[side] for r in side_rates])
+            now = t + float(c) * dt if c else t
+            rates.append(semi.rates(stage, now, given))
+            side_rates.append(semi.given_rates(now))
+        return Stepped({u: _advance(x, dt, self.tableau.b, [r[u] for r in rates]) for u, x in blocks.items()})
+
+    def amplification(self, z: np.ndarray) -> np.ndarray:
+        """Return the stability polynomial at z."""
+        return np.polynomial.polynomial.polyval(z, [float(c) for c in self.tableau.polynomial()])
+
+
+def _advance(x: Node, dt: Node, weights: Sequence[Fraction], rates: Sequence[Node]) -> Node:
+    """Return x + dt * sum of weights * rates; rates of equal weight are added first, which saves products."""
+    groups: dict[Fraction, list[Node]] = {}
+    for w, rate in zip(weights, rates, strict=True):
+        if w:
+            groups.setdefault(w, []).append(rate)
+    terms = [(dt if w == 1 else float(w) * dt) * total(group) for w, group in groups.items()]
+    return total([x, *terms])

@@ -1,0 +1,89 @@
+"""What a run returns, and what its callback sees."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from symdiff.ir.errors import UnknownSymbolError
+from symdiff.ir.node import Node
+from symdiff.pde.domain import Grid
+
+
+def lookup(fields: dict[Node, Any], key: Any) -> Any:
+    """Return the entry of a field, given itself or by name. Raises UnknownSymbolError."""
+    for u, value in fields.items():
+        if key is u or key == u.params["name"]:
+            return value
+    names = ", ".join(u.params["name"] for u in fields)
+    raise UnknownSymbolError(f"There is no field {key!s}; the solution has {names}.")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Solution:
+    """The outcome of a run: `sol[u]` is the last state of a field on `grid`, at the time `t`.
+
+    `times` are the saved times, the first and the last included, and `saved[u][k]` is the state at `times[k]`.
+    `steps` were made, of size `dt` (the last before a save point may be smaller). `message` says how the run ended,
+    `finished` whether it reached its end. `throughput` is grid points times steps per second, compilation
+    (`compile_seconds`) left out.
+    """
+
+    grid: Grid
+    arrays: dict[Node, np.ndarray]
+    t: float
+    times: np.ndarray
+    saved: dict[Node, np.ndarray]
+    steps: int
+    dt: float
+    message: str
+    finished: bool
+    seconds: float
+    compile_seconds: float
+    method: str
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """Return the last state of a field, given itself or by name."""
+        value: np.ndarray = lookup(self.arrays, key)
+        return value
+
+    @property
+    def throughput(self) -> float:
+        """Grid points times steps per second, for each field."""
+        points = float(np.prod(self.grid.shape))
+        return points * self.steps / self.seconds if self.seconds > 0 else 0.0
+
+    def __repr__(self) -> str:
+        names = ", ".join(f"{u.params['name']}: {a.shape}" for u, a in self.arrays.items())
+        return (
+            f"Solution({names}; t = {self.t:g}, {self.steps} steps of {self.method} with dt = {self.dt:.6g}, "
+            f"{self.seconds:.3g} s, {self.throughput / 1e6:.4g} MPts/s; {self.message})"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A look at a running solver, about 20 times a second: `state[u]` is the field now, `t` of `until` is reached."""
+
+    t: float
+    until: float
+    step: int
+    steps: int
+    elapsed: float
+    rate: float
+    grid: Grid
+    fields: tuple[Node, ...]
+    _assemble: Callable[[], dict[Node, np.ndarray]] = field(repr=False)
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """Return a field on the whole grid."""
+        value: np.ndarray = lookup(self._assemble(), key)
+        return value
+
+    @property
+    def eta(self) -> float:
+        """The seconds that are left at the present rate."""
+        return (self.steps - self.step) / self.rate if self.rate > 0 else float("inf")

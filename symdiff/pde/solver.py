@@ -1,0 +1,254 @@
+"""A problem on a grid: stable steps, initial states, runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from symdiff.front.symbols import symbols
+from symdiff.ir.errors import DomainError, ShapeError, UnknownSymbolError
+from symdiff.ir.interpret import interpret
+from symdiff.ir.node import Node, as_node, const
+from symdiff.pde import stability, stencils
+from symdiff.pde.domain import Grid
+from symdiff.pde.evaluate import on_points
+from symdiff.pde.jets import TIME
+from symdiff.pde.kernel import Kernel, loop
+from symdiff.pde.layout import fewest_points
+from symdiff.pde.methods import METHODS, as_stepper
+from symdiff.pde.problem import Problem
+from symdiff.pde.run import Run
+from symdiff.pde.schedule import plan, positive
+from symdiff.pde.semidiscrete import Semidiscrete
+from symdiff.pde.solution import Progress, Solution
+from symdiff.pde.stepper import Stepper
+
+Values = dict[Node, float]
+State = list[np.ndarray]
+# The fraction of the stability limit that dt=None takes.
+_SAFETY = 0.9
+# Implicit methods have no limit: dt=None takes this multiple of explicit Euler's, and at least until/1000.
+_IMPLICIT = 10.0
+
+
+class Solver:
+    """A problem discretised in space; made by `Problem.discretize`. `grid` has the coordinates and the spacing."""
+
+    def __init__(self, problem: Problem, shape: Any, order: int):
+        if order not in stencils.ORDERS:
+            raise DomainError(f"The order in space is one of {', '.join(map(str, stencils.ORDERS))}, got {order!r}.")
+        self.problem, self.order = problem, order
+        self.semi = Semidiscrete(problem, order)
+        axes = problem.domain.axes
+        self.grid = Grid(problem.domain, self._checked(shape), [problem.is_periodic(a) for a in axes])
+        self._compiled: dict[tuple[Stepper, str], Callable[..., Sequence[Any]]] = {}
+
+    def _checked(self, shape: Any) -> tuple[int, ...]:
+        given = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
+        axes = self.problem.domain.axes
+        whole = all(hasattr(n, "__index__") and not isinstance(n, (bool, np.bool_)) for n in given)
+        if len(given) != len(axes) or not whole:
+            raise ShapeError(f"The shape of the grid has one whole number of points for each axis {', '.join(axes)}, got {shape!r}.")
+        counts = tuple(n.__index__() for n in given)
+        for k, n in enumerate(counts):
+            need = fewest_points(self.problem, self.semi.layout, k, self.order)
+            if n < need:
+                raise ShapeError(
+                    f"Order {self.order} needs at least {need} points along {axes[k]!r} between its sides, got {n}; "
+                    "take more points or a lower order."
+                )
+        return counts
+
+    # -- what a run may use -----------------------------------------------------------------------------------------
+
+    def stable_dt(self, method: str | Stepper = "rk4", parameters: Mapping[Any, Any] | None = None, until: float = 0.0) -> float:
+        """Return the largest stable time step of a method; infinite for implicit methods.
+
+        The equations are linearised about the initial state; where the linearisation changes in time by itself, the
+        smallest limit at 17 times up to `until` counts. A nonlinear problem may become stiffer on the way: a run
+        stops when that makes its values infinite. A stable step need not be an accurate one.
+        """
+        stepper, values = as_stepper(method), self._parameters(parameters)
+        return self._limit(stepper, values, self._start(values), until)
+
+    def _limit(self, stepper: Stepper, values: Values, state: State, until: float) -> float:
+        table = stability.factors(self.problem)
+        changing = stability.depends_on_time(table, symbols(TIME))
+        times = np.linspace(0.0, until, 17) if changing and until else [0.0]
+        limits = []
+        for t in times:
+            factors = self._factors(table, values, state, float(t))
+            found = stability.eigenvalues(self.problem, self.order, self.grid.spacing, factors)
+            limits.append(stability.limit(stepper, found))
+        return float(np.min(limits))
+
+    def _factors(
+        self, table: Mapping[Node, Mapping[Node, Node]], values: Values, state: State, at: float
+    ) -> dict[Node, dict[Node, np.ndarray]]:
+        t = const(at)
+        jets = self.semi.values(self.semi.blocks, t, self.semi.given(t))
+        out = {}
+        for f, row in table.items():
+            nodes = self.semi.on_unknowns(list(row.values()), f, t, jets[f])
+            out[f] = dict(zip(row, interpret(nodes, self._inputs(values, state)), strict=True))
+        return out
+
+    def _inputs(self, values: Values, state: State) -> dict[Node, Any]:
+        semi = self.semi
+        pairs = [*zip(semi.spacings, self.grid.spacing, strict=True), *zip(semi.points, self.grid.points, strict=True)]
+        return {**dict(pairs), **values, **dict(zip(semi.blocks.values(), state, strict=True))}
+
+    def _parameters(self, given: Mapping[Any, Any] | None) -> Values:
+        known = {s.params["name"]: s for s in self.problem.parameters}
+        out: Values = {}
+        for key, value in (given or {}).items():
+            name = key if isinstance(key, str) else as_node(key).params.get("name")
+            if name not in known:
+                every = ", ".join(known) or "none"
+                raise UnknownSymbolError(f"{key!s} is no parameter of the problem; its parameters are: {every}.")
+            number = np.asarray(value)
+            if number.shape != () or number.dtype.kind not in "iuf" or not np.isfinite(number):
+                raise DomainError(f"The parameter {name!r} is a finite number, got {value!r}.")
+            out[known[name]] = float(number)
+        missing = [name for name, s in known.items() if s not in out]
+        if missing:
+            text = ", ".join(f"{name}: …" for name in missing)
+            raise UnknownSymbolError(f"The problem has parameters without a value ({', '.join(missing)}); pass parameters={{{text}}}.")
+        return {s: out[s] for s in self.problem.parameters}
+
+    # -- states -----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _points(self) -> dict[str, np.ndarray]:
+        return dict(zip(self.grid.axes, self.grid.mesh(), strict=True))
+
+    def _block(self, u: Node) -> tuple[slice, ...]:
+        sides = [self.problem.boundary[u, axis] for axis in self.grid.axes]
+        ends = [[int(side.kind == "value") for side in pair] for pair in sides]
+        return tuple(slice(lo, n - hi) for (lo, hi), n in zip(ends, self.grid.shape, strict=True))
+
+    def _start(self, values: Values) -> State:
+        """Return the unknowns at time 0. Raises for an array of another shape and for values that are not finite."""
+        out = []
+        for u, initial in self.problem.initial.items():
+            name = u.params["name"]
+            if isinstance(initial, np.ndarray):
+                if initial.shape != self.grid.shape:
+                    raise ShapeError(f"The initial array of {name!r} has shape {initial.shape}, the grid has {self.grid.shape}.")
+                full = initial
+            else:
+                full = np.broadcast_to(on_points(initial, self._points, 0.0, values), self.grid.shape)
+            block = np.array(full[self._block(u)], dtype=float)
+            if not np.isfinite(block).all():
+                raise DomainError(f"The initial condition of {name!r} is not finite at {self.place(u, block)}.")
+            out.append(block)
+        order = {u: a for u, a in zip(self.problem.initial, out, strict=True)}
+        return [order[u] for u in self.problem.fields]
+
+    def place(self, u: Node, block: np.ndarray) -> str:
+        """Return the coordinates of the first value that is not finite, as text."""
+        index = np.argwhere(~np.isfinite(block))[0]
+        starts = [s.start for s in self._block(u)]
+        pairs = zip(self.grid.axes, self.grid.points, index, starts, strict=True)
+        return ", ".join(f"{axis} = {points[i + s]:.6g}" for axis, points, i, s in pairs)
+
+    def assemble(self, state: State, t: float, values: Values) -> dict[Node, np.ndarray]:
+        """Return the fields on all points: unknowns between given values; the mean of both at a corner of two sides."""
+        out = {}
+        for u, block in zip(self.problem.fields, state, strict=True):
+            full = np.zeros(self.grid.shape)
+            times = np.zeros(self.grid.shape, dtype=np.uint8)
+            full[self._block(u)] = block
+            for axis, name in enumerate(self.grid.axes):
+                for end, condition in enumerate(self.problem.boundary[u, name]):
+                    if condition.kind != "value":
+                        continue
+                    at = tuple(slice(None) if k != axis else slice(-1, None) if end else slice(0, 1) for k in range(len(self.grid.axes)))
+                    points = {n: x[at] if x.shape[axis] > 1 else x for n, x in self._points.items()}
+                    full[at] += on_points(condition.expressions()[0], points, t, values)
+                    times[at] += 1
+            if times.any():
+                full /= np.maximum(times, 1)
+            out[u] = full
+        return out
+
+    # -- runs -------------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        until: float,
+        method: str | Stepper = "rk4",
+        dt: float | None = None,
+        parameters: Mapping[Any, Any] | None = None,
+        save_every: float | None = None,
+        progress: bool = False,
+        callback: Callable[[Progress], Any] | None = None,
+        target: str = "cpu",
+        force: bool = False,
+    ) -> Solution:
+        """Advance the initial state from time 0 to `until`.
+
+        Every step is at most `dt`; steps are shortened evenly so that save points (multiples of `save_every`) and
+        `until` are hit exactly. `dt=None` takes 0.9 of the stability limit, for implicit methods 10 times the limit
+        of explicit Euler (at least until/1000): stable, but choose dt yourself where accuracy in time matters.
+
+        `method` is "euler", "heun", "ssprk3", "rk4", "backward-euler" or "crank-nicolson". The loop is compiled
+        once per method, for every grid, dt and parameter, and runs in chunks of about 50 ms; between chunks
+        `progress` is shown and `callback` gets a `Progress` (also at the start and at the end) and may stop the
+        run by returning True. Ctrl-C ends the run and returns what was reached.
+
+        Raises: DomainError for an unstable `dt` (unless `force`), naming the limit, and for other impossible values;
+        UnknownSymbolError for missing parameters; RunError, whose `solution` holds everything up to the last good
+        step, when values become infinite or NaN or an implicit step cannot be solved.
+        """
+        stepper, values = as_stepper(method), self._parameters(parameters)
+        until = positive(until, "until", "it is the time at which the run ends")
+        if save_every is not None:
+            save_every = positive(save_every, "save_every", "it is the time between two saved states")
+        state = self._start(values)
+        pieces = plan(until, self._choose(stepper, dt, values, state, until, force), save_every)
+        began = time.perf_counter()
+        kernel = Kernel(self._compile(stepper, target), self._fixed(values))
+        seconds = time.perf_counter() - began
+        return Run(self, stepper, kernel, values, pieces, progress, callback, seconds).go(state)
+
+    def _choose(self, stepper: Stepper, dt: float | None, values: Values, state: State, until: float, force: bool) -> float:
+        """Return the largest allowed step. Raises DomainError for an unstable one."""
+        given = None if dt is None else positive(dt, "dt", "leave it out for an automatic one")
+        if given is not None and (force or stepper.is_implicit):
+            return given
+        limit = self._limit(METHODS["euler"] if stepper.is_implicit else stepper, values, state, until)
+        if np.isnan(limit) or limit == 0:
+            why = "the linearised equations are not finite at the initial state" if np.isnan(limit) else "every dt is unstable"
+            raise DomainError(f"{stepper.name} has no stable step here ({why}); use another method or give dt with force=True.")
+        if stepper.is_implicit:
+            return min(max(_IMPLICIT * limit, until / 1000), until) if np.isfinite(limit) else until / 1000
+        if given is None:
+            return min(_SAFETY * limit, until) if np.isfinite(limit) else until / 1000
+        if given > limit * (1 + 1e-9):
+            raise DomainError(
+                f"dt = {given:g} is unstable for {stepper.name} with spacing {tuple(float(f'{h:.4g}') for h in self.grid.spacing)}: "
+                f"the limit is {limit:.6g}, {given / limit:.3g} times smaller. Use a smaller dt or dt=None, an implicit method "
+                "such as 'crank-nicolson', or force=True to run anyway."
+            )
+        return given
+
+    def _fixed(self, values: Values) -> tuple[Any, ...]:
+        return (*self.grid.spacing, *self.grid.points, *values.values())
+
+    def _compile(self, stepper: Stepper, target: str) -> Callable[..., Sequence[Any]]:
+        key = (stepper, target)
+        if key not in self._compiled:
+            # Late: the compiler loads LLVM.
+            from symdiff.compile import compile
+
+            outputs, inputs = loop(self.semi, stepper)
+            self._compiled[key] = compile(outputs, inputs, target=target)
+        return self._compiled[key]
+
+    def __repr__(self) -> str:
+        return f"Solver({self.problem!r}, {self.grid!r}, order {self.order})"
