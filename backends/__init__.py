@@ -1,0 +1,1 @@
+"""The targets: one folder each turns a `Program` into something callable."""

@@ -69,7 +69,7 @@ def _is_eye(node: Node) -> bool:
     if node.op is not el.where or node.ndim != 2 or node.args[0].op is not el.eq:
         return False
     one, zero = node.args[1:]
-    if not (one.op.name == zero.op.name == "const" and one.params["value"] == 1 and zero.params["value"] == 0):
+    if not (one.op.name == zero.op.name == "const" and float(one) == 1.0 and float(zero) == 0.0):
         return False
     row, col = node.args[0].args
     n = node.shape[0]

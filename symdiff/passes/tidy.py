@@ -10,9 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from symdiff.ir.dims import broadcast_shapes
 from symdiff.ir.graph import transform
 from symdiff.ir.node import Node, const
+from symdiff.ir.primitive import Elementwise
 from symdiff.ops import elementwise as el
+from symdiff.ops.index import broadcast_to
 
 
 def split_literal(node: Node) -> tuple[float, Node]:
@@ -36,6 +39,7 @@ def scale(c: float, node: Node) -> Node:
 
 def tidy_node(node: Node) -> Node:
     """Tidy one node whose arguments are tidy."""
+    node = _without_broadcasts(node)
     if not node.dtype.startswith("float"):
         return node
     if node.op is el.mul:
@@ -53,6 +57,20 @@ def tidy_node(node: Node) -> Node:
     if node.op in (el.add, el.sub):
         return _sum(node)
     return node
+
+
+def _without_broadcasts(node: Node) -> Node:
+    """op(x, broadcast_to(y)) -> op(x, y) where x has the full shape anyway: elementwise operations broadcast."""
+    if not isinstance(node.op, Elementwise) or not any(a.op is broadcast_to for a in node.args):
+        return node
+    args = list(node.args)
+    for k, a in enumerate(args):
+        if a.op is broadcast_to:
+            bare = a.args[0]
+            others = [b.shape for j, b in enumerate(args) if j != k]
+            if others and broadcast_shapes(bare.shape, *others) == node.shape:
+                args[k] = bare
+    return node.op(*args, **node.params)
 
 
 def _product(a: Node, b: Node) -> Node:

@@ -1,0 +1,122 @@
+"""Bodies: the straight-line code of a nest at one point, on lanes.
+
+Values that do not vary along the innermost loop are hoisted: computed once, as scalars, before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llvmlite import ir
+
+from backends.cpu.calls import call
+from backends.cpu.frame import Frame
+from backends.cpu.memory import Memory, Point
+from backends.emit import Lanes, emit_native
+from symdiff.program.ir import Access, Affine, Const, Guard, Instr, Load, Nest, Op
+
+# Nanoseconds for one vector of an operation on one thread, roughly; calls of functions take longer than all else.
+_WEIGHTS = {"load": 1.0, "div": 3.0, "sqrt": 4.0, "rem": 20.0}
+_NATIVE = frozenset(
+    "add sub mul neg abs sign max min floor ceil trunc lt le gt ge eq ne and or xor not where cast".split()
+)
+_CALL_WEIGHT = 10.0
+# Above this many instructions a body is emitted once, with masks, instead of twice.
+LARGE = 150
+
+
+def body_weight(body: Sequence[Instr]) -> float:
+    """Nanoseconds per vector of a body, for deciding about threads."""
+    total = 1.0
+    for instr in body:
+        match instr:
+            case Op():
+                total += 0.4 if instr.name in _NATIVE else _WEIGHTS.get(instr.name, _CALL_WEIGHT)
+            case Load():
+                total += _WEIGHTS["load"] * (4.0 if instr.access.gathers else 1.0)
+    return total
+
+
+class Body:
+    """Emits the instructions of a nest and remembers their values at the current point."""
+
+    def __init__(self, frame: Frame, nest: Nest, width: int):
+        self.frame, self.nest = frame, nest
+        self.lanes = Lanes(frame.builder, width, call)
+        self.memory = Memory(frame, self.lanes)
+        self.is_large = len(nest.body) > LARGE
+        self._one = Memory(frame, Lanes(frame.builder, 1, call))
+        self._fixed = _invariant(nest) if width > 1 else [False] * len(nest.body)
+        self._hoisted: dict[int, ir.Value] = {}
+        self._values: dict[int, ir.Value] = {}
+
+    def hoist(self, outer: Sequence[ir.Value]) -> None:
+        """Compute, as scalars, what does not vary along the innermost loop."""
+        self._hoisted = {}
+        point = Point([*outer, ir.Constant(ir.IntType(64), 0)])
+        for k, instr in enumerate(self.nest.body):
+            if self._fixed[k]:
+                needed = {a: self.nest.body[a] for a in (instr.args if isinstance(instr, Op) else ())}
+                values = self._hoisted | {
+                    a: self._one.lanes.const(c.value, c.dtype) for a, c in needed.items() if isinstance(c, Const) and a not in self._hoisted
+                }
+                self._hoisted[k] = self._emit(instr, point, self._one, values)
+
+    def run_at(self, point: Point) -> None:
+        """Emit the body and its stores at a point."""
+        self._values = {k: self.lanes.splat(v) for k, v in self._hoisted.items()}
+        for k, instr in enumerate(self.nest.body):
+            if k not in self._values:
+                self._values[k] = self._emit(instr, point, self.memory, self._values)
+        for s in self.nest.stores:
+            gathered = [self._values[g.value] for g in s.access.gathers]
+            value = self._values[s.value]
+            if s.add:
+                old = self.memory.load(s.access, point, gathered)
+                value = emit_native("add", (old, value), s.access.buffer.dtype, self.lanes)
+            self.memory.store(value, s.access, point, gathered)
+
+    def value(self, k: int, point: Point) -> ir.Value:
+        """The value of an instruction at the point where the body ran last."""
+        return self._values[k]
+
+    def _emit(self, instr: Instr, point: Point, memory: Memory, values: dict[int, ir.Value]) -> ir.Value:
+        lanes = memory.lanes
+        match instr:
+            case Load():
+                return memory.load(instr.access, point, [values[g.value] for g in instr.access.gathers])
+            case Affine():
+                return self._guarded(memory.numbers(instr.offset, instr.coefs, point), "int64", instr.guards, point, memory)
+            case Const():
+                return self._guarded(lanes.const(instr.value, instr.dtype), instr.dtype, instr.guards, point, memory)
+            case Op():
+                return emit_native(instr.name, [values[a] for a in instr.args], instr.dtype, lanes)
+
+    def _guarded(self, value: ir.Value, dtype: str, guards: Sequence[Guard], point: Point, memory: Memory) -> ir.Value:
+        valid = memory.guard(guards, point)
+        return value if valid is None else self.frame.builder.select(valid, value, memory.lanes.const(0, dtype))
+
+
+def _invariant(nest: Nest) -> list[bool]:
+    """Which instructions have one value along the innermost loop."""
+    fixed: list[bool] = []
+
+    def access(a: Access) -> bool:
+        return a.strides[-1] == 0 and all(g.coefs[-1] == 0 for g in a.guards) and all(fixed[g.value] for g in a.gathers)
+
+    for instr in nest.body:
+        match instr:
+            case Load():
+                # Memory that this nest writes may change while the loop runs.
+                written = any(s.access.buffer == instr.access.buffer for s in nest.stores)
+                fixed.append(access(instr.access) and not written)
+            case Affine():
+                fixed.append(instr.coefs[-1] == 0 and all(g.coefs[-1] == 0 for g in instr.guards))
+            case Const():
+                fixed.append(False if not instr.guards else all(g.coefs[-1] == 0 for g in instr.guards))
+            case Op():
+                # Literals are the same at every point: an operation on them alone is as fixed as they are.
+                args = [nest.body[a] for a in instr.args]
+                bare = [isinstance(x, Const) and not x.guards for x in args]
+                fixed.append(all(f or c for f, c in zip((fixed[a] for a in instr.args), bare, strict=True)))
+    return fixed

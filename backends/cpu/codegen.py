@@ -1,0 +1,163 @@
+"""codegen: a `Program` becomes one LLVM module with one entry point, `void entry(context)`.
+
+The entry point places the temporary buffers in the arena and runs the statements in order: a nest block by
+block, on several threads where the work pays for them; library calls; loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llvmlite import ir
+
+from backends.cpu.frame import Frame, i64
+from backends.cpu.layout import ALIGN, ARENA, PARALLEL_FOR, Layout
+from backends.cpu.library import emit_call
+from backends.cpu.machine import machine
+from backends.cpu.nest import NestCode, block_length, emit_nest, partial_buffers
+from backends.emit import F64, I8, I64, POINTER
+from symdiff.program.ir import ITEMSIZE, Access, Buffer, Loop, Nest, Program, Statement, walk
+
+# A parallel region costs microseconds on an idle machine and far more on a busy one.
+PARALLEL_NANOSECONDS = 60_000.0
+_PARALLEL_FOR = ir.FunctionType(ir.VoidType(), [I64, I64, I64])
+
+
+def layout_of(program: Program) -> tuple[Layout, list[tuple[Nest, tuple[Buffer, ...]]]]:
+    """Return the layout of a program's context, and every nest with the scratch that its blocks need."""
+    first = len(program.inputs) + len(program.outputs) + len(program.temps)
+    scratch: list[Buffer] = []
+    nests = []
+    for s in walk(program.statements):
+        if isinstance(s, Nest):
+            nests.append((s, partial_buffers(s, first + len(scratch))))
+            scratch += nests[-1][1]
+    return Layout.of(program, tuple(scratch)), nests
+
+
+def codegen(program: Program) -> tuple[ir.Module, Layout]:
+    """Return the LLVM module of a program and the layout of its context."""
+    layout, nests = layout_of(program)
+    module = ir.Module("symdiff")
+    module.triple = machine().triple
+    codes = {
+        id(nest): emit_nest(module, nest, f"nest{k}", layout, partials) for k, (nest, partials) in enumerate(nests)
+    }
+    _emit_entry(module, program, layout, codes)
+    return module, layout
+
+
+def _emit_entry(module: ir.Module, program: Program, layout: Layout, codes: dict[int, NestCode]) -> None:
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), "entry")
+    frame = Frame(function, function.args[0], layout)
+    entry = _Entry(frame, codes)
+    entry.place_temps()
+    entry.statements(program.statements)
+    frame.finish()
+
+
+class _Entry:
+    """Emits the entry point. It reads buffer addresses from the context each time: it writes them, and loops
+    exchange them."""
+
+    def __init__(self, frame: Frame, codes: dict[int, NestCode]):
+        self.frame, self.codes = frame, codes
+
+    def place_temps(self) -> None:
+        """Write the addresses of the temporary buffers into the context."""
+        frame, b = self.frame, self.frame.builder
+        if not frame.layout.temps:
+            return
+        address = frame.word(ARENA)
+        for buffer in frame.layout.temps:
+            b.store(address, frame.word_address(frame.layout.buffer_word(buffer)))
+            size = frame.extent(buffer.n_bytes)
+            address = b.add(address, b.and_(b.add(size, i64(ALIGN - 1)), i64(-ALIGN)))
+
+    def base(self, access: Access) -> ir.Value:
+        """The address of the first entry of a matrix operand."""
+        b = self.frame.builder
+        word = b.load(self.frame.word_address(self.frame.layout.buffer_word(access.buffer)), typ=I64)
+        offset = b.mul(self.frame.extent(access.offset), i64(ITEMSIZE[access.buffer.dtype]))
+        return b.inttoptr(b.add(word, offset), POINTER)
+
+    def statements(self, statements: Sequence[Statement]) -> None:
+        """Emit statements in order; recursion goes to the nesting of loops."""
+        for s in statements:
+            match s:
+                case Nest():
+                    self._nest(s)
+                case Loop():
+                    self._loop(s)
+                case _:
+                    emit_call(self.frame, s, self.base)
+
+    def _nest(self, nest: Nest) -> None:
+        frame, b = self.frame, self.frame.builder
+        code = self.codes[id(nest)]
+        for buffer in nest.zero:
+            self._zero(buffer)
+        if not nest.space:
+            b.call(code.function, [i64(0), frame.context])
+            return
+        length = block_length(frame, nest, code.most_blocks)
+        n_blocks = frame.ceil_div(frame.extent(nest.space[0]), length)
+        serial = frame.function.append_basic_block("serial")
+        parallel = frame.function.append_basic_block("parallel")
+        after = frame.function.append_basic_block("after")
+        host = frame.word(PARALLEL_FOR)
+        b.cbranch(self._pays(nest, code, n_blocks, host), parallel, serial)
+        b.position_at_end(parallel)
+        task = b.ptrtoint(code.function, I64)
+        context = b.ptrtoint(frame.context, I64)
+        run = b.inttoptr(host, _callable(_PARALLEL_FOR))
+        b.call(run, [task, n_blocks, context])
+        b.branch(after)
+        b.position_at_end(serial)
+        frame.loop(i64(0), n_blocks, 1, lambda k: b.call(code.function, [k, frame.context]))
+        b.branch(after)
+        b.position_at_end(after)
+        if code.combine is not None:
+            b.call(code.combine, [n_blocks, frame.context])
+
+    def _pays(self, nest: Nest, code: NestCode, n_blocks: ir.Value, host: ir.Value) -> ir.Value:
+        frame, b = self.frame, self.frame.builder
+        if nest.serial:
+            return ir.Constant(ir.IntType(1), 0)
+        points = b.sitofp(frame.product(nest.space), F64)
+        work = b.fmul(points, ir.Constant(F64, code.nanoseconds))
+        enough = b.fcmp_ordered(">", work, ir.Constant(F64, PARALLEL_NANOSECONDS))
+        several = b.icmp_signed(">", n_blocks, i64(1))
+        return b.and_(b.and_(enough, several), b.icmp_signed("!=", host, i64(0)))
+
+    def _zero(self, buffer: Buffer) -> None:
+        frame, b = self.frame, self.frame.builder
+        whole = Access(buffer, 0, (0,) * len(buffer.shape))
+        at = self.base(whole)
+        size = frame.extent(buffer.n_bytes)
+        frame.loop(i64(0), size, 1, lambda i: b.store(ir.Constant(I8, 0), b.gep(at, [i], source_etype=I8)))
+
+    def _loop(self, loop: Loop) -> None:
+        frame, b = self.frame, self.frame.builder
+        test, turn, after = (frame.function.append_basic_block(n) for n in ("while", "turn", "endwhile"))
+        b.branch(test)
+        b.position_at_end(test)
+        self.statements(loop.cond)
+        flag = b.load(self.base(Access(loop.flag, 0, ())), typ=I8)
+        b.cbranch(b.icmp_unsigned("!=", flag, ir.Constant(I8, 0)), turn, after)
+        b.position_at_end(turn)
+        self.statements(loop.body)
+        for x, y in loop.swaps:
+            at_x, at_y = (frame.word_address(frame.layout.buffer_word(z)) for z in (x, y))
+            old_x, old_y = b.load(at_x, typ=I64), b.load(at_y, typ=I64)
+            b.store(old_y, at_x)
+            b.store(old_x, at_y)
+        b.branch(test)
+        b.position_at_end(after)
+
+
+def _callable(signature: ir.FunctionType) -> ir.Type:
+    """A pointer type that llvmlite accepts as a callee and prints as LLVM's opaque `ptr`."""
+    kind = signature.as_pointer()
+    kind._to_string = lambda: "ptr"
+    return kind

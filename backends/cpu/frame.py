@@ -1,0 +1,129 @@
+"""Frame: what every generated function starts with: the context, sizes, buffer addresses, loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+
+from backends.cpu.layout import Layout
+from backends.emit import I64, POINTER
+from symdiff.ir.dims import CeilDiv, Dim, Extent, product
+from symdiff.program.ir import Buffer
+
+
+def i64(value: int) -> ir.Constant:
+    """A 64-bit integer constant."""
+    return ir.Constant(I64, value)
+
+
+class Frame:
+    """The builder of one function with the context as an argument; extents and addresses are emitted once.
+
+    What is emitted once goes to the function's first block, so it is there wherever it is used.
+    """
+
+    def __init__(self, function: ir.Function, context: ir.Value, layout: Layout):
+        self.function, self.context, self.layout = function, context, layout
+        self.head = function.append_basic_block("head")
+        start = function.append_basic_block("start")
+        self.builder = ir.IRBuilder(start)
+        self._head_builder = ir.IRBuilder(self.head)
+        self._start = start
+        self._extents: dict[Extent, ir.Value] = {}
+        self._words: dict[int, ir.Value] = {}
+
+    def finish(self) -> None:
+        """Close the function."""
+        self._head_builder.branch(self._start)
+        self.builder.ret_void()
+
+    def word_address(self, word: int) -> ir.Value:
+        """The address of a word of the context."""
+        return self.builder.gep(self.context, [i64(word)], source_etype=I64)
+
+    def word(self, word: int) -> ir.Value:
+        """A word of the context that does not change while the function runs."""
+        if word not in self._words:
+            at = self._head_builder.gep(self.context, [i64(word)], source_etype=I64)
+            self._words[word] = self._head_builder.load(at, typ=I64)
+        return self._words[word]
+
+    def base(self, buffer: Buffer) -> ir.Value:
+        """The address of a buffer."""
+        key = -1 - buffer.id
+        if key not in self._words:
+            word = self.word(self.layout.buffer_word(buffer))
+            self._words[key] = self._head_builder.inttoptr(word, POINTER)
+        return self._words[key]
+
+    def alloca(self, kind: ir.Type, count: int | None = None) -> ir.Value:
+        """Memory on the stack, taken once."""
+        return self._head_builder.alloca(kind, None if count is None else i64(count))
+
+    def extent(self, extent: Extent) -> ir.Value:
+        """The value of an extent."""
+        if isinstance(extent, int):
+            return i64(extent)
+        if extent not in self._extents:
+            self._extents[extent] = self._polynomial(extent)
+        return self._extents[extent]
+
+    def _polynomial(self, dim: Dim) -> ir.Value:
+        b = self._head_builder
+        total: ir.Value | None = None
+        for monomial, c in dim.terms:
+            term: ir.Value = i64(c)
+            for k, atom in enumerate(monomial):
+                if isinstance(atom, CeilDiv):
+                    raised = b.add(self.extent(atom.dim), i64(atom.step - 1))
+                    # Extents are never negative here, so the division rounds down.
+                    factor = b.sdiv(raised, i64(atom.step))
+                else:
+                    factor = self.word(self.layout.size_word(atom))
+                term = factor if k == 0 and c == 1 else b.mul(term, factor)
+            total = term if total is None else b.add(total, term)
+        assert total is not None
+        return total
+
+    def loop(self, start: ir.Value, stop: ir.Value, step: int, body: Callable[[ir.Value], Any]) -> None:
+        """for i in range(start, stop, step): body(i)."""
+        b = self.builder
+        before = b.block
+        inside, after = self.function.append_basic_block("loop"), self.function.append_basic_block("done")
+        b.cbranch(b.icmp_signed("<", start, stop), inside, after)
+        b.position_at_end(inside)
+        i = b.phi(I64)
+        i.add_incoming(start, before)
+        body(i)
+        following = b.add(i, i64(step))
+        i.add_incoming(following, b.block)
+        b.cbranch(b.icmp_signed("<", following, stop), inside, after)
+        b.position_at_end(after)
+
+    def when(self, condition: ir.Value, body: Callable[[], Any]) -> None:
+        """if condition: body()."""
+        b = self.builder
+        inside, after = self.function.append_basic_block("then"), self.function.append_basic_block("endif")
+        b.cbranch(condition, inside, after)
+        b.position_at_end(inside)
+        body()
+        b.branch(after)
+        b.position_at_end(after)
+
+    def product(self, extents: tuple[Extent, ...]) -> ir.Value:
+        """The number of points of a space."""
+        return self.extent(product(extents))
+
+    def maximum(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        """The larger of two integers."""
+        return self.builder.select(self.builder.icmp_signed(">", a, b), a, b)
+
+    def minimum(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        """The smaller of two integers."""
+        return self.builder.select(self.builder.icmp_signed("<", a, b), a, b)
+
+    def ceil_div(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        """ceil(a / b) for b > 0 and a >= 0."""
+        return self.builder.sdiv(self.builder.add(a, self.builder.sub(b, i64(1))), b)

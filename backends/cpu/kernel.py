@@ -1,0 +1,162 @@
+"""Kernel: a program compiled for this CPU, called with arrays.
+
+Compiled objects come from the kernel store when an equal program was compiled before, by any process.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import hashlib
+import json
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from backends.cpu.codegen import PARALLEL_NANOSECONDS, codegen, layout_of
+from backends.cpu.door import emit_doors, fits, open_door
+from backends.cpu.host import Library, build_object, optimised, parallel_for_address, threads_of
+from backends.cpu.layout import ARENA, INDEX_OUT_OF_RANGE, PARALLEL_FOR, STATUS
+from backends.cpu.machine import machine
+from backends.cpu.body import body_weight
+from backends.store import KernelStore, kernel_key
+from symdiff.ir.dims import evaluate
+from symdiff.ir.errors import DomainError
+from symdiff.program.ir import Nest, Program, walk
+
+_Entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """What a call needs for given run-time sizes."""
+
+    sizes: tuple[int, ...]
+    results: tuple[tuple[int, ...], ...]
+    arena_bytes: int
+    may_use_threads: bool
+
+
+class Kernel:
+    """A compiled program. `address` is that of `void entry(context)`."""
+
+    def __init__(self, program: Program, threads: int | None = None):
+        self.program = program
+        self.layout, _ = layout_of(program)
+        self.threads = threads
+        self.text = str(program)
+        data, self.from_store = _store().get_or_build(self.key, self._build)
+        head, _, code = data.partition(b"\0")
+        self._library = Library(code, json.loads(head))
+        self.address = self._library.address("entry")
+        self._entry = _Entry(self.address)
+        self._plans: dict[tuple[int, ...], _Plan] = {}
+        self._local = threading.local()
+
+    @property
+    def key(self) -> str:
+        """The content hash under which the object is stored."""
+        return kernel_key(self.text, machine().key, _code_version())
+
+    def _build(self) -> bytes:
+        text, symbols = self._llvm()
+        return json.dumps(symbols).encode() + b"\0" + build_object(text, self.n_operations)
+
+    def _llvm(self) -> tuple[str, list[str]]:
+        module, layout = codegen(self.program)
+        if fits(self.program, layout):
+            emit_doors(module, self.program, layout)
+        symbols = [n for n, g in module.globals.items() if _is_declaration(g) and not n.startswith("llvm.")]
+        return str(module), symbols
+
+    @property
+    def n_operations(self) -> int:
+        """The number of body instructions."""
+        return sum(len(s.body) for s in walk(self.program.statements) if isinstance(s, Nest))
+
+    def door(self, form: str) -> Callable[..., Any] | None:
+        """The fast way in for plain numbers, or None for programs that take arrays."""
+        if form not in ("single", "list", "tuple") or not fits(self.program, self.layout):
+            return None
+        address = self._library.address(f"door_{form}")
+        return open_door(address, self) if address else None
+
+    def inspect(self, what: str) -> str:
+        """Return the optimised LLVM text or the machine code as assembly."""
+        module, target = optimised(self._llvm()[0], self.n_operations)
+        return str(module) if what == "llvm" else target.emit_assembly(module)
+
+    def __call__(self, arrays: Sequence[np.ndarray], sizes: Mapping[str, int], out: Sequence[np.ndarray] | None = None) -> list[np.ndarray]:
+        """Run on C-contiguous arrays in the order of the program's inputs; returns the outputs.
+
+        Raises DomainError when an index was out of range; the outputs are then not to be used.
+        """
+        key = tuple(sizes[name] for name in self.program.sizes)
+        plan = self._plans.get(key) or self._plan(key, sizes)
+        if out is None:
+            out = [np.empty(shape, b.dtype) for shape, b in zip(plan.results, self.program.outputs, strict=True)]
+        context = np.empty(self.layout.words, np.int64)
+        context[STATUS] = 0
+        context[PARALLEL_FOR] = parallel_for_address(self.threads) if plan.may_use_threads else 0
+        arena = self._arena(plan.arena_bytes)
+        context[ARENA] = arena
+        word = ARENA + 1
+        context[word : word + len(key)] = key
+        word += len(key)
+        addresses = [a.__array_interface__["data"][0] for a in (*arrays, *self.program.data, *out)]
+        context[word : word + len(addresses)] = addresses
+        with threads_of(self.threads if context[PARALLEL_FOR] else None):
+            self._entry(context.ctypes.data)
+        if context[STATUS] == INDEX_OUT_OF_RANGE:
+            raise DomainError("An index is out of range for its axis; every index i needs -extent <= i < extent.")
+        return list(out)
+
+    def _plan(self, key: tuple[int, ...], sizes: Mapping[str, int]) -> _Plan:
+        results = tuple(tuple(evaluate(d, sizes) for d in b.shape) for b in self.program.outputs)
+        plan = _Plan(key, results, self.layout.arena_bytes(sizes), self._wants_threads(sizes))
+        self._plans[key] = plan
+        return plan
+
+    def _wants_threads(self, sizes: Mapping[str, int]) -> bool:
+        """Whether some nest is large enough for threads: Numba is loaded only then."""
+        for s in walk(self.program.statements):
+            if isinstance(s, Nest) and not s.serial:
+                points = 1
+                for extent in s.space:
+                    points *= evaluate(extent, sizes)
+                if points * body_weight(s.body) / machine().lanes_f64 > PARALLEL_NANOSECONDS:
+                    return True
+        return False
+
+    def _arena(self, n_bytes: int) -> int:
+        """The address of this thread's arena, which is kept between calls. Temporaries are not cleared."""
+        if not n_bytes:
+            return 0
+        held = getattr(self._local, "arena", None)
+        if held is None or held.nbytes < n_bytes + 64:
+            held = self._local.arena = np.empty(n_bytes + 64, np.uint8)
+        return -(-held.ctypes.data // 64) * 64
+
+
+def _is_declaration(value: Any) -> bool:
+    return getattr(value, "is_declaration", False) or (hasattr(value, "initializer") and value.initializer is None)
+
+
+@functools.cache
+def _store() -> KernelStore:
+    return KernelStore()
+
+
+@functools.cache
+def _code_version() -> str:
+    """A hash of the code generators: an object made by other code is never taken for one of this code."""
+    here = Path(__file__).parent
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted([*here.glob("*.py"), here.parent / "emit.py"]):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+

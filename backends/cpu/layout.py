@@ -1,0 +1,52 @@
+"""The context of a call: one table of 64-bit words that every function of a program gets.
+
+    word 0 address of parallel_for, or 0 · 1 status · 2 arena · then sizes · then buffer addresses
+
+Temporary buffers lie in the arena, one after another, each aligned to a cache line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from symdiff.ir.dims import evaluate
+from symdiff.program.ir import Buffer, Program
+
+PARALLEL_FOR, STATUS, ARENA = range(3)
+_HEAD = 3
+ALIGN = 64
+# What `STATUS` says after a call.
+OK, INDEX_OUT_OF_RANGE = 0, 1
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where each size and buffer of a program stands in the context; `scratch` is memory of the generated code."""
+
+    sizes: tuple[str, ...]
+    inputs: tuple[Buffer, ...]
+    outputs: tuple[Buffer, ...]
+    temps: tuple[Buffer, ...]
+    words: int
+
+    @staticmethod
+    def of(program: Program, scratch: tuple[Buffer, ...]) -> Layout:
+        """Lay out a program with the scratch buffers that its code needs."""
+        temps = (*program.temps, *scratch)
+        n_buffers = len(program.inputs) + len(program.outputs) + len(temps)
+        return Layout(program.sizes, program.inputs, program.outputs, temps, _HEAD + len(program.sizes) + n_buffers)
+
+    def size_word(self, name: str) -> int:
+        """The word that holds a run-time size."""
+        return _HEAD + self.sizes.index(name)
+
+    def buffer_word(self, buffer: Buffer) -> int:
+        """The word that holds a buffer's address; buffers are numbered from 0 without gaps."""
+        return _HEAD + len(self.sizes) + buffer.id
+
+    def arena_bytes(self, sizes: Mapping[str, int]) -> int:
+        """The memory that the temporary buffers need for these sizes."""
+        return sum(-(-evaluate(b.n_bytes, sizes) // ALIGN) * ALIGN for b in self.temps)
+
+

@@ -1,0 +1,335 @@
+"""Nests: one LLVM function each, `void nest(block, context)`, that runs one block of the outermost loop.
+
+The innermost loop works on lanes; its last turn is masked, so a result never depends on its position. Values
+that do not vary along it are computed once before it. Reductions keep their accumulators in registers when the
+innermost loop is reduced, otherwise in memory. When the outermost loop is reduced too, every block has its own
+partial result; blocks depend on sizes only and are combined in order, so the number of threads changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from llvmlite import ir
+
+from backends.cpu.body import Body, body_weight
+from backends.cpu.calls import call
+from backends.cpu.frame import Frame, i64
+from backends.cpu.layout import Layout
+from backends.cpu.machine import machine
+from backends.cpu.memory import Memory, Point
+from backends.emit import I32, I64, POINTER, SCALAR, Lanes, emit_native
+from symdiff.ir.dims import Extent
+from symdiff.program.ir import ITEMSIZE, Access, Buffer, Nest, Reduce
+
+# A block is about this many points: 128 KiB of float64, enough work to be worth handing to a thread.
+BLOCK_POINTS = 16384
+# Partial results: blocks grow instead when there would be more.
+MOST_BLOCKS = 256
+MOST_ROW_BLOCKS = 32
+# Accumulators per reduction: hides the latency of an addition.
+UNROLL = 4
+_SMALL_BODY = 12
+_COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}
+_IDENTITY = {"sum": 0, "prod": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class NestCode:
+    """A nest with its generated functions; `partials` are scratch buffers for blocks of reductions.
+
+    `combine(n_blocks, context)` puts the partial results of the blocks together.
+    """
+
+    nest: Nest
+    function: ir.Function
+    partials: tuple[Buffer, ...]
+    combine: ir.Function | None = None
+
+    @property
+    def in_rows(self) -> bool:
+        """Whether a block's partial result is a row (the innermost loop is kept) and not a number."""
+        return _innermost_kept(self.nest)
+
+    @property
+    def most_blocks(self) -> int | None:
+        """The largest number of blocks, where partial results limit it."""
+        if not self.partials:
+            return None
+        return MOST_ROW_BLOCKS if self.in_rows else MOST_BLOCKS
+
+    @property
+    def nanoseconds(self) -> float:
+        """A rough cost of one point on one thread, to decide whether threads pay."""
+        return body_weight(self.nest.body) / machine().lanes_f64
+
+
+def _innermost_kept(nest: Nest) -> bool:
+    return bool(nest.space) and len(nest.space) - 1 not in nest.reduced
+
+
+def partial_buffers(nest: Nest, first_id: int) -> tuple[Buffer, ...]:
+    """The scratch that a nest's blocks need: one number or one row per block and reduction."""
+    if not nest.reductions or not nest.space or 0 not in nest.reduced:
+        return ()
+    shape: tuple[Extent, ...] = (MOST_ROW_BLOCKS, nest.space[-1]) if _innermost_kept(nest) else (MOST_BLOCKS,)
+    return tuple(Buffer(first_id + k, shape, r.dtype, "temp") for k, r in enumerate(nest.reductions))
+
+
+def identity(reduce: Reduce) -> float | int:
+    """The neutral element of a reduction."""
+    if reduce.op in _IDENTITY:
+        return _IDENTITY[reduce.op]
+    low = reduce.op == "max"
+    if reduce.dtype == "int64":
+        return -(2**63) if low else 2**63 - 1
+    return float("-inf") if low else float("inf")
+
+
+def block_length(frame: Frame, nest: Nest, most: int | None) -> ir.Value:
+    """The number of turns of the outermost loop in a block: a function of sizes only."""
+    inner = frame.maximum(frame.product(nest.space[1:]), i64(1))
+    length = frame.maximum(frame.ceil_div(i64(BLOCK_POINTS), inner), i64(1))
+    if most is not None:
+        length = frame.maximum(length, frame.ceil_div(frame.extent(nest.space[0]), i64(most)))
+    return length
+
+
+def emit_nest(module: ir.Module, nest: Nest, name: str, layout: Layout, partials: tuple[Buffer, ...]) -> NestCode:
+    """Emit the function of a nest."""
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64, POINTER]), name)
+    function.linkage = "internal"
+    frame = Frame(function, function.args[1], layout)
+    code = NestCode(nest, function, partials)
+    _Emitter(frame, code).run(function.args[0])
+    frame.finish()
+    return replace(code, combine=_emit_combine(module, code, f"{name}_combine", layout)) if partials else code
+
+
+class _Emitter:
+    """Emits the loops of one nest."""
+
+    def __init__(self, frame: Frame, code: NestCode):
+        self.frame, self.code, self.nest = frame, code, code.nest
+        width = 1 if code.nest.serial or not code.nest.space else _width(code.nest)
+        self.body = Body(frame, code.nest, width)
+        self.lanes = self.body.lanes
+        self.accumulators: list[list[ir.Value]] = []
+        self.block: ir.Value = i64(0)
+
+    def run(self, block: ir.Value) -> None:
+        nest, frame = self.nest, self.frame
+        self.block = block
+        if not nest.space:
+            self.body.run_at(Point(()))
+            self._reduce_scalars()
+            return
+        length = block_length(frame, nest, self.code.most_blocks)
+        start = frame.builder.mul(block, length)
+        stop = frame.minimum(frame.builder.add(start, length), frame.extent(nest.space[0]))
+        if nest.reductions and self.code.in_rows:
+            if self.code.partials:
+                self._fill_row(())
+        elif self.code.partials:
+            self._open()
+        self._loops(0, [], start, stop)
+        if self.code.partials and not self.code.in_rows:
+            self._close(())
+
+    def _reduce_scalars(self) -> None:
+        """A reduction over axes of extent 1 only: the value itself."""
+        for r in self.nest.reductions:
+            self.body.memory.store(self.body.value(r.value, Point(())), r.access, Point(()))
+
+    def _loops(self, depth: int, outer: list[ir.Value], start: ir.Value, stop: ir.Value) -> None:
+        """Emit the loop at `depth`; recursion goes to the rank of the space."""
+        nest, frame = self.nest, self.frame
+        last = len(nest.space) - 1
+        if depth == last:
+            self._innermost(outer, start, stop)
+            return
+
+        def turn(i: ir.Value) -> None:
+            indices = [*outer, i]
+            opens = bool(nest.reductions) and depth not in nest.reduced and self._next_reduced(depth)
+            if opens:
+                self._fill_row(indices) if self.code.in_rows else self._open()
+            self._loops(depth + 1, indices, i64(0), frame.extent(nest.space[depth + 1]))
+            if opens and not self.code.in_rows:
+                self._close(indices)
+
+        frame.loop(start, stop, 1, turn)
+
+    def _next_reduced(self, depth: int) -> bool:
+        """Whether the loops from depth + 1 on are where this nest reduces."""
+        return depth + 1 in self.nest.reduced and depth not in self.nest.reduced
+
+    # --- the innermost loop ---------------------------------------------------
+
+    def _innermost(self, outer: list[ir.Value], start: ir.Value, stop: ir.Value) -> None:
+        frame, b, width = self.frame, self.frame.builder, self.lanes.width
+        self.body.hoist(outer)
+        if width == 1:
+            frame.loop(start, stop, 1, lambda i: self._turn(Point([*outer, i]), 0))
+            return
+        span = b.sub(stop, start)
+        unroll = UNROLL if self.accumulators and len(self.nest.body) <= _SMALL_BODY else 1
+        here = start
+        if unroll > 1:
+            many = b.add(start, b.and_(span, i64(-width * unroll)))
+            frame.loop(here, many, width * unroll, lambda i: self._turns(outer, i, unroll))
+            here = many
+        whole = b.add(start, b.and_(span, i64(-width)))
+        if not self.body.is_large:
+            frame.loop(here, whole, width, lambda i: self._turn(Point([*outer, i]), 0))
+            frame.when(b.icmp_signed("<", whole, stop), lambda: self._turn(self._tail(outer, whole, stop), 0))
+        else:
+            # One copy of a large body, always masked: half the code to compile.
+            frame.loop(here, stop, width, lambda i: self._turn(self._tail(outer, i, stop), 0))
+
+    def _turns(self, outer: list[ir.Value], i: ir.Value, unroll: int) -> None:
+        for k in range(unroll):
+            self._turn(Point([*outer, self.frame.builder.add(i, i64(k * self.lanes.width))]), k)
+
+    def _tail(self, outer: list[ir.Value], i: ir.Value, stop: ir.Value) -> Point:
+        b = self.frame.builder
+        lane = ir.Constant(ir.VectorType(I64, self.lanes.width), [i64(k) for k in range(self.lanes.width)])
+        mask = b.icmp_signed("<", lane, self.lanes.splat(b.sub(stop, i)))
+        return Point([*outer, i], mask)
+
+    def _turn(self, point: Point, k: int) -> None:
+        self.body.run_at(point)
+        b = self.frame.builder
+        for j, r in enumerate(self.nest.reductions):
+            value = self.body.value(r.value, point)
+            if self.code.in_rows:
+                self._add_to_row(j, r, value, point)
+                continue
+            if point.mask is not None:
+                value = b.select(point.mask, value, self.lanes.const(identity(r), r.dtype))
+            slot = self.accumulators[j][k]
+            b.store(self._combine(r, b.load(slot, typ=value.type), value), slot)
+
+    def _combine(self, r: Reduce, x: ir.Value, y: ir.Value) -> ir.Value:
+        return emit_native(_COMBINE[r.op], (x, y), r.dtype, self._lanes_of(x))
+
+    def _lanes_of(self, x: ir.Value) -> Lanes:
+        return self.lanes if isinstance(x.type, ir.VectorType) else Lanes(self.frame.builder, 1, call)
+
+    # --- accumulators in registers -------------------------------------------
+
+    def _open(self) -> None:
+        b = self.frame.builder
+        if not self.accumulators:
+            for r in self.nest.reductions:
+                kind = self.lanes.type(r.dtype)
+                self.accumulators.append([self.frame.alloca(kind) for _ in range(UNROLL)])
+        for r, slots in zip(self.nest.reductions, self.accumulators, strict=True):
+            for slot in slots:
+                b.store(self.lanes.const(identity(r), r.dtype), slot)
+
+    def _close(self, indices: list[ir.Value] | tuple[()]) -> None:
+        """Combine accumulators and lanes pairwise, and write the result."""
+        b = self.frame.builder
+        for j, (r, slots) in enumerate(zip(self.nest.reductions, self.accumulators, strict=True)):
+            values = [b.load(slot, typ=self.lanes.type(r.dtype)) for slot in slots]
+            total = _pairwise(values, lambda x, y, r=r: self._combine(r, x, y))
+            if self.lanes.width > 1:
+                parts = [b.extract_element(total, ir.Constant(I32, k)) for k in range(self.lanes.width)]
+                total = _pairwise(parts, lambda x, y, r=r: self._combine(r, x, y))
+            one = Memory(self.frame, Lanes(b, 1, call))
+            if self.code.partials:
+                one.store(total, Access(self.code.partials[j], 0, (1,)), Point([self.block]))
+            else:
+                rank = len(self.nest.space)
+                one.store(total, r.access, Point([*indices, *[i64(0)] * (rank - len(indices))]))
+
+    # --- accumulators in memory ------------------------------------------------
+
+    def _row(self, j: int, r: Reduce, point: Point) -> tuple[Access, Point]:
+        if self.code.partials:
+            row = self.code.partials[j]
+            return Access(row, 0, (row.shape[1], 1)), Point([self.block, point.indices[-1]], point.mask)
+        return r.access, point
+
+    def _fill_row(self, indices: list[ir.Value] | tuple[()]) -> None:
+        frame, width = self.frame, self.lanes.width
+        rank = len(self.nest.space)
+        stop = frame.extent(self.nest.space[-1])
+        outer = [*indices, *[i64(0)] * (rank - 1 - len(indices))]
+
+        def fill(i: ir.Value) -> None:
+            point = self._tail(outer, i, stop) if width > 1 else Point([*outer, i])
+            for j, r in enumerate(self.nest.reductions):
+                access, place = self._row(j, r, point)
+                self.body.memory.store(self.lanes.const(identity(r), r.dtype), access, place)
+
+        frame.loop(i64(0), stop, width, fill)
+
+    def _add_to_row(self, j: int, r: Reduce, value: ir.Value, point: Point) -> None:
+        access, place = self._row(j, r, point)
+        old = self.body.memory.load(access, place)
+        self.body.memory.store(self._combine(r, old, value), access, place)
+
+
+def _emit_combine(module: ir.Module, code: NestCode, name: str, layout: Layout) -> ir.Function:
+    """Emit the function that combines the partial results of the blocks, in order, into the results."""
+    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64, POINTER]), name)
+    function.linkage = "internal"
+    frame = Frame(function, function.args[1], layout)
+    for j, r in enumerate(code.nest.reductions):
+        (_combine_rows if code.in_rows else _combine_numbers)(frame, code, j, r, function.args[0])
+    frame.finish()
+    return function
+
+
+def _combine_numbers(frame: Frame, code: NestCode, j: int, r: Reduce, n_blocks: ir.Value) -> None:
+    b = frame.builder
+    one = Lanes(b, 1, call)
+    memory = Memory(frame, one)
+    total = frame.alloca(SCALAR[r.dtype])
+    b.store(one.const(identity(r), r.dtype), total)
+
+    def add(i: ir.Value) -> None:
+        part = memory.load(Access(code.partials[j], 0, (1,)), Point([i]))
+        b.store(emit_native(_COMBINE[r.op], (b.load(total, typ=SCALAR[r.dtype]), part), r.dtype, one), total)
+
+    frame.loop(i64(0), n_blocks, 1, add)
+    rank = len(code.nest.space)
+    memory.store(b.load(total, typ=SCALAR[r.dtype]), r.access, Point([i64(0)] * rank))
+
+
+def _combine_rows(frame: Frame, code: NestCode, j: int, r: Reduce, n_blocks: ir.Value) -> None:
+    b = frame.builder
+    one = Lanes(b, 1, call)
+    memory = Memory(frame, one)
+    row = code.partials[j]
+    rank = len(code.nest.space)
+    slot = frame.alloca(SCALAR[r.dtype])
+
+    def column(i: ir.Value) -> None:
+        b.store(one.const(identity(r), r.dtype), slot)
+
+        def add(k: ir.Value) -> None:
+            part = memory.load(Access(row, 0, (row.shape[1], 1)), Point([k, i]))
+            b.store(emit_native(_COMBINE[r.op], (b.load(slot, typ=SCALAR[r.dtype]), part), r.dtype, one), slot)
+
+        frame.loop(i64(0), n_blocks, 1, add)
+        memory.store(b.load(slot, typ=SCALAR[r.dtype]), r.access, Point([*[i64(0)] * (rank - 1), i]))
+
+    frame.loop(i64(0), frame.extent(code.nest.space[-1]), 1, column)
+
+
+def _pairwise(values: list[ir.Value], combine: Callable[[ir.Value, ir.Value], ir.Value]) -> ir.Value:
+    while len(values) > 1:
+        pairs = [combine(x, y) for x, y in zip(values[::2], values[1::2], strict=False)]
+        values = pairs + ([values[-1]] if len(values) % 2 else [])
+    return values[0]
+
+
+def _width(nest: Nest) -> int:
+    """Lanes for the widest number in the nest: twice as many when all are float32."""
+    sizes = {ITEMSIZE[i.dtype] for i in nest.body if i.dtype != "bool"}
+    return machine().lanes_f64 * (2 if sizes == {4} else 1)
+

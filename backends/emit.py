@@ -1,0 +1,179 @@
+"""Code for the closed set of native operations, generic in lanes (scalar or vector) and target.
+
+Every other primitive is a call of its C function, which the target resolves: libm and libmvec on a CPU,
+libdevice on a GPU. Only contraction to fused multiply-add is allowed; no other fast-math.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from llvmlite import ir
+
+from symdiff.ir.errors import CompileError
+
+F64, F32, I64, I32, I8, I1 = ir.DoubleType(), ir.FloatType(), ir.IntType(64), ir.IntType(32), ir.IntType(8), ir.IntType(1)
+POINTER = ir.PointerType()
+SCALAR = {"float64": F64, "float32": F32, "int64": I64, "bool": I1}
+_CONTRACT = ("contract",)
+_COMPARE = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
+_ROUNDING = {"floor": "llvm.floor", "ceil": "llvm.ceil", "trunc": "llvm.trunc"}
+
+Call = Callable[["Lanes", str, Sequence[ir.Value]], ir.Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """A builder that works on `width` numbers at once; `call` emits the call of a C function."""
+
+    builder: ir.IRBuilder
+    width: int
+    call: Call
+
+    def type(self, dtype: str) -> ir.Type:
+        """The LLVM type of a value of this dtype."""
+        scalar = SCALAR[dtype]
+        return ir.VectorType(scalar, self.width) if self.width > 1 else scalar
+
+    def const(self, value: Any, dtype: str) -> ir.Constant:
+        """A literal in all lanes."""
+        number = float(value) if dtype.startswith("float") else int(value)
+        return self.fill(ir.Constant(SCALAR[dtype], number))
+
+    def fill(self, scalar: ir.Constant) -> ir.Constant:
+        """A scalar constant in all lanes."""
+        return ir.Constant(ir.VectorType(scalar.type, self.width), [scalar] * self.width) if self.width > 1 else scalar
+
+    def splat(self, scalar: ir.Value) -> ir.Value:
+        """A scalar value in all lanes."""
+        if self.width == 1:
+            return scalar
+        kind = ir.VectorType(scalar.type, self.width)
+        first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(I32, 0))
+        zeros = ir.Constant(ir.VectorType(I32, self.width), [ir.Constant(I32, 0)] * self.width)
+        return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+
+    def intrinsic(self, name: str, args: Sequence[ir.Value]) -> ir.Value:
+        """Call an LLVM intrinsic that is overloaded by the type of its first argument."""
+        kind = args[0].type
+        full = f"{name}.{_suffix(kind)}"
+        function = self.builder.module.globals.get(full)
+        if function is None:
+            function = ir.Function(self.builder.module, ir.FunctionType(kind, [a.type for a in args]), full)
+        return self.builder.call(function, args)
+
+
+def _suffix(kind: ir.Type) -> str:
+    scalar = element(kind)
+    text = {F64: "f64", F32: "f32"}.get(scalar) or f"i{scalar.width}"
+    return f"v{kind.count}{text}" if isinstance(kind, ir.VectorType) else text
+
+
+def element(kind: ir.Type) -> ir.Type:
+    """The type of one lane."""
+    return kind.element if isinstance(kind, ir.VectorType) else kind
+
+
+def is_float(value: ir.Value) -> bool:
+    """Whether a value is a floating-point number or a vector of them."""
+    return isinstance(element(value.type), (ir.DoubleType, ir.FloatType))
+
+
+def emit_native(op: str, args: Sequence[ir.Value], dtype: str, lanes: Lanes) -> ir.Value:
+    """Return the LLVM value of one operation with a result of `dtype`, on scalar or vector lanes."""
+    b = lanes.builder
+    real = is_float(args[0])
+    match op:
+        case "add":
+            return b.fadd(*args, flags=_CONTRACT) if real else b.add(*args)
+        case "sub":
+            return b.fsub(*args, flags=_CONTRACT) if real else b.sub(*args)
+        case "mul":
+            return b.fmul(*args, flags=_CONTRACT) if real else b.mul(*args)
+        case "div":
+            return b.fdiv(*args, flags=_CONTRACT)
+        case "neg":
+            return b.fneg(args[0]) if real else b.neg(args[0])
+        case "sqrt":
+            return lanes.intrinsic("llvm.sqrt", args)
+        case "floor" | "ceil" | "trunc":
+            return lanes.intrinsic(_ROUNDING[op], args)
+        case "abs":
+            return lanes.intrinsic("llvm.fabs", args) if real else b.select(_less(args[0], lanes), b.neg(args[0]), args[0])
+        case "sign":
+            return _sign(args[0], dtype, lanes)
+        case "max" | "min":
+            return _extreme(op, args, lanes)
+        case "rem":
+            return lanes.call(lanes, "fmod", args) if real else _integer_rem(args, lanes)
+        case "lt" | "le" | "gt" | "ge" | "eq" | "ne":
+            return _compare(_COMPARE[op], args, lanes)
+        case "and":
+            return b.and_(*args)
+        case "or":
+            return b.or_(*args)
+        case "xor":
+            return b.xor(*args)
+        case "not":
+            return b.xor(args[0], lanes.const(1, "bool"))
+        case "where":
+            return b.select(*args)
+        case "cast":
+            return _cast(args[0], dtype, lanes)
+        case _:
+            if not real:
+                raise CompileError(f"{op} has no form for integers.")
+            return lanes.call(lanes, op, args)
+
+
+def _less(x: ir.Value, lanes: Lanes) -> ir.Value:
+    return lanes.builder.icmp_signed("<", x, ir.Constant(x.type, None) if lanes.width > 1 else ir.Constant(x.type, 0))
+
+
+def _compare(sign: str, args: Sequence[ir.Value], lanes: Lanes) -> ir.Value:
+    b = lanes.builder
+    if is_float(args[0]):
+        return b.fcmp_unordered(sign, *args) if sign == "!=" else b.fcmp_ordered(sign, *args)
+    if element(args[0].type) == I1:
+        return b.icmp_unsigned(sign, *args)
+    return b.icmp_signed(sign, *args)
+
+
+def _sign(x: ir.Value, dtype: str, lanes: Lanes) -> ir.Value:
+    b, zero = lanes.builder, lanes.const(0, dtype)
+    below = b.select(_compare("<", (x, zero), lanes), lanes.const(-1, dtype), x)  # x itself: 0 and NaN stay
+    return b.select(_compare(">", (x, zero), lanes), lanes.const(1, dtype), below)
+
+
+def _extreme(op: str, args: Sequence[ir.Value], lanes: Lanes) -> ir.Value:
+    """max or min that gives NaN if either is NaN: a NaN y loses no comparison, a NaN x is chosen explicitly."""
+    b, (x, y) = lanes.builder, args
+    chosen = b.select(_compare(">" if op == "max" else "<", args, lanes), x, y)
+    return b.select(b.fcmp_unordered("uno", x, x), x, chosen) if is_float(x) else chosen
+
+
+def _integer_rem(args: Sequence[ir.Value], lanes: Lanes) -> ir.Value:
+    """x rem y, 0 for y = 0 as NumPy's; y = -1 gives 0 without the overflow of the smallest integer."""
+    b, (x, y) = lanes.builder, args
+    one = lanes.const(1, "int64")
+    bad = b.or_(b.icmp_signed("==", y, lanes.const(0, "int64")), b.icmp_signed("==", y, lanes.const(-1, "int64")))
+    return b.srem(x, b.select(bad, one, y))
+
+
+def _cast(x: ir.Value, dtype: str, lanes: Lanes) -> ir.Value:
+    b, source, target = lanes.builder, element(x.type), SCALAR[dtype]
+    kind = lanes.type(dtype)
+    if source == target:
+        return x
+    if dtype == "bool":
+        zero = ir.Constant(source, 0 if isinstance(source, ir.IntType) else 0.0)
+        return _compare("!=", (x, lanes.fill(zero)), lanes)
+    if is_float(x):
+        if dtype == "int64":
+            return b.fptosi(x, kind)
+        return b.fpext(x, kind) if source == F32 else b.fptrunc(x, kind)
+    if dtype == "int64":
+        return b.zext(x, kind)
+    return b.uitofp(x, kind) if source == I1 else b.sitofp(x, kind)

@@ -1,0 +1,152 @@
+"""compile: the one place that knows the whole way: passes, schedule, target.
+
+    expressions -> optimised graph -> Program -> code of a target -> Function
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from symdiff.function import Function
+from symdiff.ir.errors import CompileError, DTypeError, UnknownSymbolError
+from symdiff.ir.graph import free_symbols, substitute
+from symdiff.ir.node import PRIMITIVES, Node, as_node, brief, make
+from symdiff.ir.primitive import cast
+from symdiff.passes import optimise
+from symdiff.program.ir import Program
+from symdiff.program.schedule import schedule
+
+TARGETS = ("cpu", "cuda", "reference")
+
+
+def compile(
+    outputs: Any, inputs: Sequence[Any], target: str = "cpu", threads: int | None = None, dtype: str | None = None
+) -> Function:
+    """Compile expressions into a function of `inputs`.
+
+    `outputs` is an expression, or a list, tuple or dict of them; the result of a call has the same form. `inputs`
+    are symbols in the order of the call. Arrays where scalars were declared map the function over them with
+    broadcasting. `dtype` "float32" converts all real symbols first; `threads` limits the threads of a call.
+
+    Raises: UnknownSymbolError for a symbol that is not among `inputs`, CompileError for what a target lacks.
+
+    >>> import symdiff as sd
+    >>> x, y = sd.symbols("x y")
+    >>> fn = sd.compile([x * y, x + y], [x, y])
+    >>> fn(3.0, 0.5)
+    [1.5, 3.5]
+    """
+    if target not in TARGETS:
+        raise CompileError(f"The target is one of {', '.join(TARGETS)}, got {target!r}.")
+    if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
+        raise CompileError(f"threads is a positive int or None, got {threads!r}.")
+    symbols = [_symbol(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
+    _check_names(symbols)
+    form, roots = _flatten(outputs)
+    roots = [as_node(r) for r in roots]
+    missing = [s for s in free_symbols(roots) if s not in set(symbols)]
+    if missing:
+        raise UnknownSymbolError(_missing_text(missing, symbols))
+    if dtype is not None:
+        roots, symbols = _convert(roots, symbols, dtype)
+    return Function(symbols, roots, form, _loader(target, threads), target)
+
+
+Loader = Callable[[Sequence[Node], Sequence[Node]], tuple[Any, list[Node], Program | None]]
+
+
+def _loader(target: str, threads: int | None) -> Loader:
+    """Return the function that makes a kernel of (outputs, inputs) for a target, loading the target when called."""
+
+    def load(roots: Sequence[Node], symbols: Sequence[Node]) -> tuple[Any, list[Node], Program | None]:
+        if target == "reference":
+            from backends.reference import Kernel as Reference
+
+            return Reference(roots, symbols), list(roots), None
+        graph = optimise(roots)
+        program = schedule(graph, symbols)
+        if target == "cuda":
+            from backends.cuda import Kernel as Cuda
+
+            return Cuda(program), graph, program
+        from backends.cpu import Kernel as Cpu
+
+        return Cpu(program, threads), graph, program
+
+    return load
+
+
+def _symbol(x: Any) -> Node:
+    node = as_node(x)
+    if node.op.name != "symbol":
+        raise DTypeError(f"The inputs of a function are symbols, got {brief(node)} ({node.line}).")
+    return node
+
+
+def _check_names(symbols: Sequence[Node]) -> None:
+    names: set[str] = set()
+    for s in symbols:
+        name = s.params["name"]
+        if name in names:
+            raise DTypeError(f"Two inputs are named {name!r}; every input needs a name of its own.")
+        names.add(name)
+
+
+def _missing_text(missing: Sequence[Node], symbols: Sequence[Node]) -> str:
+    """Name what is missing, and the twin of the same name but another shape if there is one."""
+    given = {s.params["name"]: s for s in symbols}
+    parts = []
+    for m in missing:
+        name = m.params["name"]
+        twin = given.get(name)
+        hint = f", of shape {m.shape} while the input of that name has shape {twin.shape}" if twin is not None else ""
+        parts.append(f"{name!r} ({m.line}){hint}")
+    return f"The expression contains {', '.join(parts)}, not among the inputs {', '.join(map(repr, given)) or '(none)'}."
+
+
+def _flatten(outputs: Any) -> tuple[Any, list[Any]]:
+    """Return the form of `outputs` ("single", "list", "tuple" or a dict's keys) and the expressions in order."""
+    if isinstance(outputs, Mapping):
+        return tuple(outputs), list(outputs.values())
+    if isinstance(outputs, (list, tuple)):
+        return ("list" if isinstance(outputs, list) else "tuple"), list(outputs)
+    return "single", [outputs]
+
+
+def _convert(roots: Sequence[Node], symbols: Sequence[Node], dtype: str) -> tuple[list[Node], list[Node]]:
+    """Replace all real symbols and literals by ones of `dtype`."""
+    if dtype not in ("float32", "float64"):
+        raise DTypeError(f"dtype is 'float32' or 'float64', got {dtype!r}.")
+
+    def converted(s: Node) -> Node:
+        if not s.dtype.startswith("float"):
+            return s
+        return make(PRIMITIVES["symbol"], (), {**s.params, "dtype": dtype})
+
+    new = [converted(s) for s in symbols]
+    return retype(substitute(roots, {}), dict(zip(symbols, new, strict=True)), dtype), new
+
+
+def retype(roots: Sequence[Node], replaced: Mapping[Node, Node], dtype: str) -> list[Node]:
+    """Rebuild a graph with real numbers of `dtype`: literals are weak, so primitives are applied again."""
+    from symdiff.ir.graph import topological
+    from symdiff.ir.node import const
+    from symdiff.ir.primitive import Elementwise
+
+    memo: dict[Node, Node] = dict(replaced)
+    for node in topological(roots, known=frozenset(replaced)):
+        args = [memo[a] for a in node.args]
+        if node.op.name == "while_loop":
+            raise CompileError(f"dtype= does not reach into while_loop ({node.line}); declare its symbols as {dtype} instead.")
+        if node.op.name == "const" and node.dtype.startswith("float"):
+            memo[node] = const(node.params["value"], dtype)
+        elif node.op.name == "cast" and node.dtype.startswith("float"):
+            memo[node] = cast(args[0], dtype)
+        elif node.op.name == "data" and node.dtype.startswith("float"):
+            memo[node] = as_node(node.params["array"].array.astype(dtype))
+        elif isinstance(node.op, Elementwise):
+            memo[node] = node.op(*args, **node.params) if node.params else node.op(*args)
+        else:
+            memo[node] = make(node.op, tuple(args), node.params)
+    return [memo[r] for r in roots]

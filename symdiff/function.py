@@ -1,0 +1,232 @@
+"""Function: a compiled expression, called like a Python function.
+
+A call binds values to symbols, checks shapes and dtypes before anything runs, and hands arrays to the kernel of
+its target. Where scalars were declared and arrays come, the graph is mapped over a leading axis (`diff.batch`)
+and compiled once more for that combination of arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from symdiff.diff.batch import batch
+from symdiff.ir.dims import Dim, as_extent, shape_text
+from symdiff.ir.errors import CompileError, DTypeError, ShapeError
+from symdiff.ir.graph import count_ops
+from symdiff.ir.node import PRIMITIVES, Node, make
+from symdiff.ir.text import to_text
+from symdiff.program.ir import Program
+
+# The run-time size of the axis that arrays in place of scalars are mapped over.
+POINTS = "points__"
+_KINDS = {"float64": "biuf", "float32": "biuf", "int64": "biu", "bool": "b"}
+
+
+class Function:
+    """A compiled function of `inputs`. Make one with `sd.compile`.
+
+    Call it with one value per input, by position or by name. Scalars give Python numbers, arrays NumPy arrays.
+    """
+
+    def __init__(
+        self,
+        inputs: Sequence[Node],
+        outputs: Sequence[Node],
+        form: Any,
+        load: Callable[..., tuple[Any, list[Node], Program | None]],
+        target: str,
+    ):
+        self.inputs, self.outputs, self.target = tuple(inputs), tuple(outputs), target
+        self.names = tuple(s.params["name"] for s in inputs)
+        self._form, self._load = form, load
+        self.kernel, self.graph, self.program = load(self.outputs, self.inputs)
+        self._scalar = tuple(s.shape == () for s in inputs)
+        self._mapped: dict[tuple[bool, ...], Any] = {}
+        self._sized = [
+            [(axis, str(d)) for axis, d in enumerate(s.shape) if isinstance(d, Dim) and str(d).isidentifier()] for s in inputs
+        ]
+        make_door = getattr(self.kernel, "door", None)
+        self._door = make_door(form) if make_door is not None and isinstance(form, str) else None
+
+    def __repr__(self) -> str:
+        args = ", ".join(f"{n}: {s.dtype}{shape_text(s.shape) if s.shape else ''}" for n, s in zip(self.names, self.inputs, strict=True))
+        return f"<symdiff function ({args}) on {self.target}, {count_ops(self.outputs)} operations>"
+
+    def __call__(self, *args: Any, out: Any = None, **named: Any) -> Any:
+        """Evaluate. `out` is an array, or a list, tuple or dict of arrays like the result, to write into.
+
+        Raises: TypeError for a wrong number or kind of arguments, ShapeError for wrong shapes, naming the argument.
+        """
+        if out is None and not named and self._door is not None:
+            result = self._door(*args)
+            if result is not NotImplemented:
+                return result
+        return self._general(args, named, out)
+
+    def _general(self, args: tuple[Any, ...], named: Mapping[str, Any], out: Any) -> Any:
+        arrays = [self._array(k, v) for k, v in enumerate(self._bind(args, named))]
+        mapped = tuple(s and a.ndim > 0 for s, a in zip(self._scalar, arrays, strict=True))
+        if any(mapped):
+            return self._map(arrays, mapped, out)
+        sizes = self._check(arrays)
+        targets, copies = self._targets(out, [self._result_shape(f, sizes) for f in self.outputs])
+        arrays = [np.ascontiguousarray(a) if not a.flags.c_contiguous else a for a in arrays]
+        results = self.kernel(arrays, sizes, targets)
+        if out is not None:
+            return self._finish_out(out, targets, copies)
+        return self._pack([r.item() if f.shape == () else r for f, r in zip(self.outputs, results, strict=True)])
+
+    # --- arguments ----------------------------------------------------------
+
+    def _bind(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> list[Any]:
+        n = len(self.names)
+        if len(args) > n:
+            raise DTypeError(f"The function takes {n} arguments ({', '.join(self.names)}), got {len(args)}.")
+        values = dict(zip(self.names, args, strict=False))
+        for name, value in named.items():
+            if name not in self.names:
+                raise DTypeError(f"The function has no argument {name!r}; its arguments are {', '.join(self.names)}.")
+            if name in values:
+                raise DTypeError(f"The argument {name!r} is given twice.")
+            values[name] = value
+        missing = [name for name in self.names if name not in values]
+        if missing:
+            raise DTypeError(f"The function takes {n} arguments, {', '.join(map(repr, missing))} is missing.")
+        return [values[name] for name in self.names]
+
+    def _array(self, k: int, value: Any) -> np.ndarray:
+        symbol = self.inputs[k]
+        dtype = symbol.dtype
+        if type(value) is np.ndarray and value.dtype == dtype:
+            return value
+        if isinstance(value, Node):
+            raise DTypeError(f"The argument {self.names[k]!r} is an expression; call .subs to build, or pass numbers to run.")
+        try:
+            array = np.asarray(value)
+        except ValueError as error:
+            raise ShapeError(f"The argument {self.names[k]!r} is not an array: {error}.") from None
+        if array.size == 0 and array.dtype.kind == "f":
+            return array.astype(dtype)
+        if array.dtype.kind not in _KINDS[dtype]:
+            raise DTypeError(f"The argument {self.names[k]!r} has dtype {dtype}, got {array.dtype} ({type(value).__name__}).")
+        return array.astype(dtype)
+
+    def _check(self, arrays: Sequence[np.ndarray]) -> dict[str, int]:
+        """Return the run-time sizes. Raises ShapeError naming the argument that does not fit."""
+        sizes: dict[str, int] = {}
+        for k, array in enumerate(arrays):
+            shape = self.inputs[k].shape
+            ok = array.ndim == len(shape)
+            if ok:
+                for axis, name in self._sized[k]:
+                    ok = ok and sizes.setdefault(name, array.shape[axis]) == array.shape[axis]
+                ok = ok and all(not isinstance(d, int) or d == got for d, got in zip(shape, array.shape, strict=True))
+            if not ok:
+                known = ", ".join(f"{n} = {v}" for n, v in sizes.items())
+                where = f" where {known}" if known else ""
+                raise ShapeError(
+                    f"The argument {self.names[k]!r} has shape {shape_text(shape)}{where}, got an array of shape {array.shape}."
+                )
+        return sizes
+
+    def _result_shape(self, f: Node, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        from symdiff.ir.interpret import concrete_shape
+
+        return concrete_shape(f.shape, sizes)
+
+    # --- results ------------------------------------------------------------
+
+    def _pack(self, values: list[Any]) -> Any:
+        match self._form:
+            case "single":
+                return values[0]
+            case "list":
+                return values
+            case "tuple":
+                return tuple(values)
+        return dict(zip(self._form, values, strict=True))
+
+    def _targets(self, out: Any, shapes: Sequence[tuple[int, ...]]) -> tuple[list[np.ndarray] | None, list[tuple[np.ndarray, np.ndarray]]]:
+        """The arrays to write into, and copies to make afterwards for those that are not contiguous."""
+        if out is None:
+            return None, []
+        items = list(out.values()) if isinstance(out, Mapping) else [out] if self._form == "single" else list(out)
+        if len(items) != len(self.outputs):
+            raise ShapeError(f"out= needs {len(self.outputs)} arrays, got {len(items)}.")
+        targets, copies = [], []
+        for k, (item, f, shape) in enumerate(zip(items, self.outputs, shapes, strict=True)):
+            if not isinstance(item, np.ndarray) or item.shape != shape or item.dtype != f.dtype or not item.flags.writeable:
+                raise ShapeError(
+                    f"out[{k}] must be a writeable {f.dtype} array of shape {shape}, got {type(item).__name__} "
+                    f"{getattr(item, 'dtype', '')} {getattr(item, 'shape', '')}."
+                )
+            if item.flags.c_contiguous:
+                targets.append(item)
+            else:
+                targets.append(np.empty(shape, f.dtype))
+                copies.append((item, targets[-1]))
+        return targets, copies
+
+    def _finish_out(self, out: Any, targets: Any, copies: Sequence[tuple[np.ndarray, np.ndarray]]) -> Any:
+        for item, value in copies:
+            item[...] = value
+        return out
+
+    # --- arrays where scalars were declared ------------------------------------
+
+    def _map(self, arrays: Sequence[np.ndarray], mapped: tuple[bool, ...], out: Any) -> Any:
+        try:
+            shape = np.broadcast_shapes(*(a.shape for a, m in zip(arrays, mapped, strict=True) if m))
+        except ValueError:
+            every = ", ".join(f"{n!r} {a.shape}" for n, a, m in zip(self.names, arrays, mapped, strict=True) if m)
+            raise ShapeError(f"The arrays given for scalar arguments do not broadcast together: {every}.") from None
+        full = []
+        for a, m in zip(arrays, mapped, strict=True):
+            if m:
+                a = np.ascontiguousarray(a if a.shape == shape else np.broadcast_to(a, shape)).reshape(-1)
+            full.append(np.ascontiguousarray(a) if not a.flags.c_contiguous else a)
+        if mapped not in self._mapped:
+            self._mapped[mapped] = self._mapped_kernel(mapped)
+        sizes = self._check([a if not m else np.empty(()) for a, m in zip(arrays, mapped, strict=True)])
+        points = int(np.prod(shape, dtype=np.int64))
+        cores = [self._result_shape(f, sizes) for f in self.outputs]
+        targets, copies = self._targets(out, [(*shape, *core) for core in cores])
+        flat = None if targets is None else [t.reshape((points, *core)) for t, core in zip(targets, cores, strict=True)]
+        results = self._mapped[mapped](full, {**sizes, POINTS: points}, flat)
+        if out is not None:
+            return self._finish_out(out, targets, copies)
+        return self._pack([r.reshape((*shape, *core)) for r, core in zip(results, cores, strict=True)])
+
+    def _mapped_kernel(self, mapped: tuple[bool, ...]) -> Any:
+        points = as_extent(POINTS)
+        symbols, replaced = [], {}
+        for s, m in zip(self.inputs, mapped, strict=True):
+            if m:
+                lifted = make(PRIMITIVES["symbol"], (), {**s.params, "shape": (points,)})
+                replaced[s] = lifted
+                s = lifted
+            symbols.append(s)
+        return self._load(batch(self.outputs, replaced), symbols)[0]
+
+    # --- looking inside -------------------------------------------------------
+
+    def inspect(self, what: str = "llvm") -> str:
+        """Return the "graph", "program", "llvm", "asm" or "ptx" of the function as text."""
+        if what == "graph":
+            return to_text(self.graph)
+        if what == "program" and self.program is not None:
+            return str(self.program)
+        if what in ("llvm", "asm", "ptx", "program"):
+            return self.kernel.inspect(what)
+        raise CompileError(f"inspect shows 'graph', 'program', 'llvm', 'asm' or 'ptx', got {what!r}.")
+
+    @property
+    def address(self) -> int:
+        """The address of `void entry(int64_t *context)`; see `backends.cpu.layout` for the context."""
+        address = getattr(self.kernel, "address", None)
+        if address is None:
+            raise CompileError(f"A function for target={self.target!r} has no address.")
+        return address

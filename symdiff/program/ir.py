@@ -1,0 +1,252 @@
+"""Programs: what a target runs. Buffers, and statements over them in order.
+
+A `Nest` is a perfect loop nest with a straight-line scalar body. A `Call` is a library routine. A `Loop`
+repeats statements and then exchanges the buffers of its state. Extents, offsets and strides are `Extent`s:
+polynomials in the run-time sizes, so one program serves all sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+from symdiff.ir.dims import Extent, Shape, multiply, product, shape_text
+
+ITEMSIZE = {"float64": 8, "float32": 4, "int64": 8, "bool": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """Contiguous memory for an array in C order. `kind` is "input", "output" or "temp"."""
+
+    id: int
+    shape: Shape
+    dtype: str
+    kind: str
+
+    @property
+    def n_bytes(self) -> Extent:
+        """The size in bytes."""
+        return multiply(product(self.shape), ITEMSIZE[self.dtype])
+
+    def __str__(self) -> str:
+        return f"b{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """Valid where 0 <= offset + sum(coefs * index) < limit; elsewhere the value is 0."""
+
+    offset: Extent
+    coefs: tuple[Extent, ...]
+    limit: Extent
+
+
+@dataclass(frozen=True, slots=True)
+class Gather:
+    """An index from data: body value `value`, negative from the end, times `stride`; `extent` bounds it."""
+
+    value: int
+    stride: Extent
+    extent: Extent
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """The address offset + sum(strides * loop index) [+ gathers] of a buffer, in elements."""
+
+    buffer: Buffer
+    offset: Extent
+    strides: tuple[Extent, ...]
+    guards: tuple[Guard, ...] = ()
+    gathers: tuple[Gather, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A body value read from memory."""
+
+    access: Access
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Affine:
+    """A body value offset + sum(coefs * loop index), an int64; zero outside the guards."""
+
+    offset: Extent
+    coefs: tuple[Extent, ...]
+    guards: tuple[Guard, ...] = ()
+    dtype: str = "int64"
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A literal; zero outside the guards."""
+
+    value: Any
+    dtype: str
+    guards: tuple[Guard, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """A native operation on body values; `source` is the user's line."""
+
+    name: str
+    args: tuple[int, ...]
+    dtype: str
+    source: Any = field(default=None, compare=False)
+
+
+Instr = Union[Load, Affine, Const, Op]
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Write body value `value`; with `add`, add it to what is there (scatter; only in serial nests)."""
+
+    value: int
+    access: Access
+    add: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reduce:
+    """Combine body value `value` over the nest's reduced axes by `op` ("sum", "prod", "max", "min")."""
+
+    op: str
+    value: int
+    access: Access
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nest:
+    """for index in space: body; stores; reductions. The axes `reduced` are the same for all reductions.
+
+    A `serial` nest runs in index order on one thread (scatter_add); `zero` lists buffers set to zero before.
+    """
+
+    space: Shape
+    body: tuple[Instr, ...]
+    stores: tuple[Store, ...]
+    reductions: tuple[Reduce, ...]
+    reduced: tuple[int, ...]
+    serial: bool = False
+    zero: tuple[Buffer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A library routine: "gemm", "solve", "cholesky"; operands are matrices given by accesses over (row, column)."""
+
+    name: str
+    operands: tuple[Access, ...]
+    extents: tuple[Extent, ...]
+    dtype: str
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """while cond; flag: body; exchange the buffers of every pair in `swaps`."""
+
+    cond: tuple[Statement, ...]
+    flag: Buffer
+    body: tuple[Statement, ...]
+    swaps: tuple[tuple[Buffer, Buffer], ...]
+
+
+Statement = Union[Nest, Call, Loop]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Statements with the buffers they use. `inputs` and `outputs` are in the order of the call.
+
+    `results` holds the shape and dtype of each output; `data` the literal arrays, passed after the inputs.
+    """
+
+    inputs: tuple[Buffer, ...]
+    data: tuple[Any, ...]
+    outputs: tuple[Buffer, ...]
+    temps: tuple[Buffer, ...]
+    statements: tuple[Statement, ...]
+    sizes: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
+
+
+def walk(statements: tuple[Statement, ...]) -> Iterator[Statement]:
+    """Yield every statement, those inside loops too."""
+    stack = list(reversed(statements))
+    while stack:
+        s = stack.pop()
+        yield s
+        if isinstance(s, Loop):
+            stack.extend(reversed((*s.cond, *s.body)))
+
+
+def _lines(program: Program) -> Iterator[str]:
+    for b in (*program.inputs, *program.outputs, *program.temps):
+        yield f"{b.kind} {b}: {b.dtype}{shape_text(b.shape)}"
+    yield from _statement_lines(program.statements, "")
+
+
+def _statement_lines(statements: tuple[Statement, ...], indent: str) -> Iterator[str]:
+    # Recursion depth is the nesting of loops in the user's program.
+    for s in statements:
+        match s:
+            case Nest():
+                over = f" reduce {s.reduced}" if s.reductions else ""
+                serial = " serial" if s.serial else ""
+                yield f"{indent}for {shape_text(s.space)}{over}{serial}:"
+                for b in s.zero:
+                    yield f"{indent}  zero {b}"
+                for k, instr in enumerate(s.body):
+                    yield f"{indent}  v{k} = {_instr_text(instr)}"
+                for store in s.stores:
+                    yield f"{indent}  {_access_text(store.access)} {'+=' if store.add else '='} v{store.value}"
+                for r in s.reductions:
+                    yield f"{indent}  {_access_text(r.access)} = {r.op} v{r.value}"
+            case Call():
+                args = ", ".join(_access_text(a) for a in s.operands)
+                yield f"{indent}{s.name}[{', '.join(map(str, s.extents))}] {s.dtype} {' '.join(s.flags)} ({args})"
+            case Loop():
+                yield f"{indent}while {s.flag} of:"
+                yield from _statement_lines(s.cond, indent + "  ")
+                yield f"{indent}do:"
+                yield from _statement_lines(s.body, indent + "  ")
+                yield f"{indent}  swap " + ", ".join(f"{a}<->{b}" for a, b in s.swaps)
+
+
+def _affine_text(offset: Extent, coefs: tuple[Extent, ...]) -> str:
+    parts = [f"({c})*i{k}" if c != 1 else f"i{k}" for k, c in enumerate(coefs) if c != 0]
+    if offset != 0 or not parts:
+        parts.append(f"{offset}")
+    return " + ".join(parts)
+
+
+def _guards_text(guards: tuple[Guard, ...]) -> str:
+    return "".join(f" if 0 <= {_affine_text(g.offset, g.coefs)} < {g.limit}" for g in guards)
+
+
+def _access_text(a: Access) -> str:
+    gathers = "".join(f" + wrap(v{g.value}, {g.extent})*({g.stride})" for g in a.gathers)
+    return f"{a.buffer}[{_affine_text(a.offset, a.strides)}{gathers}]{_guards_text(a.guards)}"
+
+
+def _instr_text(instr: Instr) -> str:
+    match instr:
+        case Load():
+            return f"load {_access_text(instr.access)}"
+        case Affine():
+            return f"index {_affine_text(instr.offset, instr.coefs)}{_guards_text(instr.guards)}"
+        case Const():
+            value = float(instr.value).hex() if instr.dtype.startswith("float") else instr.value
+            return f"{instr.dtype} {value}{_guards_text(instr.guards)}"
+        case Op():
+            return f"{instr.name}.{instr.dtype} {' '.join(f'v{a}' for a in instr.args)}"
