@@ -237,6 +237,15 @@ def test_divergence_is_reported(target: str) -> None:
     assert "the run diverges" in slow.message
 
 
+def test_an_infinite_loss_with_a_zero_gradient_is_no_minimum(target: str) -> None:
+    x = sd.symbols("x")
+    f = sd.where(x > 1, x, -np.inf)
+    res = sd.minimize(f, {x: 1.5}, method=GradientDescent(lr=2.0), target=target)
+    assert not res.converged
+    assert "the loss became -inf" in res.message
+    assert res.x[x] == 1.5
+
+
 @pytest.mark.parametrize("method", [*METHODS, GradientDescent(lr=0.5)], ids=str)
 def test_functions_without_a_minimum(method: Any, target: str) -> None:
     x, y = sd.symbols("x y")

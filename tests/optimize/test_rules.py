@@ -91,6 +91,25 @@ def test_backtracking_satisfies_armijo_and_takes_the_first_such_step(target: str
         assert a1 == first0 or value(w0 - 2 * a1 * g0) > value(w0) - SUFFICIENT * 2 * a1 * square
 
 
+def test_backtracking_wants_a_sufficient_and_finite_decrease(target: str) -> None:
+    x, first = sd.symbols("x first")
+
+    def taken(f: Any, x0: float, first0: float) -> float:
+        objective = Objective(f, (x,))
+        point = objective.at([x])
+        new, moved, _ = backtrack(objective, point, [-point.grad[0]], first)
+        x1, ok = sd.compile([new.x[0], moved], [x, first], target=target)(x0, first0)
+        assert ok
+        return float(x1)
+
+    # The first trial is -1 + 2e-6: lower than the start, but not by 1e-4 of what the slope promises.
+    np.testing.assert_allclose(taken(x**2, 1.0, 1.0 - 1e-6), 1e-6, rtol=1e-6)
+    # The first trial is 0, where log is -inf.
+    assert taken(sd.log(x), 1.0, 1.0) == 0.5
+    # The first trial is 0, where the loss is finite and the slope is not.
+    assert taken(sd.sqrt(x), 1.0, 2.0) == 0.5
+
+
 def test_backtracking_never_raises_the_loss(target: str) -> None:
     x, y, f = rosenbrock()
     res = sd.minimize(f, {x: -1.2, y: 1.0}, method="gd", max_steps=150, target=target)
@@ -197,7 +216,8 @@ def test_the_hessian_shift(target: str) -> None:
         tau = got - matrix
         np.testing.assert_allclose(tau, tau[0, 0] * np.eye(3), rtol=0, atol=4 * EPS * (1 + tau[0, 0]))
         lowest = np.linalg.eigvalsh(matrix)[0]
-        assert -lowest < tau[0, 0] <= max(1.0, 10.5 * -lowest)
+        least = np.sqrt(EPS) * np.abs(matrix).max() if matrix.any() else 1.0
+        assert -lowest < tau[0, 0] <= max(10 * least, 10.5 * -lowest)
         assert np.linalg.eigvalsh(got)[0] > 0
     for bad in (np.nan, np.inf):
         broken = regular.copy()
