@@ -37,7 +37,7 @@ _HOME = {
     "symdiff.ops.control": "while_loop",
     "symdiff.front.parser": "parse",
     "symdiff.front.sympy_bridge": "from_sympy to_sympy",
-    "symdiff.front.lambdify": "lambdify",
+    "symdiff.lambdify": "lambdify",
     "symdiff.diff.symbolic": "diff",
     "symdiff.diff.jacobian": "gradient jvp vjp jacobian hessian hvp",
     "symdiff.diff.finite": "finite_difference richardson",
@@ -52,7 +52,7 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()} | {"Expr": "symdiff.ir.node"}
 _SUBMODULES = ("pde", "optimize", "models")
 
-__all__ = ["__version__", *sorted([*_MODULE_OF, *_SUBMODULES])]  # noqa: PLE0604  # all are strings
+__all__ = ["__version__", *sorted([*_MODULE_OF, *_SUBMODULES])]  # all are strings
 
 
 def __getattr__(name: str) -> Any:

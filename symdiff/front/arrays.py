@@ -34,7 +34,7 @@ def axes_of(x: Node, axis: Any) -> tuple[int, ...]:
 
 def axis_of(axis: Any, rank: int, x: Node) -> int:
     """Return the non-negative axis among `rank` axes. Raises ShapeError, naming `x`."""
-    if isinstance(axis, bool) or isinstance(axis, Node) or not hasattr(axis, "__index__"):
+    if isinstance(axis, (bool, Node)) or not hasattr(axis, "__index__"):
         raise DTypeError(f"An axis of {brief(x)} is an int, got {axis!r}.")
     k = axis.__index__()
     if not -rank <= k < rank:

@@ -91,7 +91,8 @@ def _check_extents(subscripts: str, inputs: list[Labels], nodes: list[Node]) -> 
                 extents[label] = (d, x) if known == 1 else (known, first)
             elif known != d:
                 raise ShapeError(
-                    f"einsum {subscripts!r}: index {label!r} has extent {known} in {brief(first)} and {d} in {brief(x)} ({x.line})."
+                    f"einsum {subscripts!r}: index {label!r} has extent {known} in {brief(first)} "
+                    f"and {d} in {brief(x)} ({x.line})."
                 )
 
 

@@ -24,14 +24,22 @@ nan = math.nan
 
 def _public(name: str, primitive: Elementwise) -> Callable[..., Node]:
     """Return a plain function for a primitive, so that help() and signatures read as in NumPy."""
-    letters = ("condition", "x", "y") if primitive is ops.where else ("y", "x") if primitive is ops.arctan2 else ("x", "y", "z")
+    letters = (
+        ("condition", "x", "y")
+        if primitive is ops.where
+        else ("y", "x")
+        if primitive is ops.arctan2
+        else ("x", "y", "z")
+    )
     kind = inspect.Parameter.POSITIONAL_ONLY
     parameters = [inspect.Parameter(letter, kind) for letter in letters[: primitive.n_args]]
     signature = inspect.Signature(parameters, return_annotation="Node")
 
     def function(*args: Any) -> Node:
         if len(args) != len(parameters):
-            raise DTypeError(f"{name}{signature.replace(return_annotation=inspect.Signature.empty)} got {len(args)} arguments.")
+            raise DTypeError(
+                f"{name}{signature.replace(return_annotation=inspect.Signature.empty)} got {len(args)} arguments."
+            )
         return primitive(*args)
 
     function.__name__ = function.__qualname__ = name

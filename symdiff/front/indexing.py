@@ -64,7 +64,10 @@ def iterate(x: Node) -> Iterator[Node]:
     if not x.shape:
         raise DTypeError(f"{brief(x)} ({x.line}) is a scalar and cannot be iterated.")
     if isinstance(x.shape[0], Dim):
-        raise ShapeError(f"{brief(x)} ({x.line}) has the run-time size {x.shape[0]} and cannot be iterated; write it as an array formula.")
+        raise ShapeError(
+            f"{brief(x)} ({x.line}) has the run-time size {x.shape[0]} and cannot be iterated; "
+            "write it as an array formula."
+        )
     return (getitem(x, k) for k in range(x.shape[0]))
 
 
@@ -81,13 +84,17 @@ def as_index(value: Any, x: Node, axis: int) -> Node:
             "use where(mask, x, 0) or integer indices."
         )
     if node.dtype != "int64":
-        raise DTypeError(f"An index of {brief(x)} ({x.line}) holds integers, got dtype {node.dtype}; use .astype('int64').")
+        raise DTypeError(
+            f"An index of {brief(x)} ({x.line}) holds integers, got dtype {node.dtype}; use .astype('int64')."
+        )
     extent = x.shape[axis]
     if isinstance(extent, int) and node.op.name in ("data", "const"):
         entries = np.asarray(node.params["array"].array if node.op.name == "data" else node.params["value"])
         wrong = entries[(entries < -extent) | (entries >= extent)]
         if wrong.size:
-            raise ShapeError(f"Index {int(wrong.flat[0])} is out of range for axis {axis} of {brief(x)} ({x.line}), extent {extent}.")
+            raise ShapeError(
+                f"Index {int(wrong.flat[0])} is out of range for axis {axis} of {brief(x)} ({x.line}), extent {extent}."
+            )
     return node
 
 
@@ -100,7 +107,7 @@ def _is_int(item: Any) -> bool:
 def _expand(x: Node, key: tuple[Any, ...]) -> list[Any]:
     """Replace Ellipsis by full slices and fill up the axes that are not named."""
     for item in key:
-        if isinstance(item, (str, bytes)) or (isinstance(item, (bool, np.bool_))):
+        if isinstance(item, (str, bytes, bool, np.bool_)):
             raise DTypeError(f"An index of {brief(x)} is an int, a slice, None, ... or integers, got {item!r}.")
     n_named = sum(1 for k in key if k is not None and k is not Ellipsis)
     if sum(1 for k in key if k is Ellipsis) > 1:
@@ -126,7 +133,10 @@ def _cut(x: Node, axis: int, item: slice) -> _Cut:
     extent = x.shape[axis]
     for bound in (item.start, item.stop, item.step):
         if isinstance(bound, Node):
-            raise DTypeError(f"A slice of {brief(x)} ({x.line}) has the expression {bound} as a bound; use take with integer indices.")
+            raise DTypeError(
+                f"A slice of {brief(x)} ({x.line}) has the expression {bound} as a bound; "
+                "use take with integer indices."
+            )
         if bound is not None and not isinstance(bound, Dim) and not _is_int(bound):
             raise DTypeError(f"A slice of {brief(x)} ({x.line}) has int bounds, got {bound!r}.")
     step = 1 if item.step is None else item.step.__index__()
@@ -172,9 +182,7 @@ def _take_all(x: Node, picks: dict[int, Node | None], layout: list[int | None]) 
     back = [a for a in others if a not in front]
     moved = index.transpose(x, perm=(*front, *axes, *back))
     total = product(tuple(x.shape[a] for a in axes))
-    merged = index.reshape(
-        moved, shape=(*(x.shape[a] for a in front), total, *(x.shape[a] for a in back))
-    )
+    merged = index.reshape(moved, shape=(*(x.shape[a] for a in front), total, *(x.shape[a] for a in back)))
     linear = _linear_index(x, [(a, p) for a, p in sorted(picks.items()) if p is not None], total)
     taken = index.take(merged, linear, axis=len(front))
     before: list[Extent] = []

@@ -66,7 +66,10 @@ def _subs(self: Node, replacements: Any, value: Any = None) -> Node:
         node = as_node(new, like=old.dtype)
         if node.shape != old.shape:
             if node.shape:
-                raise ShapeError(f"{brief(old)} of shape {shape_text(old.shape)} cannot be replaced by {brief(node)} of shape {shape_text(node.shape)}.")
+                raise ShapeError(
+                    f"{brief(old)} of shape {shape_text(old.shape)} "
+                    f"cannot be replaced by {brief(node)} of shape {shape_text(node.shape)}."
+                )
             node = index.broadcast_to(node, shape=old.shape)
         memo[old] = cast(node, old.dtype)
     return graph.transform([self], _fold, memo)[0]

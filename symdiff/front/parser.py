@@ -355,13 +355,13 @@ class _Parser:
             self.fail(str(error).rstrip("."), at)
         except TypeError:
             self.fail("The function does not take these arguments", at)
-        if node.op.name == "const" and node.dtype != "bool" and not math.isfinite(node.params["value"]):
-            if all(_is_finite(a) for a in args):
-                self.fail(f"The number {node} results here: overflow, or undefined for real numbers", at)
+        if not _is_finite(node) and all(_is_finite(a) for a in args):
+            self.fail(f"The number {node} results here: overflow, or undefined for real numbers", at)
         return node
 
 
 def _is_finite(value: Value) -> bool:
+    """Whether a value is no literal infinity or NaN; what is not known yet counts as finite."""
     if isinstance(value, Node):
         return value.op.name != "const" or math.isfinite(value.params["value"])
     return isinstance(value, tuple) or math.isfinite(value)

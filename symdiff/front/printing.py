@@ -41,7 +41,10 @@ INFIX: dict[str, tuple[str, int, int, int]] = {
     "and": (" & ", BIT_AND, BIT_AND, SUM),
     "xor": (" ^ ", BIT_XOR, BIT_XOR, BIT_AND),
     "or": (" | ", BIT_OR, BIT_OR, BIT_XOR),
-    **{n: (f" {c} ", COMPARE, BIT_OR, BIT_OR) for n, c in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items()},
+    **{
+        n: (f" {c} ", COMPARE, BIT_OR, BIT_OR)
+        for n, c in {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}.items()
+    },
 }
 PREFIX = {"neg": "-", "not": "~"}
 CALLED = {"rem": "fmod"}
@@ -72,7 +75,12 @@ def number_text(value: Any, dtype: str) -> Text:
         text = "pi"
     elif value == math.e:
         text = "E"
-    elif math.isfinite(value) and value == int(value) and abs(value) < 1e16 and not (value == 0 and math.copysign(1, value) < 0):
+    elif (
+        math.isfinite(value)
+        and value == int(value)
+        and abs(value) < 1e16
+        and not (value == 0 and math.copysign(1, value) < 0)
+    ):
         text = str(int(value))
     else:
         text = str(np.float32(value)) if dtype == "float32" else repr(float(value))

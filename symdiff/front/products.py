@@ -17,7 +17,7 @@ def matmul(a: Any, b: Any) -> Node:
 
 
 def dot(a: Any, b: Any) -> Node:
-    """Return NumPy's dot: a product with scalars, otherwise the sum over the last axis of a and the last but one of b."""
+    """Return NumPy's dot: a product with scalars, else the sum over the last axis of a and the last but one of b."""
     left, right = as_node(a), as_node(b)
     if not left.shape or not right.shape:
         return left * right
@@ -46,7 +46,8 @@ def tensordot(a: Any, b: Any, axes: Any = 2) -> Node:
     for i, j in zip(ours, theirs, strict=True):
         if left.shape[i] != right.shape[j]:
             raise ShapeError(
-                f"tensordot: axis {i} of {brief(left)} has extent {left.shape[i]}, axis {j} of {brief(right)} {right.shape[j]}."
+                f"tensordot: axis {i} of {brief(left)} has extent {left.shape[i]}, "
+                f"axis {j} of {brief(right)} {right.shape[j]}."
             )
     rows = [k for k in range(left.ndim) if k not in ours]
     cols = [k for k in range(right.ndim) if k not in theirs]

@@ -74,7 +74,8 @@ def _children(node: Any) -> list[Any]:
         return []
     if not _is_known(node):
         raise ParseError(
-            f"SymPy's {type(node).__name__} has no counterpart in symdiff, found as {_head(node)}; replace it before converting."
+            f"SymPy's {type(node).__name__} has no counterpart in symdiff, found as {_head(node)}; "
+            "replace it before converting."
         )
     if type(node).__name__ == "MatrixElement":
         return [node.parent]
@@ -214,7 +215,7 @@ def _positive_power(base: Node, power: Any) -> Node:
 def _polygamma(node: Any, args: list[Node]) -> Node:
     if not node.args[0].is_Integer:
         raise ParseError("SymPy's polygamma needs a literal integer order here.")
-    return FUNCTIONS["polygamma"](int(node.args[0]), args[1])  # type: ignore[no-any-return]
+    return FUNCTIONS["polygamma"](int(node.args[0]), args[1])
 
 
 def _heaviside(node: Any, args: list[Node]) -> Node:

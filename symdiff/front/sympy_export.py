@@ -123,7 +123,10 @@ class _Rules:
         if not any(isinstance(a, np.ndarray) for a in args):
             return self.settled(rule(node, *args))
         boxed = [a if isinstance(a, np.ndarray) else self.array([a], ()) for a in args]
-        entries = [self.settled(rule(node, *row)) for row in zip(*(b.ravel() for b in np.broadcast_arrays(*boxed)), strict=True)]
+        entries = [
+            self.settled(rule(node, *row))
+            for row in zip(*(b.ravel() for b in np.broadcast_arrays(*boxed)), strict=True)
+        ]
         return self.array(entries, node.shape)
 
     def settled(self, value: Any) -> Any:

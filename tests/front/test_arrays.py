@@ -111,12 +111,21 @@ def test_einsum(case, dtype):
     got = value_of(sd.einsum(subscripts, *nodes), dict(zip(nodes, data, strict=True)))
     expected = np.einsum(subscripts, *data)
     np.testing.assert_array_equal(got, expected)  # small whole numbers: exact in any order
-    assert got.shape == expected.shape and got.dtype == expected.dtype
+    assert got.shape == expected.shape
+    assert got.dtype == expected.dtype
 
 
 @pytest.mark.parametrize(
-    "subscripts, shapes",
-    [("ij,jk->ik", [(2, 3), (4, 5)]), ("ij", [(2,)]), ("ij->ik", [(2, 3)]), ("i,j", [(2,)]), ("i->ii", [(2,)]), ("i1", [(2, 2)]), ("ii", [(2, 3)])],
+    ("subscripts", "shapes"),
+    [
+        ("ij,jk->ik", [(2, 3), (4, 5)]),
+        ("ij", [(2,)]),
+        ("ij->ik", [(2, 3)]),
+        ("i,j", [(2,)]),
+        ("i->ii", [(2,)]),
+        ("i1", [(2, 2)]),
+        ("ii", [(2, 3)]),
+    ],
 )
 def test_einsum_names_what_does_not_fit(subscripts, shapes):
     nodes = [sd.array(f"x{k}", s) for k, s in enumerate(shapes)]
@@ -144,7 +153,14 @@ def test_dot_outer_norm():
 
 
 ROWS = np.array(
-    [[0.0, 1.0, -2.0], [1e3, 1e3, 999.0], [-1e3, -1e300, -999.5], [-np.inf, 0.3, 2.0], [-np.inf, -np.inf, -np.inf], [1e300, 0.0, -1e300]]
+    [
+        [0.0, 1.0, -2.0],
+        [1e3, 1e3, 999.0],
+        [-1e3, -1e300, -999.5],
+        [-np.inf, 0.3, 2.0],
+        [-np.inf, -np.inf, -np.inf],
+        [1e300, 0.0, -1e300],
+    ]
 )
 
 
@@ -201,6 +217,12 @@ def test_wrong_arguments():
     ]:
         with pytest.raises(sd.ShapeError):
             build()
-    for build in [lambda: sd.sin("x"), lambda: sd.sin(x, x), lambda: sd.polygamma(x, x), lambda: x.astype("complex64"), lambda: x + object()]:
+    for build in [
+        lambda: sd.sin("x"),
+        lambda: sd.sin(x, x),
+        lambda: sd.polygamma(x, x),
+        lambda: x.astype("complex64"),
+        lambda: x + object(),
+    ]:
         with pytest.raises(TypeError):
             build()

@@ -53,7 +53,8 @@ def test_integer_arrays_match_numpy(draw):
 
 @pytest.mark.parametrize("n", [1, 2, 5, 6])
 @pytest.mark.parametrize(
-    "key", [np.s_[1:], np.s_[:-1], np.s_[::2], np.s_[::-1], np.s_[1::2], np.s_[-1], np.s_[0], np.s_[None, ::-2], np.s_[-1:]]
+    "key",
+    [np.s_[1:], np.s_[:-1], np.s_[::2], np.s_[::-1], np.s_[1::2], np.s_[-1], np.s_[0], np.s_[None, ::-2], np.s_[-1:]],
 )
 def test_run_time_sizes(key, n):
     x = sd.array("x", ("n", 3))
@@ -72,7 +73,9 @@ def test_symbolic_indices():
     rows, cols = np.array([0, -1, 2]), np.array([4, 0, -2])
     np.testing.assert_array_equal(value_of(x[i, j], {x: data, i: rows, j: cols}), data[rows, cols])
     np.testing.assert_array_equal(value_of(x[:, j], {x: data, j: cols}), data[:, cols])
-    np.testing.assert_array_equal(value_of(x[i.reshape(3, 1), j], {x: data, i: rows, j: cols}), data[rows[:, None], cols])
+    np.testing.assert_array_equal(
+        value_of(x[i.reshape(3, 1), j], {x: data, i: rows, j: cols}), data[rows[:, None], cols]
+    )
     # Each index is checked on its own axis: column 5 of row 0 is not column 0 of row 1.
     with pytest.raises(sd.DomainError):
         value_of(x[i, j], {x: data, i: rows, j: np.array([5, 0, 0])})
@@ -94,7 +97,9 @@ def test_wrong_keys():
 def test_iteration():
     x = sd.matrix("x", 2, 3)
     a, b = x
-    assert a is x[0] and b is x[1] and len(x) == 2
+    assert a is x[0]
+    assert b is x[1]
+    assert len(x) == 2
     with pytest.raises(sd.ShapeError, match="run-time size n"):
         list(sd.vector("v", "n"))
     with pytest.raises(TypeError):

@@ -38,11 +38,17 @@ def test_subs_reaches_into_loops():
 
 def test_properties():
     f = sd.exp(-(X**2)) * sd.sin(Y)
-    assert f.free_symbols == {X, Y} and f.count_ops() == 5
-    assert A.size == 3 * A.shape[0] and W.size == 3 and X.ndim == 0
-    assert A.T.shape == (3, A.shape[0]) and A.T.T is A
-    assert A.dot(W) is A @ W and W.flatten() is W
-    assert (X > 0).astype(float).dtype == "float64" and X.astype(np.float32).dtype == "float32"
+    assert f.free_symbols == {X, Y}
+    assert f.count_ops() == 5
+    assert A.size == 3 * A.shape[0]
+    assert W.size == 3
+    assert X.ndim == 0
+    assert A.T.shape == (3, A.shape[0])
+    assert A.T.T is A
+    assert A.dot(W) is A @ W
+    assert W.flatten() is W
+    assert (X > 0).astype(float).dtype == "float64"
+    assert X.astype(np.float32).dtype == "float32"
 
 
 TEXTS = [
@@ -64,7 +70,7 @@ TEXTS = [
 ]
 
 
-@pytest.mark.parametrize("f, text", TEXTS, ids=[t for _, t in TEXTS])
+@pytest.mark.parametrize(("f", "text"), TEXTS, ids=[t for _, t in TEXTS])
 def test_str(f, text):
     assert str(f) == repr(f) == text
 
@@ -73,7 +79,10 @@ LATEX = [
     (sd.exp(-(X**2)) * sd.sin(Y), r"e^{-x^{2}} \sin\left(y\right)"),
     ((X - Y) / (X * 2), r"\frac{x - y}{x \cdot 2}"),
     (sd.sqrt(sd.symbols("alpha")) ** 2, r"\sqrt{\alpha}^{2}"),
-    (sd.where(X > 0, X, sd.where(Y > 0, 1, 2)), r"\begin{cases} x & \text{for}\: x > 0 \\ 1 & \text{for}\: y > 0 \\ 2 & \text{otherwise} \end{cases}"),
+    (
+        sd.where(X > 0, X, sd.where(Y > 0, 1, 2)),
+        r"\begin{cases} x & \text{for}\: x > 0 \\ 1 & \text{for}\: y > 0 \\ 2 & \text{otherwise} \end{cases}",
+    ),
     ((A @ W).sum(), r"\sum A \, w"),
     (sd.symbols("x1") * sd.symbols("x_dot"), r"x_{1} x_{dot}"),
     (X - -2 * Y, r"x - \left(-2 y\right)"),
@@ -82,7 +91,7 @@ LATEX = [
 ]
 
 
-@pytest.mark.parametrize("f, text", LATEX, ids=[str(f) for f, _ in LATEX])
+@pytest.mark.parametrize(("f", "text"), LATEX, ids=[str(f) for f, _ in LATEX])
 def test_latex(f, text):
     assert f.latex() == text
     assert f._repr_latex_() == f"$\\displaystyle {text}$"

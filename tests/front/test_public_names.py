@@ -19,10 +19,10 @@ PUBLIC = set(
     concatenate stack take full zeros ones zeros_like ones_like eye arange
     matmul dot tensordot outer norm solve cholesky einsum while_loop
     parse from_sympy to_sympy lambdify
-    diff gradient jvp vjp jacobian hessian hvp finite_difference compare compile minimize least_squares
+    diff gradient jvp vjp jacobian hessian hvp finite_difference richardson compare compile minimize least_squares
     SymdiffError ShapeError DTypeError DomainError ParseError DerivativeError UnknownSymbolError CompileError
     ConvergenceError pde optimize models __version__
-    """.split()
+    """.split()  # noqa: SIM905  # read as prose
 )
 HEAVY = ("sympy", "numba", "llvmlite", "scipy", "mpmath", "rich", "matplotlib", "cupy", "mpi4py")
 
@@ -38,7 +38,19 @@ def test_unknown_names_are_attribute_errors():
 
 
 def test_every_function_has_a_docstring():
-    for name in PUBLIC - {"pi", "e", "inf", "nan", "__version__", "least_squares", "minimize", "compile", "pde", "optimize", "models"}:
+    for name in PUBLIC - {
+        "pi",
+        "e",
+        "inf",
+        "nan",
+        "__version__",
+        "least_squares",
+        "minimize",
+        "compile",
+        "pde",
+        "optimize",
+        "models",
+    }:
         assert getattr(sd, name).__doc__, name
 
 

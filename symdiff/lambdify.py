@@ -1,4 +1,7 @@
-"""sd.lambdify: SymPy's lambdify, with a compiled function instead of generated Python."""
+"""sd.lambdify: SymPy's lambdify, with a compiled function instead of generated Python.
+
+It stands beside `compile`, which it needs, and not in `front`, which knows no compiler.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.front.symbols import array, check_name
+from symdiff.compile import compile
+from symdiff.front.symbols import array
 from symdiff.front.sympy_bridge import from_sympy, is_sympy
 from symdiff.ir.errors import DTypeError, ShapeError, UnknownSymbolError
 from symdiff.ir.graph import free_symbols
@@ -43,9 +47,9 @@ def lambdify(
     >>> lambdify([a, b], [a + b, a * b], target="reference")(2, 3)
     [5.0, 6.0]
     """
-    from symdiff.compile import compile
-
-    many = isinstance(args, (list, tuple, set, frozenset)) or not (isinstance(args, Node) or is_sympy(args) or isinstance(args, str))
+    many = isinstance(args, (list, tuple, set, frozenset)) or not (
+        isinstance(args, Node) or is_sympy(args) or isinstance(args, str)
+    )
     spec = _Arguments(list(args) if many else [args])
     roots: list[Node] = []
     build = _form(expr, roots, spec.names)
@@ -80,6 +84,10 @@ def _own_shape(value: Any, flat: Sequence[Any], used: Sequence[int], inputs: Seq
     return picked[tuple(slice(0, 1) if d == 1 else slice(None) for d in own)] if own else float(picked)
 
 
+class _Matrix(list[Any]):
+    """The entries of a matrix of symbols, row by row: its value may be a 2-D array or a flat sequence."""
+
+
 class _Arguments:
     """The arguments of the function: a tree of symbols, and the flat list of inputs that it stands for."""
 
@@ -94,11 +102,11 @@ class _Arguments:
     def _read(self, arg: Any) -> Any:
         """Return the index of an input, or a list of such trees."""
         if isinstance(arg, str):
-            arg = array(arg, ()) if not check_name(arg) else arg
+            arg = array(arg, ())
         if isinstance(arg, (list, tuple)):
             return [self._read(a) for a in arg]
         if is_sympy(arg) and hasattr(arg, "flat") and not getattr(arg, "is_MatrixExpr", False):
-            return [self._read(a) for a in arg.flat()]
+            return _Matrix(self._read(a) for a in arg.flat())
         if isinstance(arg, Node):
             node = arg
         elif is_sympy(arg) and (arg.is_Symbol or getattr(arg, "is_MatrixExpr", False)):
@@ -120,7 +128,9 @@ class _Arguments:
         known = set(self.inputs)
         missing = [s.params["name"] for s in free_symbols(roots) if s not in known]
         if missing:
-            raise UnknownSymbolError(f"lambdify: the expression contains {', '.join(missing)}, the arguments are ({self.text}).")
+            raise UnknownSymbolError(
+                f"lambdify: the expression contains {', '.join(missing)}, the arguments are ({self.text})."
+            )
 
     def flatten(self, values: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
         """Return the values of the inputs in order."""
@@ -137,18 +147,20 @@ class _Arguments:
         return flat
 
     def _named(self, tree: Any, named: Mapping[str, Any]) -> Any:
-        name = self.inputs[tree].params["name"] if isinstance(tree, int) else None
+        name = str(self.inputs[tree].params["name"]) if isinstance(tree, int) else "a nested argument"
         if name not in named:
-            raise TypeError(f"The function of ({self.text}) needs a value for {name or 'a nested argument'}.")
+            raise TypeError(f"The function of ({self.text}) needs a value for {name}.")
         return named[name]
 
     def _fill(self, tree: Any, value: Any, flat: list[Any]) -> None:
         if isinstance(tree, int):
             flat[tree] = value
             return
-        items = list(np.ravel(value)) if isinstance(value, np.ndarray) and len(value) != len(tree) else list(value)
+        items = list(np.ravel(value)) if isinstance(tree, _Matrix) else list(value)
         if len(items) != len(tree):
-            raise ShapeError(f"A nested argument of the function of ({self.text}) has {len(tree)} entries, got {len(items)}.")
+            raise ShapeError(
+                f"A nested argument of the function of ({self.text}) has {len(tree)} entries, got {len(items)}."
+            )
         for branch, item in zip(tree, items, strict=True):
             self._fill(branch, item, flat)
 
