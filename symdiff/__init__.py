@@ -12,10 +12,15 @@ from __future__ import annotations
 import importlib
 import sys
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import symdiff.ops
 from symdiff.front import methods as _methods  # attaches .T, .sum, [..] and the rest to expressions
+
+if TYPE_CHECKING:  # the names that are submodules too; a type checker takes the others from __getattr__
+    from symdiff.compile import compile as compile
+    from symdiff.diff.symbolic import diff as diff
+    from symdiff.lambdify import lambdify as lambdify
 
 __version__ = "0.1.0"
 

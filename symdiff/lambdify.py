@@ -13,6 +13,7 @@ import numpy as np
 from symdiff.compile import compile
 from symdiff.front.symbols import array
 from symdiff.front.sympy_bridge import from_sympy, is_sympy
+from symdiff.function import Function
 from symdiff.ir.errors import DTypeError, ShapeError, UnknownSymbolError
 from symdiff.ir.graph import free_symbols
 from symdiff.ir.node import Node, as_node, brief
@@ -56,6 +57,8 @@ def lambdify(
     spec.check(roots)
     used = [[k for k, s in enumerate(spec.inputs) if s in needed] for needed in (set(free_symbols([r])) for r in roots)]
     numbers = [float(np.asarray(r.params["value"])) if r.op.name == "const" else None for r in roots]
+    if build is _first and spec.is_flat and len(used[0]) == len(spec.inputs) > 0:
+        return _direct(compile(roots[0], spec.inputs, target=target), spec.text)
     wanted = [r for r, n in zip(roots, numbers, strict=True) if n is None]
     function = compile(wanted, spec.inputs, target=target) if wanted else None
 
@@ -67,8 +70,21 @@ def lambdify(
             results.append(number if number is not None else _own_shape(next(found), flat, indices, spec.inputs, root))
         return build(results)
 
+    return _named(call, spec.text)
+
+
+def _direct(function: Function, text: str) -> Callable[..., Any]:
+    """One expression of all the arguments: nothing to take apart or put together, which saves most of a call."""
+
+    def call(*values: Any, **named: Any) -> Any:
+        return function(*values, **named)
+
+    return _named(call, text)
+
+
+def _named(call: Callable[..., Any], text: str) -> Callable[..., Any]:
     call.__name__ = call.__qualname__ = "lambdified"
-    call.__doc__ = f"Compute the lambdified expression of {spec.text}."
+    call.__doc__ = f"Compute the lambdified expression of {text}."
     return call
 
 
@@ -95,6 +111,7 @@ class _Arguments:
         self.inputs: list[Node] = []
         self.names: dict[Any, Node] = {}
         self.tree = [self._read(a) for a in args]
+        self.is_flat = all(isinstance(tree, int) for tree in self.tree)
         self.text = ", ".join(str(s.params["name"]) for s in self.inputs)
         if len(set(self.inputs)) != len(self.inputs):
             raise DTypeError(f"lambdify: an argument occurs twice in ({self.text}).")
@@ -178,7 +195,11 @@ def _form(expr: Any, roots: list[Node], names: Mapping[Any, Node]) -> Build:
         return _entries(expr, roots, names)
     k = len(roots)
     roots.append(from_sympy(expr, names) if is_sympy(expr) else as_node(expr))
-    return lambda values: values[k]
+    return (lambda values: values[k]) if k else _first
+
+
+def _first(values: Sequence[Any]) -> Any:
+    return values[0]
 
 
 def _entries(matrix: Any, roots: list[Node], names: Mapping[Any, Node]) -> Build:
