@@ -21,7 +21,7 @@ from symdiff.diff.wrt import as_function, as_list, as_symbol
 from symdiff.ir.errors import DerivativeError, DomainError, UnknownSymbolError
 from symdiff.ir.graph import free_symbols
 from symdiff.ir.interpret import bind_sizes, interpret
-from symdiff.ir.node import Node, brief
+from symdiff.ir.node import Node, as_node, brief
 
 Method = OneOf["forward", "central", "complex", "richardson"]
 METHODS: tuple[str, ...] = get_args(Method)
@@ -79,7 +79,9 @@ def read_point(f: Any, point: Mapping[Any, Any], wrt: Any = None) -> tuple[Node,
 
     Returns the function, the values as arrays of the symbols' dtypes, the symbols, whether `wrt` was a single one.
     """
-    node = as_function(f)
+    as_function(f)
+    # What the user wrote, not a stabilised form of it: differences judge that form too.
+    node = as_node(f)
     known = free_symbols([node])
     values: Values = {}
     for key, value in point.items():
