@@ -81,7 +81,9 @@ def test_facts_are_immutable_cached_and_complete():
 
 
 def test_cache_sizes_as_the_kernel_writes_them(tmp_path):
-    for k, (level, kind, size) in enumerate([("1", "Data", "48K"), ("1", "Instruction", "32K"), ("3", "Unified", "2M")]):
+    for k, (level, kind, size) in enumerate(
+        [("1", "Data", "48K"), ("1", "Instruction", "32K"), ("3", "Unified", "2M")]
+    ):
         folder = tmp_path / f"index{k}"
         folder.mkdir()
         for name, text in (("level", level), ("type", kind), ("size", size)):
