@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from typing import Any
 
 import numpy as np
@@ -120,7 +120,9 @@ class _Run:
         }
         message = explain(end, c, self.problem, self.tol, float(history["loss"][0]))
         if self.callback is not None and end not in (Status.STOPPED, Status.INTERRUPTED):
-            self.callback(now)
+            # The run is over: Ctrl-C here has nothing left to stop, and must not cost the result.
+            with suppress(KeyboardInterrupt):
+                self.callback(now)
         if self.panel:
             self.panel.close(now, message)
         return OptimizeResult(now.x, now.loss, now.grad_norm, now.step, end is Status.CONVERGED, message, history)

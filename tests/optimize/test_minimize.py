@@ -154,15 +154,25 @@ def test_interruption_returns_the_best_point(when: int, target: str) -> None:
         if state.step >= when:
             raise KeyboardInterrupt
 
-    # lr = 1.2: |x| grows by 1.4 in every step, so the best point is the start.
-    rule = GradientDescent(lr=1.2)
-    res = sd.minimize(x**2, {x: 1.0}, method=rule, tol=0.0, max_steps=10**6, callback=interrupt, target=target)
+    # |x| grows by 1 + 2e-9 in every step, so the best point is the start.
+    rule = GradientDescent(lr=1 + 1e-9)
+    res = sd.minimize(x**2, {x: 1.0}, method=rule, tol=0.0, max_steps=10**9, callback=interrupt, target=target)
     assert not res.converged
-    if when == 0:
-        assert "Interrupted after 0 steps" in res.message
+    assert res.message.startswith(f"Interrupted after {res.steps} steps")
+    assert res.steps >= when
     assert res.x[x] == 1.0
     assert res.fun == 1.0
     assert len(res.history["loss"]) == res.steps + 1
+
+
+def test_an_interruption_at_the_end_does_not_cost_the_result() -> None:
+    w, f = bowl()
+
+    def interrupt(state: Progress) -> None:
+        if state.step > 0:
+            raise KeyboardInterrupt
+
+    assert sd.minimize(f, {w: np.zeros(3)}, callback=interrupt, target="reference").converged
 
 
 @pytest.mark.parametrize("method", METHODS)
