@@ -3,10 +3,12 @@
     from symdiff import pde
     x, t = pde.coordinates("x t")
     u = pde.field("u")
-    heat = pde.Problem(
-        pde.Eq(pde.dt(u), pde.laplacian(u)), pde.Box(x=(0, 1)), boundary={"x": pde.Dirichlet(0)}, initial={u: x * (1 - x)}
-    )
-    sol = heat.discretize(101).run(until=0.1)
+    heat = pde.Eq(pde.dt(u), pde.laplacian(u))
+    problem = pde.Problem(heat, pde.Box(x=(0, 1)), boundary={"x": pde.Dirichlet(0)}, initial={u: x * (1 - x)})
+    sol = problem.discretize(101).run(until=0.1)
+
+The modules go from the statement (`jets`, `conditions`, `domain`, `problem`) over the discretisation (`stencils`,
+`layout`, `semidiscrete`) and the time steps (`tableaux`, `explicit`, `implicit`, `stability`) to the run.
 """
 
 from __future__ import annotations

@@ -8,12 +8,10 @@ contain the field itself, taken on the side.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
 from symdiff.ir.errors import SymdiffError
-from symdiff.ir.graph import substitute
 from symdiff.ir.node import Node, as_node, const
 
 
@@ -35,6 +33,7 @@ class Periodic(Condition):
     kind = "periodic"
 
     def expressions(self) -> tuple[Node, ...]:
+        """None."""
         return ()
 
 
@@ -54,6 +53,7 @@ class Dirichlet(Condition):
         object.__setattr__(self, "value", as_node(self.value))
 
     def expressions(self) -> tuple[Node, ...]:
+        """The value."""
         return (self.value,)
 
 
@@ -73,7 +73,13 @@ class Neumann(Condition):
         object.__setattr__(self, "slope", as_node(self.slope))
 
     def expressions(self) -> tuple[Node, ...]:
+        """The slope."""
         return (self.slope,)
+
+    def slope_of(self, u: Node) -> Node:
+        """The outward derivative."""
+        node: Node = self.slope
+        return node
 
 
 @final
@@ -97,14 +103,10 @@ class Robin(Condition):
             raise SymdiffError("Robin(a, b, g) with b = 0 has no derivative; use Dirichlet(g / a).")
 
     def expressions(self) -> tuple[Node, ...]:
+        """The two factors and the right-hand side."""
         return (self.a, self.b, self.g)
 
     def slope_of(self, u: Node) -> Node:
         """The outward derivative (g - a*u)/b where the field is `u`."""
-        return (self.g - self.a * u) / self.b
-
-
-def rewrite(condition: Condition, values: Mapping[Node, Node]) -> Condition:
-    """Return the condition with symbols replaced in its expressions."""
-    found = condition.expressions()
-    return type(condition)(*substitute(found, values)) if found else condition
+        node: Node = (self.g - self.a * u) / self.b
+        return node

@@ -44,7 +44,9 @@ def _interval(axis: str, value: Any) -> tuple[float, float]:
     if axis == "t":
         raise DomainError("Time is not an axis of a Box; leave t out, run(until=...) says how far it goes.")
     if not (math.isfinite(lo) and math.isfinite(hi) and lo < hi):
-        raise DomainError(f"The interval of axis {axis!r} goes from a lower to a higher finite number, got ({lo}, {hi}).")
+        raise DomainError(
+            f"The interval of axis {axis!r} goes from a lower to a higher finite number, got ({lo}, {hi})."
+        )
     return lo, hi
 
 

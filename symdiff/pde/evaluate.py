@@ -17,7 +17,11 @@ Parameters = Mapping[Node, float]
 
 
 def on_points(
-    expression: Node, points: Mapping[str, np.ndarray], t: float, parameters: Parameters, values: Mapping[Node, np.ndarray] | None = None
+    expression: Node,
+    points: Mapping[str, np.ndarray],
+    t: float,
+    parameters: Parameters,
+    values: Mapping[Node, np.ndarray] | None = None,
 ) -> np.ndarray:
     """Return the values of an expression at points given by broadcastable arrays of coordinates."""
     arrays: dict[Node, np.ndarray] = {symbols(name): np.asarray(x) for name, x in points.items()}

@@ -35,7 +35,9 @@ def loop(semi: Semidiscrete, stepper: Stepper) -> tuple[list[Node], list[Node]]:
 
     inputs = [first, stop, start, dt, *semi.spacings, *semi.points, *semi.problem.parameters, *blocks.values()]
     if not stepper.is_implicit:
-        i, *state = while_loop(lambda i, *_: i < stop, lambda i, *x: [i + 1, *step(i, *x)[1]], [first, *blocks.values()])
+        i, *state = while_loop(
+            lambda i, *_: i < stop, lambda i, *x: [i + 1, *step(i, *x)[1]], [first, *blocks.values()]
+        )
         return [i, const(0.0), *state], inputs
 
     def turn(i: Node, worst: Node, *x: Node) -> list[Node]:

@@ -29,7 +29,9 @@ class Panel:
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Give the terminal back, also after an error."""
         if self._live:
             self._live.stop()
@@ -53,4 +55,5 @@ class Panel:
     def _line(self, now: Progress) -> str:
         done = 100 * now.step / now.steps
         left = f", {now.eta:.0f} s left" if now.step < now.steps and now.rate > 0 else ""
-        return f"{self._title}  {done:5.1f} %  t = {now.t:.6g}  step {now.step} of {now.steps}  {now.rate:.4g} steps/s{left}"
+        rate = f"{now.rate:.4g} steps/s{left}"
+        return f"{self._title}  {done:5.1f} %  t = {now.t:.6g}  step {now.step} of {now.steps}  {rate}"

@@ -138,10 +138,14 @@ def _right_hand_sides(equations: Sequence[Eq], domain: Box) -> dict[Node, Node]:
     for rhs in out.values():
         for w in jets([rhs]):
             if jet(w.params["field"], ()) not in out:
-                raise SymdiffError(f"The field {w.params['field']!r} ({w.line}) has no equation; add Eq(dt(…), …) for it.")
+                raise SymdiffError(
+                    f"The field {w.params['field']!r} ({w.line}) has no equation; add Eq(dt(…), …) for it."
+                )
             for axis in w.params["by"]:
                 if axis not in domain.axes:
-                    raise SymdiffError(f"{w.params['name']} ({w.line}) differentiates by {axis!r}, which is no axis of {domain!r}.")
+                    raise SymdiffError(
+                        f"{w.params['name']} ({w.line}) differentiates by {axis!r}, which is no axis of {domain!r}."
+                    )
     return out
 
 
@@ -149,7 +153,9 @@ def _solve_for(u_t: Node, f: Node, eq: Eq) -> Node:
     """Solve f = a*u_t + b = 0."""
     slope = diff(f, u_t)
     if slope in depends_on([slope], [u_t]):
-        raise SymdiffError(f"The equation {eq} is not linear in {u_t.params['name']}; solve it for the time derivative.")
+        raise SymdiffError(
+            f"The equation {eq} is not linear in {u_t.params['name']}; solve it for the time derivative."
+        )
     (rest,) = substitute([f], {u_t: const(0.0)})
     return -rest / slope
 
@@ -173,11 +179,15 @@ def _boundary(given: dict[Any, Any], problem: Problem) -> dict[tuple[Node, str],
         elif key in problem.fields:
             own[key] = {k if isinstance(k, str) else k.params["name"]: v for k, v in dict(value).items()}
         else:
-            raise UnknownSymbolError(f"A boundary condition names {key!s}, which is no field of the problem; {_fields(problem)}.")
+            raise UnknownSymbolError(
+                f"A boundary condition names {key!s}, which is no field of the problem; {_fields(problem)}."
+            )
     for table in (common, *own.values()):
         for axis in table:
             if axis not in axes:
-                raise UnknownSymbolError(f"A boundary condition names the axis {axis!r}; the domain has {', '.join(axes)}.")
+                raise UnknownSymbolError(
+                    f"A boundary condition names the axis {axis!r}; the domain has {', '.join(axes)}."
+                )
     out: dict[tuple[Node, str], Sides] = {}
     for u in problem.fields:
         for axis in axes:
@@ -196,10 +206,14 @@ def _sides(value: Any, name: str, axis: str) -> Sides:
     pair = tuple(value) if isinstance(value, (tuple, list)) else (value, value)
     if len(pair) != 2 or not all(isinstance(c, Condition) for c in pair):
         raise DTypeError(
-            f"The boundary condition of {name!r} on axis {axis!r} is Periodic(), one condition or a pair (lower, upper), got {value!r}."
+            f"The boundary condition of {name!r} on axis {axis!r} is Periodic(), one condition or a pair "
+            f"(lower, upper), got {value!r}."
         )
     if isinstance(pair[0], Periodic) != isinstance(pair[1], Periodic):
-        raise SymdiffError(f"Axis {axis!r} of field {name!r} is periodic on one side only; a periodic axis has no sides: write {axis!r}: Periodic().")
+        raise SymdiffError(
+            f"Axis {axis!r} of field {name!r} is periodic on one side only; a periodic axis has no sides: "
+            f"write {axis!r}: Periodic()."
+        )
     return pair
 
 
@@ -207,21 +221,25 @@ def _check_conditions(table: dict[tuple[Node, str], Sides], problem: Problem) ->
     for axis in problem.domain.axes:
         kinds = {isinstance(table[u, axis][0], Periodic) for u in problem.fields}
         if len(kinds) > 1:
-            raise SymdiffError(f"Axis {axis!r} is periodic for some fields only; a grid closes on itself for all of them or for none.")
+            raise SymdiffError(
+                f"Axis {axis!r} is periodic for some fields only; a grid closes on itself for all of them or for none."
+            )
     for (u, axis), pair in table.items():
         for condition in pair:
             for w in jets(condition.expressions()):
-                if condition.kind == "value" or w not in problem.fields:
+                if condition.kind == "value" or w is not u:
                     raise SymdiffError(
-                        f"The {type(condition).__name__} condition of {u.params['name']!r} on axis {axis!r} contains {w.params['name']} "
-                        f"({w.line}); it may contain coordinates, t and parameters, and for Neumann and Robin the field itself."
+                        f"The {type(condition).__name__} condition of {u.params['name']!r} on axis {axis!r} contains "
+                        f"{w.params['name']} ({w.line}); it may contain coordinates, t and parameters, and for Neumann "
+                        "and Robin the field itself."
                     )
         for rhs in problem.rhs.values():
             high = [w for w in jets([rhs]) if w.params["field"] == u.params["name"] and w.params["by"].count(axis) > 2]
             if high and pair[0].kind != "periodic":
                 raise SymdiffError(
-                    f"{high[0].params['name']} needs two conditions on each side of axis {axis!r}, and only one is given; "
-                    "write the equation as a system of second-order equations, or make the axis periodic."
+                    f"{high[0].params['name']} needs two conditions on each side of axis {axis!r}, "
+                    "and only one is given; write the equation as a system of second-order equations, or make the axis "
+                    "periodic."
                 )
 
 
@@ -229,17 +247,24 @@ def _initial(given: dict[Any, Any], problem: Problem) -> dict[Node, Node | np.nd
     out: dict[Node, Node | np.ndarray] = {}
     for key, value in given.items():
         if key not in problem.fields:
-            raise UnknownSymbolError(f"An initial condition names {key!s}, which is no field of the problem; {_fields(problem)}.")
+            raise UnknownSymbolError(
+                f"An initial condition names {key!s}, which is no field of the problem; {_fields(problem)}."
+            )
         if isinstance(value, np.ndarray) and value.ndim:
             out[key] = np.array(value, dtype=float)
             continue
         node = as_node(value)
         if node.shape != () or jets([node]):
-            raise ShapeError(f"The initial condition of {key!s} is an expression in coordinates, a number or an array, got {brief(node)}.")
+            raise ShapeError(
+                f"The initial condition of {key!s} is an expression in coordinates, a number or an array, "
+                f"got {brief(node)}."
+            )
         out[key] = substitute([node], {symbols(TIME): const(0.0)})[0]
     for u in problem.fields:
         if u not in out:
-            raise DomainError(f"The field {u.params['name']!r} has no initial condition; add initial={{{u.params['name']}: …}}.")
+            raise DomainError(
+                f"The field {u.params['name']!r} has no initial condition; add initial={{{u.params['name']}: …}}."
+            )
     return out
 
 

@@ -109,8 +109,8 @@ class Run:
                 at = self.solver.place(u, block)
                 return f"{where} made {u.params['name']!r} infinite or NaN at {at}; {kept}. Try a smaller dt."
         return (
-            f"{where} could not be solved: its relative residual is {residual:.2e}, at most {ACCEPTED_RESIDUAL:.0e} is accepted; "
-            f"{kept}. Try a smaller dt."
+            f"{where} could not be solved: its relative residual is {residual:.2e}, at most {ACCEPTED_RESIDUAL:.0e} "
+            f"is accepted; {kept}. Try a smaller dt."
         )
 
     def _assemble(self) -> dict[Node, np.ndarray]:

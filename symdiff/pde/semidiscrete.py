@@ -24,7 +24,7 @@ from symdiff.ir.node import Node
 from symdiff.ops import leaves
 from symdiff.ops.index import broadcast_to, concatenate, reshape, slice_
 from symdiff.pde import stencils
-from symdiff.pde.conditions import Condition, Dirichlet, Neumann, Robin
+from symdiff.pde.conditions import Dirichlet, Neumann, Robin
 from symdiff.pde.jets import TIME, jets, orders
 from symdiff.pde.layout import Layout, grid_size, layouts
 from symdiff.pde.problem import Problem
@@ -79,14 +79,16 @@ class Semidiscrete:
 
     def _reaching(self, axis: int, layout: Layout) -> Node:
         """The coordinates along an axis of the unknowns and the points beyond them, which may leave the grid."""
-        start, extent, (lower, upper) = layout.starts[axis], layout.extents[axis], layout.beyond[axis]
-        first, count = max(start - lower, 0), layout.extents[axis] + (lower + upper)
-        leaves_below = first - (start - lower)
-        leaves_above = count - leaves_below - (grid_size(self.axes[axis]) - first)
-        above = leaves_above if isinstance(leaves_above, int) and leaves_above > 0 else 0
-        inside = slice_(self.points[axis], starts=(first,), extents=(count - (leaves_below + above),), steps=(1,))
+        start, (lower, upper) = layout.starts[axis], layout.beyond[axis]
+        count = layout.extents[axis] + (lower + upper)
+        first = max(start - lower, 0)
+        below = first - (start - lower)
+        # Sizes cancel: how far the last point lies behind the grid is a number.
+        last = (start - lower) + count - grid_size(self.axes[axis])
+        above = max(last, 0) if isinstance(last, int) else 0
+        inside = slice_(self.points[axis], starts=(first,), extents=(count - (below + above),), steps=(1,))
         h = self.spacings[axis]
-        before = [_layer(self.points[axis], 0, 0, 0) - float(j) * h for j in range(leaves_below, 0, -1)]
+        before = [_layer(self.points[axis], 0, 0, 0) - float(j) * h for j in range(below, 0, -1)]
         behind = [_layer(self.points[axis], 0, 1, 0) + float(j) * h for j in range(1, above + 1)]
         return self._across(axis, concatenate(*before, inside, *behind, axis=0))
 
@@ -163,7 +165,8 @@ class Semidiscrete:
         if isinstance(condition, Dirichlet):
             data, ghosts = given[side], stencils.dirichlet_ghosts(self.order, count)
         else:
-            slope = self._on_side(_slope(condition, u), side, t, {u: here})
+            assert isinstance(condition, (Neumann, Robin))
+            slope = self._on_side(condition.slope_of(u), side, t, {u: here})
             data, ghosts = slope * self.spacings[axis], stencils.slope_ghosts(self.order, count)
         out = []
         for ghost in ghosts:
@@ -212,8 +215,9 @@ class Semidiscrete:
 
     def _shifted(self, offset: Sequence[int], ext: Node, u: Node, f: Node) -> Node:
         own, other = self.layout[u], self.layout[f]
+        lowers = [lower for lower, _ in own.beyond]
         starts = tuple(
-            s - s0 + lower + k for s, s0, (lower, _), k in zip(other.starts, own.starts, own.beyond, offset, strict=True)
+            s - s0 + lower + k for s, s0, lower, k in zip(other.starts, own.starts, lowers, offset, strict=True)
         )
         return slice_(ext, starts=starts, extents=other.extents, steps=(1,) * len(starts))
 
@@ -225,7 +229,10 @@ class Semidiscrete:
             out[f] = {}
             for w in jets([rhs]):
                 u = next(v for v in self.problem.fields if v.params["name"] == w.params["field"])
-                same = (self.layout[u].starts, self.layout[u].extents) == (self.layout[f].starts, self.layout[f].extents)
+                same = (self.layout[u].starts, self.layout[u].extents) == (
+                    self.layout[f].starts,
+                    self.layout[f].extents,
+                )
                 if w is u and same:
                     out[f][w] = blocks[u]
                     continue
@@ -248,16 +255,6 @@ class Semidiscrete:
 def _array(name: str, shape: Any) -> Node:
     # A leading NUL cannot occur in a user's name, so no parameter is the same symbol.
     return leaves.symbol(name=f"\0{name}", shape=shape, dtype="float64")
-
-
-def _slope(condition: Condition, u: Node) -> Node:
-    match condition:
-        case Neumann():
-            return condition.slope
-        case Robin():
-            return condition.slope_of(u)
-        case _:
-            raise AssertionError(f"{condition} has no slope")
 
 
 def _cut(x: Node, axis: int, start: Extent, extent: Extent) -> Node:

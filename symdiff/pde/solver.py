@@ -9,11 +9,14 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.diff.symbolic import diff
 from symdiff.front.symbols import symbols
 from symdiff.ir.errors import DomainError, ShapeError, UnknownSymbolError
+from symdiff.ir.graph import free_symbols
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node, as_node, const
 from symdiff.pde import stability, stencils
+from symdiff.pde.conditions import Dirichlet, Neumann, Robin
 from symdiff.pde.domain import Grid
 from symdiff.pde.evaluate import on_points
 from symdiff.pde.jets import TIME
@@ -52,7 +55,9 @@ class Solver:
         axes = self.problem.domain.axes
         whole = all(hasattr(n, "__index__") and not isinstance(n, (bool, np.bool_)) for n in given)
         if len(given) != len(axes) or not whole:
-            raise ShapeError(f"The shape of the grid has one whole number of points for each axis {', '.join(axes)}, got {shape!r}.")
+            raise ShapeError(
+                f"The shape of the grid has one whole number of points for each axis {', '.join(axes)}, got {shape!r}."
+            )
         counts = tuple(n.__index__() for n in given)
         for k, n in enumerate(counts):
             need = fewest_points(self.problem, self.semi.layout, k, self.order)
@@ -65,7 +70,9 @@ class Solver:
 
     # -- what a run may use -----------------------------------------------------------------------------------------
 
-    def stable_dt(self, method: str | Stepper = "rk4", parameters: Mapping[Any, Any] | None = None, until: float = 0.0) -> float:
+    def stable_dt(
+        self, method: str | Stepper = "rk4", parameters: Mapping[Any, Any] | None = None, until: float = 0.0
+    ) -> float:
         """Return the largest stable time step of a method; infinite for implicit methods.
 
         The equations are linearised about the initial state; where the linearisation changes in time by itself, the
@@ -77,12 +84,14 @@ class Solver:
 
     def _limit(self, stepper: Stepper, values: Values, state: State, until: float) -> float:
         table = stability.factors(self.problem)
-        changing = stability.depends_on_time(table, symbols(TIME))
+        changing = stability.changes(table, symbols(TIME))
         times = np.linspace(0.0, until, 17) if changing and until else [0.0]
         limits = []
         for t in times:
             factors = self._factors(table, values, state, float(t))
-            found = stability.eigenvalues(self.problem, self.order, self.grid.spacing, factors)
+            found = stability.eigenvalues(
+                self.problem, self.order, self.grid.spacing, factors, self._feedback(values, state, float(t))
+            )
             limits.append(stability.limit(stepper, found))
         return float(np.min(limits))
 
@@ -96,6 +105,29 @@ class Solver:
             nodes = self.semi.on_unknowns(list(row.values()), f, t, jets[f])
             out[f] = dict(zip(row, interpret(nodes, self._inputs(values, state)), strict=True))
         return out
+
+    def _feedback(self, values: Values, state: State, at: float) -> dict[tuple[Node, int, int], float]:
+        """Return, for every Neumann or Robin side, the most damping derivative of its slope by the field itself."""
+        rates = {}
+        for u in self.problem.fields:
+            for axis, name in enumerate(self.grid.axes):
+                for end, condition in enumerate(self.problem.boundary[u, name]):
+                    if isinstance(condition, (Neumann, Robin)) and u in free_symbols([condition.slope_of(u)]):
+                        rates[u, axis, end] = diff(condition.slope_of(u), u)
+        fields = self.assemble(state, at, values) if rates else {}
+        out = {}
+        for (u, axis, end), rate in rates.items():
+            side = self._side(axis, end)
+            found = on_points(rate, self._side_points(axis, side), at, values, {u: fields[u][side]})
+            out[u, axis, end] = float(np.min(found))
+        return out
+
+    def _side(self, axis: int, end: int) -> tuple[slice, ...]:
+        one = slice(-1, None) if end else slice(0, 1)
+        return tuple(one if k == axis else slice(None) for k in range(len(self.grid.axes)))
+
+    def _side_points(self, axis: int, side: tuple[slice, ...]) -> dict[str, np.ndarray]:
+        return {n: x[side] if x.shape[axis] > 1 else x for n, x in self._points.items()}
 
     def _inputs(self, values: Values, state: State) -> dict[Node, Any]:
         semi = self.semi
@@ -117,7 +149,9 @@ class Solver:
         missing = [name for name, s in known.items() if s not in out]
         if missing:
             text = ", ".join(f"{name}: …" for name in missing)
-            raise UnknownSymbolError(f"The problem has parameters without a value ({', '.join(missing)}); pass parameters={{{text}}}.")
+            raise UnknownSymbolError(
+                f"The problem has parameters without a value ({', '.join(missing)}); pass parameters={{{text}}}."
+            )
         return {s: out[s] for s in self.problem.parameters}
 
     # -- states -----------------------------------------------------------------------------------------------------
@@ -138,7 +172,9 @@ class Solver:
             name = u.params["name"]
             if isinstance(initial, np.ndarray):
                 if initial.shape != self.grid.shape:
-                    raise ShapeError(f"The initial array of {name!r} has shape {initial.shape}, the grid has {self.grid.shape}.")
+                    raise ShapeError(
+                        f"The initial array of {name!r} has shape {initial.shape}, the grid has {self.grid.shape}."
+                    )
                 full = initial
             else:
                 full = np.broadcast_to(on_points(initial, self._points, 0.0, values), self.grid.shape)
@@ -146,8 +182,8 @@ class Solver:
             if not np.isfinite(block).all():
                 raise DomainError(f"The initial condition of {name!r} is not finite at {self.place(u, block)}.")
             out.append(block)
-        order = {u: a for u, a in zip(self.problem.initial, out, strict=True)}
-        return [order[u] for u in self.problem.fields]
+        blocks = dict(zip(self.problem.initial, out, strict=True))
+        return [blocks[u] for u in self.problem.fields]
 
     def place(self, u: Node, block: np.ndarray) -> str:
         """Return the coordinates of the first value that is not finite, as text."""
@@ -165,12 +201,11 @@ class Solver:
             full[self._block(u)] = block
             for axis, name in enumerate(self.grid.axes):
                 for end, condition in enumerate(self.problem.boundary[u, name]):
-                    if condition.kind != "value":
+                    if not isinstance(condition, Dirichlet):
                         continue
-                    at = tuple(slice(None) if k != axis else slice(-1, None) if end else slice(0, 1) for k in range(len(self.grid.axes)))
-                    points = {n: x[at] if x.shape[axis] > 1 else x for n, x in self._points.items()}
-                    full[at] += on_points(condition.expressions()[0], points, t, values)
-                    times[at] += 1
+                    side = self._side(axis, end)
+                    full[side] += on_points(condition.value, self._side_points(axis, side), t, values)
+                    times[side] += 1
             if times.any():
                 full /= np.maximum(times, 1)
             out[u] = full
@@ -216,24 +251,33 @@ class Solver:
         seconds = time.perf_counter() - began
         return Run(self, stepper, kernel, values, pieces, progress, callback, seconds).go(state)
 
-    def _choose(self, stepper: Stepper, dt: float | None, values: Values, state: State, until: float, force: bool) -> float:
+    def _choose(
+        self, stepper: Stepper, dt: float | None, values: Values, state: State, until: float, force: bool
+    ) -> float:
         """Return the largest allowed step. Raises DomainError for an unstable one."""
         given = None if dt is None else positive(dt, "dt", "leave it out for an automatic one")
         if given is not None and (force or stepper.is_implicit):
             return given
         limit = self._limit(METHODS["euler"] if stepper.is_implicit else stepper, values, state, until)
         if np.isnan(limit) or limit == 0:
-            why = "the linearised equations are not finite at the initial state" if np.isnan(limit) else "every dt is unstable"
-            raise DomainError(f"{stepper.name} has no stable step here ({why}); use another method or give dt with force=True.")
+            why = (
+                "the linearised equations are not finite at the initial state"
+                if np.isnan(limit)
+                else "every dt is unstable"
+            )
+            raise DomainError(
+                f"{stepper.name} has no stable step here ({why}); use another method or give dt with force=True."
+            )
         if stepper.is_implicit:
             return min(max(_IMPLICIT * limit, until / 1000), until) if np.isfinite(limit) else until / 1000
         if given is None:
             return min(_SAFETY * limit, until) if np.isfinite(limit) else until / 1000
         if given > limit * (1 + 1e-9):
+            spacing = ", ".join(f"{h:.4g}" for h in self.grid.spacing)
             raise DomainError(
-                f"dt = {given:g} is unstable for {stepper.name} with spacing {tuple(float(f'{h:.4g}') for h in self.grid.spacing)}: "
-                f"the limit is {limit:.6g}, {given / limit:.3g} times smaller. Use a smaller dt or dt=None, an implicit method "
-                "such as 'crank-nicolson', or force=True to run anyway."
+                f"dt = {given:g} is unstable for {stepper.name} with spacing {spacing}: the limit is {limit:.6g}, "
+                f"{given / limit:.3g} times smaller. Use a smaller dt or dt=None, an implicit method such as "
+                "'crank-nicolson', or force=True to run anyway."
             )
         return given
 

@@ -5,7 +5,8 @@ evaluated at the grid's points (frozen coefficients). With the Fourier symbols o
 the eigenvalues lambda, and dt is the largest step for which dt*lambda stays where the method's |R| is at most 1.
 
 One-sided closures have eigenvalues that no Fourier mode has (order 4 between Neumann sides reaches -7.43/h**2,
-its symbol only -5.33/h**2); they are computed from the closed matrix of a short line and joined to the samples.
+its symbol only -5.33/h**2), and a Robin condition du/dn = -a*u adds 2*a/h; they are computed from the closed
+matrix of a short line and joined to the samples.
 """
 
 from __future__ import annotations
@@ -17,16 +18,19 @@ from functools import cache
 import numpy as np
 
 from symdiff.diff.forward import jvp_nodes
-from symdiff.ir.graph import depends_on
+from symdiff.ir.graph import free_symbols
 from symdiff.ir.node import Node, const
 from symdiff.pde import stencils
-from symdiff.pde.jets import TIME, jets, orders
+from symdiff.pde.jets import jets, orders
 from symdiff.pde.problem import Problem
 from symdiff.pde.stepper import Stepper
+
+Feedback = Mapping[tuple[Node, int, int], float]
 
 # 16 angles hit 0 and pi, where even symbols are extreme; odd ones are sampled to within 1 percent of their maximum.
 _ANGLES = np.arange(-7, 9) * (np.pi / 8)
 _LINE = 24  # unknowns of the closed line: closures are local, its eigenvalues no longer change with the length
+_POINTS = 65536  # of the grid whose coefficients are looked at
 _ROWS = 256  # of different coefficients that are looked at
 # Rounding errors let |R| of a neutral mode exceed 1 by some eps.
 _SLACK = 1e-10
@@ -42,23 +46,29 @@ def factors(problem: Problem) -> dict[Node, dict[Node, Node]]:
     return out
 
 
-def depends_on_time(table: Mapping[Node, Mapping[Node, Node]], t: Node) -> bool:
-    """Whether a factor changes in time."""
-    roots = [s for row in table.values() for s in row.values()]
-    return bool({*roots} & depends_on(roots, [t])) and t.params["name"] == TIME
+def changes(table: Mapping[Node, Mapping[Node, Node]], t: Node) -> bool:
+    """Whether a factor contains the time."""
+    return t in free_symbols(slope for row in table.values() for slope in row.values())
 
 
 def eigenvalues(
-    problem: Problem, order: int, spacing: Sequence[float], coefficients: Mapping[Node, Mapping[Node, np.ndarray]]
+    problem: Problem,
+    order: int,
+    spacing: Sequence[float],
+    coefficients: Mapping[Node, Mapping[Node, np.ndarray]],
+    feedback: Feedback,
 ) -> np.ndarray:
-    """Return samples of the eigenvalues of the discretised equations for factors given at points."""
+    """Return samples of the eigenvalues of the discretised equations for factors given at points.
+
+    `feedback` are the derivatives of the slopes on the sides by the field itself.
+    """
     fields = problem.fields
     pairs = [(f, w) for f in fields for w in coefficients[f]]
     if not pairs:
         return np.zeros(1, dtype=complex)
     columns = np.broadcast_arrays(*(np.asarray(coefficients[f][w], dtype=float) for f, w in pairs))
-    rows = np.unique(np.stack([c.ravel() for c in columns], axis=1), axis=0)
-    samples = _symbols(problem, order, spacing, [w for _, w in pairs])
+    rows = np.unique(_thinned(np.stack([c.ravel() for c in columns], axis=1)), axis=0)
+    samples = _symbols(problem, order, spacing, [w for _, w in pairs], feedback)
     if len(rows) > _ROWS:
         weight = np.abs(rows) @ np.abs(samples).max(axis=1)
         # The stiffest points, and the extremes of each factor, which bound the others.
@@ -74,9 +84,17 @@ def eigenvalues(
     return matrices.ravel() if m == 1 else np.linalg.eigvals(matrices).ravel()
 
 
-def _symbols(problem: Problem, order: int, spacing: Sequence[float], needed: Sequence[Node]) -> np.ndarray:
+def _thinned(rows: np.ndarray) -> np.ndarray:
+    """Return at most about _POINTS rows, those with the extremes of a column among them."""
+    step = -(-len(rows) // _POINTS)
+    return rows if step == 1 else np.concatenate([rows[::step], rows[rows.argmin(axis=0)], rows[rows.argmax(axis=0)]])
+
+
+def _symbols(
+    problem: Problem, order: int, spacing: Sequence[float], needed: Sequence[Node], feedback: Feedback
+) -> np.ndarray:
     """Return the symbols of the formulas of jet symbols, one row each, over all samples of all axes."""
-    lines = [_line(problem, axis, order) for axis in range(problem.domain.dim)]
+    lines = [_line(problem, axis, order, spacing[axis], feedback) for axis in range(problem.domain.dim)]
     counts = [len(next(iter(line.values()))) for line in lines]
     picks = np.array(list(itertools.product(*map(range, counts)))).T
     out = np.ones((len(needed), picks.shape[1]), dtype=complex)
@@ -88,22 +106,28 @@ def _symbols(problem: Problem, order: int, spacing: Sequence[float], needed: Seq
     return out
 
 
-def _line(problem: Problem, axis: int, order: int) -> dict[int, np.ndarray]:
+def _line(problem: Problem, axis: int, order: int, h: float, feedback: Feedback) -> dict[int, np.ndarray]:
     """Return samples of the symbols of the derivatives along one axis that the problem needs, jointly."""
     name = problem.domain.axes[axis]
     ns = sorted({orders(w)[name] for w in jets(problem.rhs.values())} | {2})
-    kinds = {tuple(side.kind for side in problem.boundary[u, name]) for u in problem.fields}
     samples = {n: [stencils.symbol(n, order, _ANGLES)] for n in ns}
-    for sides in sorted(kinds):
-        if sides != ("periodic", "periodic"):
+    if not problem.is_periodic(name):
+        kinds = set()
+        for u in problem.fields:
+            lower, upper = problem.boundary[u, name]
+            slopes = [h * feedback.get((u, axis, end), 0.0) for end in (0, 1)]
+            kinds.add(((lower.kind, slopes[0]), (upper.kind, slopes[1])))
+        for sides in sorted(kinds):
             for n, values in closures(order, sides, tuple(ns)).items():
                 samples[n].append(values)
     return {n: np.concatenate(values) for n, values in samples.items()}
 
 
 @cache
-def closures(order: int, sides: tuple[str, str], ns: tuple[int, ...]) -> dict[int, np.ndarray]:
-    """Return the symbols of the modes at the sides: eigenvectors of the closed second derivative beyond the Fourier range.
+def closures(
+    order: int, sides: tuple[stencils.Closure, stencils.Closure], ns: tuple[int, ...]
+) -> dict[int, np.ndarray]:
+    """Return the symbols of the modes at the sides: eigenvectors of the second derivative beyond the Fourier range.
 
     The other derivatives are their Rayleigh quotients on the same vectors.
     """

@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 
 ORDERS = (2, 4, 6, 8)
+Closure = tuple[str, float]
 
 
 def fornberg(z: Fraction, nodes: Sequence[Fraction], m: int) -> tuple[Fraction, ...]:
@@ -63,7 +64,7 @@ def central(n: int, order: int) -> dict[int, Fraction]:
 
 @dataclass(frozen=True, slots=True)
 class Ghost:
-    """One point beyond a side: `data` times the condition's value plus `weights` times the unknowns from the side inwards."""
+    """One point beyond a side: `data` times the given value or slope plus `weights` times the unknowns inwards."""
 
     data: Fraction
     weights: dict[int, Fraction]
@@ -112,20 +113,22 @@ def symbol(n: int, order: int, theta: np.ndarray) -> np.ndarray:
     return total
 
 
-def closed_matrix(n: int, order: int, sides: tuple[str, str], size: int) -> np.ndarray:
-    """Return the matrix of the `n`-th derivative on `size` unknowns between sides with homogeneous conditions.
+def closed_matrix(n: int, order: int, sides: tuple[Closure, Closure], size: int) -> np.ndarray:
+    """Return the matrix of the `n`-th derivative on `size` unknowns between two sides, points of distance 1.
 
-    `sides` are "value" (the unknowns start one point inside) or "slope".
+    A side is ("value", 0), whose unknowns start one point inside, or ("slope", a), the condition du/dn = a*u.
     """
     pad = radius(n, order)
     ext = np.zeros((size + 2 * pad, size))
     ext[pad : pad + size] = np.eye(size)
-    for side, kind in enumerate(sides):
+    for side, (kind, a) in enumerate(sides):
         ghosts = dirichlet_ghosts(order, pad) if kind == "value" else slope_ghosts(order, pad)
         for j, ghost in enumerate(ghosts):
             row = pad - 1 - j if side == 0 else pad + size + j
             for k, w in ghost.weights.items():
                 ext[row, k if side == 0 else size - 1 - k] += float(w)
+            if kind == "slope":
+                ext[row, 0 if side == 0 else size - 1] += float(ghost.data) * a
     out = np.zeros((size, size))
     for k, w in central(n, order).items():
         out += float(w) * ext[pad + k : pad + k + size]

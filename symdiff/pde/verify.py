@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from symdiff.ir.node import Node, as_node, const
 from symdiff.pde.conditions import Condition, Dirichlet, Neumann, Periodic, Robin
 from symdiff.pde.domain import Box
 from symdiff.pde.evaluate import on_points
-from symdiff.pde.jets import TIME, is_jet, jets
+from symdiff.pde.jets import TIME, d, is_field, jet, jets
 from symdiff.pde.problem import Eq, Problem
 
 
@@ -39,8 +40,10 @@ def manufactured(
     given = [equations] if isinstance(equations, Eq) else list(equations)
     solution = {u: as_node(e) for u, e in exact.items()}
     for u, e in solution.items():
-        if not (is_jet(u) and not u.params["by"]) or jets([e]):
-            raise UnknownSymbolError(f"The exact solution maps fields to expressions in coordinates, t and parameters, got {u!s}: {e!s}.")
+        if not is_field(u) or jets([e]):
+            raise UnknownSymbolError(
+                f"The exact solution maps fields to expressions in coordinates, t and parameters, got {u!s}: {e!s}."
+            )
     plain = Problem(given, domain, {axis: Periodic() for axis in domain.axes}, _zeros(given))
     for u in plain.fields:
         if u not in solution:
@@ -49,18 +52,18 @@ def manufactured(
     for u, rhs in plain.rhs.items():
         u_t = diff(solution[u], symbols(TIME))
         (there,) = substitute([rhs], {w: _derivative(solution, w) for w in jets([rhs])})
-        left = next(w for w in jets([e for eq in given for e in (eq.lhs, eq.rhs)]) if w.params == {**u.params, "name": w.params["name"], "by": (TIME,)})
-        forced.append(Eq(left, rhs + (u_t - there)))
-    kinds = boundary or {axis: Dirichlet for axis in domain.axes}
-    conditions = {u: {axis: _sides(kinds.get(axis), solution[u], axis, domain) for axis in domain.axes} for u in plain.fields}
+        forced.append(Eq(d(u, symbols(TIME)), rhs + (u_t - there)))
+    kinds = boundary or dict.fromkeys(domain.axes, Dirichlet)
+    conditions = {
+        u: {axis: _sides(kinds.get(axis), solution[u], axis, domain) for axis in domain.axes} for u in plain.fields
+    }
     start = {u: substitute([solution[u]], {symbols(TIME): const(0.0)})[0] for u in plain.fields}
     return Problem(forced, domain, conditions, start, solution)
 
 
 def _zeros(equations: Sequence[Eq]) -> dict[Node, float]:
-    from symdiff.pde.jets import jet
-
-    return {jet(w.params["field"], ()): 0.0 for eq in equations for w in jets([eq.lhs, eq.rhs]) if w.params["by"] == (TIME,)}
+    found = [w for eq in equations for w in jets([eq.lhs, eq.rhs]) if w.params["by"] == (TIME,)]
+    return {jet(w.params["field"], ()): 0.0 for w in found}
 
 
 def _derivative(solution: Mapping[Node, Node], w: Node) -> Node:
@@ -87,7 +90,10 @@ def _sides(kinds: Any, exact: Node, axis: str, domain: Box) -> tuple[Condition, 
         elif isinstance(kind, Robin):
             out.append(Robin(kind.a, kind.b, kind.a * value + kind.b * slope))
         else:
-            raise DTypeError(f"The kind of condition on axis {axis!r} is Dirichlet, Neumann, Periodic or a Robin(a, b, 0), got {kind!r}.")
+            raise DTypeError(
+                f"The kind of condition on axis {axis!r} is Dirichlet, Neumann, Periodic or a Robin(a, b, 0), "
+                f"got {kind!r}."
+            )
     return out[0], out[1]
 
 
@@ -138,13 +144,16 @@ def convergence(
     elif len(shapes) > 1 and (dts is None or len(dts) == len(shapes)):
         sizes, errors = _in_space(problem, shapes, until, order, method, list(dts or [None] * len(shapes)), options)
     else:
-        raise DomainError("convergence takes at least two shapes, with one dt for each if any, or one shape and at least three dts.")
-    pairs = zip(sizes, sizes[1:], errors, errors[1:], strict=False)
+        raise DomainError(
+            "convergence takes at least two shapes, with one dt for each if any, or one shape and at least three dts."
+        )
     with np.errstate(all="ignore"):
-        orders = tuple(float(np.log(np.divide(e0, e1)) / np.log(h0 / h1)) for h0, h1, e0, e1 in pairs)
+        orders = tuple((np.diff(np.log(errors)) / np.diff(np.log(sizes))).tolist())
     result = Convergence(tuple(sizes), tuple(errors), orders)
     if expect is not None and not result.order >= expect - band:
-        raise ConvergenceError(f"Expected order {expect:g} (at most {band:g} less), observed {result.order:.2f}:\n{result!r}")
+        raise ConvergenceError(
+            f"Expected order {expect:g} (at most {band:g} less), observed {result.order:.2f}:\n{result!r}"
+        )
     return result
 
 
@@ -159,7 +168,13 @@ def error(problem: Problem, solution: Any, parameters: Mapping[Any, Any] | None 
 
 
 def _in_space(
-    problem: Problem, shapes: Sequence[Any], until: float, order: int, method: str, dts: Sequence[float | None], options: Any
+    problem: Problem,
+    shapes: Sequence[Any],
+    until: float,
+    order: int,
+    method: str,
+    dts: Sequence[float | None],
+    options: Any,
 ) -> tuple[list[float], list[float]]:
     sizes, errors = [], []
     for shape, dt in zip(shapes, dts, strict=True):
@@ -175,7 +190,5 @@ def _in_time(
 ) -> tuple[list[float], list[float]]:
     solver = problem.discretize(shape, order)
     runs = [solver.run(until, method=method, dt=dt, **options) for dt in dts]
-    errors = [
-        max(float(np.abs(a[u] - b[u]).max()) for u in problem.fields) for a, b in zip(runs, runs[1:], strict=False)
-    ]
+    errors = [max(float(np.abs(a[u] - b[u]).max()) for u in problem.fields) for a, b in pairwise(runs)]
     return [run.dt for run in runs[:-1]], errors
