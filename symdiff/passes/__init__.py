@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 from symdiff.ir.node import Node
 from symdiff.passes.expand import expand
+from symdiff.passes.hoist import hoist
 from symdiff.passes.loops import Pass, in_loops
 from symdiff.passes.reduce_strength import reduce_strength
 from symdiff.passes.stabilise import stabilise
 from symdiff.passes.tidy import tidy
 
-PIPELINE: tuple[Pass, ...] = (stabilise, tidy, expand, reduce_strength)
+PIPELINE: tuple[Pass, ...] = (stabilise, tidy, expand, reduce_strength, hoist)
 
 
 def optimise(roots: Sequence[Node], pipeline: Sequence[Pass] = PIPELINE) -> list[Node]:
@@ -22,4 +23,4 @@ def optimise(roots: Sequence[Node], pipeline: Sequence[Pass] = PIPELINE) -> list
     return out
 
 
-__all__ = ["PIPELINE", "expand", "optimise", "reduce_strength", "stabilise", "tidy"]
+__all__ = ["PIPELINE", "expand", "hoist", "optimise", "reduce_strength", "stabilise", "tidy"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from symdiff.ir.dims import Extent, Shape, size_names
+from symdiff.ir.dims import Extent, Shape, product, size_names
 from symdiff.ir.errors import CompileError
 from symdiff.ir.graph import topological
 from symdiff.ir.node import Node, make
@@ -26,6 +26,11 @@ _REDUCTIONS = frozenset({"sum", "prod", "max", "min"})
 _CALLS = frozenset({"matmul", "solve", "cholesky"})
 # Recomputing one of these from memory costs less than writing and reading its result.
 _CHEAP = frozenset({"add", "sub", "mul", "neg", "abs", "where", "lt", "le", "gt", "ge", "eq", "ne", "cast", "not", "and", "or"})
+
+
+# Temporaries of up to this many entries share buffers, of these lengths in entries.
+_SMALL = 16
+_FIRST_SHARED, _LARGEST_SHARED = 64, 8192
 
 
 def schedule(outputs: Sequence[Node], inputs: Sequence[Node]) -> Program:
@@ -65,10 +70,23 @@ def _all_data(roots: Sequence[Node]) -> list[Node]:
 
 
 class _Pool:
-    """Numbers the buffers."""
+    """Numbers the buffers. Small temporaries share buffers: a large scalar graph has thousands of them."""
 
     def __init__(self) -> None:
         self.buffers: list[Buffer] = []
+        self._shared: dict[str, tuple[Buffer, int]] = {}
+
+    def temp(self, shape: Shape, dtype: str) -> View:
+        """Memory for a temporary that belongs to no loop's state."""
+        n = product(shape)
+        if not isinstance(n, int) or n > _SMALL:
+            return whole(self.new(shape, dtype))
+        held, used = self._shared.get(dtype, (None, 0))
+        if held is None or used + n > held.shape[0]:  # type: ignore[operator]
+            length = _FIRST_SHARED if held is None else min(2 * held.shape[0], _LARGEST_SHARED)  # type: ignore[operator]
+            held, used = self.new((length,), dtype), 0
+        self._shared[dtype] = (held, used + n)
+        return View(held, used, c_strides(shape), shape)
 
     def new(self, shape: Shape, dtype: str, kind: str = "temp") -> Buffer:
         buffer = Buffer(len(self.buffers), shape, dtype, kind)
@@ -130,7 +148,7 @@ class _Block:
                 self.dest[node] = view
         for node in reversed(order):
             if node.op.name == "concatenate":
-                target = self.dest.setdefault(node, whole(self.pool.new(node.shape, node.dtype)))
+                target = self.dest.setdefault(node, self.pool.temp(node.shape, node.dtype))
                 for arg, part in zip(node.args, _parts(node, target), strict=True):
                     inner, place = arg, part
                     # A scalar that is stacked writes to its entry directly.
@@ -197,7 +215,7 @@ class _Block:
     def _view(self, node: Node) -> View:
         """Return a view of a node, which is written to memory if it is not there yet."""
         if node not in self.views:
-            self._materialise(node, self.dest.get(node) or whole(self.pool.new(node.shape, node.dtype)))
+            self._materialise(node, self.dest.get(node) or self.pool.temp(node.shape, node.dtype))
         return self.views[node]
 
     def _materialise(self, node: Node, view: View) -> None:
@@ -218,7 +236,7 @@ class _Block:
         view = self._view(node)
         if isinstance(view.base, Buffer) and not view.guards:
             return view
-        copied = whole(self.pool.new(node.shape, node.dtype))
+        copied = self.pool.temp(node.shape, node.dtype)
         self._copy(view, copied, self.ready[node])
         self._known(node, copied, self.ready[node] + 1)
         return copied
@@ -234,7 +252,7 @@ class _Block:
             self._copy(self._view(arg), place, ready, (target,))
             view, ready = whole(target), ready + 1
         elif view is None:
-            copied = whole(self.pool.new(arg.shape, arg.dtype))
+            copied = self.pool.temp(arg.shape, arg.dtype)
             self._copy(self._view(arg), copied, ready)
             view, ready = through(node, copied), ready + 1
         assert view is not None
@@ -245,7 +263,7 @@ class _Block:
     def _reduce(self, node: Node) -> None:
         (arg,) = node.args
         stage = self._inline_stage(arg, arg.shape)
-        target = self.dest.get(node) or whole(self.pool.new(node.shape, node.dtype))
+        target = self.dest.get(node) or self.pool.temp(node.shape, node.dtype)
         self._group((stage, arg.shape, node.params["axes"])).reductions.append((node, target))
         self._known(node, target, stage + 1)
 
@@ -278,7 +296,7 @@ class _Block:
     def _call(self, node: Node) -> None:
         if node.op.name == "matmul":
             a, b = (self._matrix(x) for x in node.args)
-            target = whole(self.pool.new(node.shape, node.dtype))
+            target = self.pool.temp(node.shape, node.dtype)
             extents: tuple[Extent, ...] = (node.shape[0], node.shape[1], a.shape[1])
             stage = max(self.ready[x] for x in node.args)
             self._emit_call(Call("gemm", (write(a), write(b), write(target)), extents, node.dtype), stage, node, target)
@@ -311,7 +329,7 @@ class _Block:
             return view
         if view.is_contiguous() and 1 not in (m, n):
             return view
-        copied = whole(self.pool.new(node.shape, node.dtype))
+        copied = self.pool.temp(node.shape, node.dtype)
         self._copy(view, copied, self.ready[node])
         self._known(node, copied, self.ready[node] + 1)
         return View(copied.base, 0, (n, 1), node.shape)
