@@ -62,9 +62,10 @@ class Newton(Rule):
 def make_definite(hess: Node) -> tuple[Node, Node]:
     """Return (H + tau*I, whether it is positive definite) for the smallest tau tried.
 
-    tau starts at 0 if the diagonal is positive, else at -min h_ii + beta, beta = sqrt(eps)*max|h_ij|, and goes to
-    max(10 tau, beta) after each failure (Nocedal & Wright: max(2 tau, beta) with an absolute beta). A matrix with
-    a NaN or an infinity is given up at once.
+    tau starts at 0 if the diagonal is positive, else at beta - 2 min h_ii with beta = sqrt(eps)*max|h_ij|, and goes
+    to max(10 tau, beta) after each failure. Nocedal & Wright start at beta - min h_ii, which leaves a curvature of
+    nearly 0 and a step of nearly infinite length; twice that turns a negative curvature -h into h. A matrix with a
+    NaN or an infinity is given up at once.
     """
     eps = float(np.finfo(hess.dtype).eps)
     scale = max_(abs_(hess), axes=(0, 1))
@@ -83,7 +84,7 @@ def make_definite(hess: Node) -> tuple[Node, Node]:
         tau = maximum(GROWTH * tau, beta)
         return [tau, test(tau)]
 
-    tau0 = where(lowest > 0, const(0.0, hess.dtype), beta - lowest)
+    tau0 = where(lowest > 0, const(0.0, hess.dtype), beta - 2.0 * lowest)
     tau, definite = while_loop(fails, shift, [tau0, test(tau0)])
     return hess + tau * identity, definite
 

@@ -177,6 +177,14 @@ def test_newton_leaves_saddles(name: str, start: tuple[float, float], minimum: f
     np.testing.assert_allclose(res.fun, minimum, rtol=1e-12)
 
 
+def test_newton_falls_into_the_next_valley(target: str) -> None:
+    # Just beside a maximum: the curvature -1 is taken as 1, not as nearly 0.
+    x = sd.symbols("x")
+    res = sd.minimize(sd.cos(x), {x: 0.1}, target=target)
+    assert res.converged
+    np.testing.assert_allclose(res.x[x], np.pi, rtol=0, atol=1e-8)
+
+
 def test_newton_on_a_singular_hessian_at_the_minimum(target: str) -> None:
     # x^4: every Newton step is x1 = 2/3 x, exactly.
     x = sd.symbols("x")
