@@ -1,0 +1,125 @@
+"""Observed orders of convergence, with manufactured solutions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symdiff as sd
+from symdiff import pde
+from symdiff.pde.verify import error
+from tests.pde.common import k, t, u, x, y
+
+HEAT = pde.Eq(pde.dt(u), k * pde.laplacian(u))
+LINE = pde.Box(x=(0, 1))
+WAVE = sd.exp(-t) * sd.sin(2 * sd.pi * x + 0.3)
+SLANTED = WAVE + t * x**2
+SIDES = {
+    "dirichlet": pde.Dirichlet,
+    "neumann": pde.Neumann,
+    "mixed": (pde.Dirichlet, pde.Neumann),
+    "robin": (pde.Robin(2, 1, 0), pde.Dirichlet),
+    "periodic": pde.Periodic,
+}
+
+
+@pytest.mark.parametrize("order", [2, 4])
+@pytest.mark.parametrize("sides", SIDES)
+def test_order_in_space(sides: str, order: int) -> None:
+    exact = WAVE if sides == "periodic" else SLANTED
+    problem = pde.manufactured(HEAT, {u: exact}, LINE, {"x": SIDES[sides]})
+    # Steps of rk4 so small that only the error in space is left.
+    shapes, dts = [17, 33, 65], [2e-3, 5e-4, 1.2e-4]
+    result = pde.convergence(
+        problem, shapes, 0.02, order, dts=dts, expect=order, parameters={k: 0.2}, target="reference"
+    )
+    # One-sided closures converge a little faster than the interior before it dominates.
+    assert order - 0.2 < result.order < order + 1.4
+
+
+@pytest.mark.parametrize("order", [2, 4])
+@pytest.mark.parametrize("sides", [None, {"x": pde.Neumann, "y": (pde.Dirichlet, pde.Robin(1, 2, 0))}])
+def test_order_in_two_dimensions_with_variable_coefficients_and_mixed_derivatives(sides: Any, order: int) -> None:
+    box = pde.Box(x=(0, 1), y=(0, 2))
+    rhs = (1 + x * y / 4) * pde.laplacian(u) + 0.5 * pde.d(pde.dx(u), y) + y * pde.dx(u)
+    exact = sd.exp(-t) * sd.sin(2 * x + 0.3) * sd.cos(y) + t * x * y**2
+    problem = pde.manufactured(pde.Eq(pde.dt(u), k * rhs), {u: exact}, box, sides)
+    result = pde.convergence(
+        problem, [(13, 14), (25, 27)], 0.3, order, dts=[6e-3, 2e-3], parameters={k: 0.1}, target="reference"
+    )
+    assert order - 0.3 < result.order < order + 1.2
+
+
+@pytest.mark.parametrize(
+    ("method", "order"),
+    [("euler", 1), ("heun", 2), ("ssprk3", 3), ("rk4", 4), ("backward-euler", 1), ("crank-nicolson", 2)],
+)
+def test_order_in_time_with_moving_sides_and_a_nonlinear_source(method: str, order: int) -> None:
+    """The sides move in time: stages that used g(t + c*dt) would show order 2 at most."""
+    reaction = pde.Eq(pde.dt(u), k * pde.laplacian(u) + u * (1 - u))
+    exact = sd.exp(-t) * sd.sin(2 * x + 1)
+    problem = pde.manufactured(reaction, {u: exact}, LINE, {"x": (pde.Dirichlet, pde.Neumann)})
+    result = pde.convergence(
+        problem, [7], 1.0, method=method, dts=[1 / 20, 1 / 40, 1 / 80], parameters={k: 0.05}, target="reference"
+    )
+    assert result.order == pytest.approx(order, abs=0.2)
+
+
+def test_a_system_whose_fields_have_different_sides() -> None:
+    v = pde.field("v")
+    equations = [
+        pde.Eq(pde.dt(u), 0.1 * pde.laplacian(u) + v * pde.dx(v)),
+        pde.Eq(pde.dt(v), 0.1 * pde.laplacian(v) - u + 0.05 * pde.dx(u, 2)),
+    ]
+    exact = {u: sd.exp(-t) * sd.sin(2 * x), v: sd.cos(3 * x + t)}
+    given = pde.manufactured(equations, exact, LINE)
+    free = pde.manufactured(equations, exact, LINE, {"x": pde.Neumann})
+    sides = {u: {"x": given.boundary[u, "x"]}, v: {"x": free.boundary[v, "x"]}}
+    problem = pde.Problem(given.equations, LINE, sides, given.initial, given.exact)
+    for order in (2, 4):
+        result = pde.convergence(problem, [13, 25], 0.05, order, dts=[1e-3, 3e-4], target="reference")
+        assert order - 0.2 < result.order < order + 1.2
+
+
+def test_burgers_front() -> None:
+    """Against the travelling wave of u_t + u*u_x = nu*u_xx (Cole-Hopf)."""
+    nu = 0.1
+    exact = 1 - sd.tanh((x - 0.5 - t) / (2 * nu))
+    equation = pde.Eq(pde.dt(u) + u * pde.dx(u), nu * pde.laplacian(u))
+    sides = {"x": (pde.Dirichlet(exact.subs({x: -1.0})), pde.Dirichlet(exact.subs({x: 2.0})))}
+    problem = pde.Problem(equation, pde.Box(x=(-1, 2)), sides, {u: exact}, {u: exact})
+    result = pde.convergence(problem, [46, 91], 0.2, order=4, target="reference")
+    assert result.order > 3.8
+
+
+def test_manufactured_leaves_no_source_where_the_solution_is_exact() -> None:
+    exact = sd.exp(-k * sd.pi**2 * t) * sd.sin(sd.pi * x)
+    problem = pde.manufactured(HEAT, {u: exact}, LINE)
+    rest = problem.rhs[u].subs({pde.dx(u, 2): 0.0, x: 0.3, t: 0.2, k: 0.7})
+    assert abs(float(rest)) < 1e-14
+    sol = problem.discretize(33, 4).run(0.1, parameters={k: 0.7}, target="reference")
+    assert error(problem, sol, {k: 0.7}) < 1e-6
+
+
+def test_convergence_fails_loudly() -> None:
+    problem = pde.manufactured(HEAT, {u: SLANTED}, LINE)
+    options: dict[str, Any] = {"parameters": {k: 0.2}, "target": "reference"}
+    with pytest.raises(sd.ConvergenceError, match="Expected order 4"):
+        pde.convergence(problem, [9, 17], 0.01, order=2, expect=4, **options)
+    with pytest.raises(sd.DomainError, match="at least two shapes"):
+        pde.convergence(problem, [9], 0.01, **options)
+    text = repr(pde.convergence(problem, [9, 17], 0.01, **options))
+    assert "order" in text
+    assert len(text.splitlines()) == 3
+
+
+def test_manufactured_refuses() -> None:
+    with pytest.raises(sd.UnknownSymbolError, match="has no exact solution"):
+        pde.manufactured(HEAT, {pde.field("w"): x}, LINE)
+    with pytest.raises(sd.UnknownSymbolError, match="maps fields to expressions"):
+        pde.manufactured(HEAT, {x: x}, LINE)
+    with pytest.raises(sd.DTypeError, match="kind of condition"):
+        pde.manufactured(HEAT, {u: x}, LINE, {"x": pde.Dirichlet(0)})
+    assert np.isfinite(pde.manufactured(HEAT, {u: x * t}, LINE).discretize(5).stable_dt("rk4", {k: 1}))
