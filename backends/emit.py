@@ -24,13 +24,27 @@ _ROUNDING = {"floor": "llvm.floor", "ceil": "llvm.ceil", "trunc": "llvm.trunc"}
 Call = Callable[["Lanes", str, Sequence[ir.Value]], ir.Value]
 
 
+def declare_in_llvmlite(module: ir.Module, name: str, signature: ir.FunctionType) -> Any:
+    """Declare an LLVM function once, in llvmlite's own module."""
+    found = module.globals.get(name)
+    return found if found is not None else ir.Function(module, signature, name)
+
+
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """A builder that works on `width` numbers at once; `call` emits the call of a C function."""
+    """A builder that works on `width` numbers at once; `call` emits the call of a C function.
 
-    builder: ir.IRBuilder
+    The builder is llvmlite's, or one with the same methods and its own way to `declare` a function; for more
+    than one lane it also has `splat(scalar, width)`.
+
+    `llvm7` is for NVVM, which reads the LLVM of 2018: without the instruction fneg and the intrinsic llvm.fabs.
+    """
+
+    builder: Any
     width: int
     call: Call
+    llvm7: bool = False
+    declare: Callable[[Any, str, ir.FunctionType], Any] = declare_in_llvmlite
 
     def type(self, dtype: str) -> ir.Type:
         """The LLVM type of a value of this dtype."""
@@ -48,21 +62,14 @@ class Lanes:
 
     def splat(self, scalar: ir.Value) -> ir.Value:
         """A scalar value in all lanes."""
-        if self.width == 1:
-            return scalar
-        kind = ir.VectorType(scalar.type, self.width)
-        first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), scalar, ir.Constant(I32, 0))
-        zeros = ir.Constant(ir.VectorType(I32, self.width), [ir.Constant(I32, 0)] * self.width)
-        return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+        return scalar if self.width == 1 else self.builder.splat(scalar, self.width)
 
     def intrinsic(self, name: str, args: Sequence[ir.Value]) -> ir.Value:
         """Call an LLVM intrinsic that is overloaded by the type of its first argument."""
         kind = args[0].type
         full = f"{name}.{_suffix(kind)}"
-        function = self.builder.module.globals.get(full)
-        if function is None:
-            function = ir.Function(self.builder.module, ir.FunctionType(kind, [a.type for a in args]), full)
-        return self.builder.call(function, args)
+        signature = ir.FunctionType(kind, [a.type for a in args])
+        return self.builder.call(self.declare(self.builder.module, full, signature), args)
 
 
 def _suffix(kind: ir.Type) -> str:
@@ -95,13 +102,15 @@ def emit_native(op: str, args: Sequence[ir.Value], dtype: str, lanes: Lanes) -> 
         case "div":
             return b.fdiv(*args, flags=_CONTRACT)
         case "neg":
-            return b.fneg(args[0]) if real else b.neg(args[0])
+            return _negated(args[0], lanes) if real else b.neg(args[0])
         case "sqrt":
             return lanes.intrinsic("llvm.sqrt", args)
         case "floor" | "ceil" | "trunc":
             return lanes.intrinsic(_ROUNDING[op], args)
+        case "abs" if real:
+            return lanes.call(lanes, "fabs", args) if lanes.llvm7 else lanes.intrinsic("llvm.fabs", args)
         case "abs":
-            return lanes.intrinsic("llvm.fabs", args) if real else b.select(_less(args[0], lanes), b.neg(args[0]), args[0])
+            return b.select(_less(args[0], lanes), b.neg(args[0]), args[0])
         case "sign":
             return _sign(args[0], dtype, lanes)
         case "max" | "min":
@@ -126,6 +135,11 @@ def emit_native(op: str, args: Sequence[ir.Value], dtype: str, lanes: Lanes) -> 
             if not real:
                 raise CompileError(f"{op} has no form for integers.")
             return lanes.call(lanes, op, args)
+
+
+def _negated(x: ir.Value, lanes: Lanes) -> ir.Value:
+    # -0.0 - x is -x for every number, zeros and infinities included; LLVM 7 writes it so.
+    return lanes.builder.fsub(ir.Constant(x.type, -0.0), x) if lanes.llvm7 else lanes.builder.fneg(x)
 
 
 def _less(x: ir.Value, lanes: Lanes) -> ir.Value:

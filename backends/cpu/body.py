@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from backends.cpu.calls import call
+from backends.cpu.assembler import Value
+from backends.cpu.calls import lanes
 from backends.cpu.frame import Frame
 from backends.cpu.memory import Memory, Point
-from backends.emit import Lanes, emit_native
+from backends.emit import emit_native
 from symdiff.program.ir import Access, Affine, Const, Guard, Instr, Load, Nest, Op
 
 # Nanoseconds for one vector of an operation on one thread, roughly; calls of functions take longer than all else.
@@ -42,15 +43,15 @@ class Body:
 
     def __init__(self, frame: Frame, nest: Nest, width: int):
         self.frame, self.nest = frame, nest
-        self.lanes = Lanes(frame.builder, width, call)
+        self.lanes = lanes(frame.builder, width)
         self.memory = Memory(frame, self.lanes)
         self.is_large = len(nest.body) > LARGE
-        self._one = Memory(frame, Lanes(frame.builder, 1, call))
+        self._one = Memory(frame, lanes(frame.builder, 1))
         self._fixed = _invariant(nest) if width > 1 else [False] * len(nest.body)
-        self._hoisted: dict[int, ir.Value] = {}
-        self._values: dict[int, ir.Value] = {}
+        self._hoisted: dict[int, Value] = {}
+        self._values: dict[int, Value] = {}
 
-    def hoist(self, outer: Sequence[ir.Value]) -> None:
+    def hoist(self, outer: Sequence[Value]) -> None:
         """Compute, as scalars, what does not vary along the innermost loop."""
         self._hoisted = {}
         point = Point([*outer, ir.Constant(ir.IntType(64), 0)])
@@ -76,23 +77,23 @@ class Body:
                 value = emit_native("add", (old, value), s.access.buffer.dtype, self.lanes)
             self.memory.store(value, s.access, point, gathered)
 
-    def value(self, k: int, point: Point) -> ir.Value:
+    def value(self, k: int, point: Point) -> Value:
         """The value of an instruction at the point where the body ran last."""
         return self._values[k]
 
-    def _emit(self, instr: Instr, point: Point, memory: Memory, values: dict[int, ir.Value]) -> ir.Value:
-        lanes = memory.lanes
+    def _emit(self, instr: Instr, point: Point, memory: Memory, values: dict[int, Value]) -> Value:
+        wide = memory.lanes
         match instr:
             case Load():
                 return memory.load(instr.access, point, [values[g.value] for g in instr.access.gathers])
             case Affine():
                 return self._guarded(memory.numbers(instr.offset, instr.coefs, point), "int64", instr.guards, point, memory)
             case Const():
-                return self._guarded(lanes.const(instr.value, instr.dtype), instr.dtype, instr.guards, point, memory)
+                return self._guarded(wide.const(instr.value, instr.dtype), instr.dtype, instr.guards, point, memory)
             case Op():
-                return emit_native(instr.name, [values[a] for a in instr.args], instr.dtype, lanes)
+                return emit_native(instr.name, [values[a] for a in instr.args], instr.dtype, wide)
 
-    def _guarded(self, value: ir.Value, dtype: str, guards: Sequence[Guard], point: Point, memory: Memory) -> ir.Value:
+    def _guarded(self, value: Value, dtype: str, guards: Sequence[Guard], point: Point, memory: Memory) -> Value:
         valid = memory.guard(guards, point)
         return value if valid is None else self.frame.builder.select(valid, value, memory.lanes.const(0, dtype))
 

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from llvmlite import ir
 
+from backends.cpu.assembler import Builder, Function, Module
 from backends.cpu.machine import vector_function
 from backends.emit import F32, F64, I32, Lanes, element
 
 
-def call(lanes: Lanes, name: str, args: Sequence[ir.Value]) -> ir.Value:
+def call(wide: Lanes, name: str, args: Sequence[ir.Value]) -> ir.Value:
     """Emit the call of the C function `name`, whose results depend on nothing but its arguments."""
-    b = lanes.builder
+    b = wide.builder
     single = element(args[0].type) == F32
-    if lanes.width > 1:
-        vector = vector_function(name, len(args), lanes.width, 32 if single else 64)
+    if wide.width > 1:
+        vector = vector_function(name, len(args), wide.width, 32 if single else 64)
         if vector is not None:
             return b.call(declare(b.module, vector, args[0].type, len(args)), args)
         out: ir.Value = ir.Constant(args[0].type, ir.Undefined)
-        one = Lanes(b, 1, lanes.call)
-        for k in range(lanes.width):
+        one = replace(wide, width=1)
+        for k in range(wide.width):
             at = ir.Constant(I32, k)
             value = call(one, name, [b.extract_element(a, at) for a in args])
             out = b.insert_element(out, value, at)
@@ -32,11 +34,15 @@ def call(lanes: Lanes, name: str, args: Sequence[ir.Value]) -> ir.Value:
     return b.call(declare(b.module, symbol, args[0].type, len(args)), args)
 
 
-def declare(module: ir.Module, symbol: str, kind: ir.Type, n_args: int) -> ir.Function:
+def declare(module: Module, symbol: str, kind: ir.Type, n_args: int) -> Function:
     """Declare a pure external function once."""
-    function = module.globals.get(symbol)
-    if function is None:
-        function = ir.Function(module, ir.FunctionType(kind, [kind] * n_args), symbol)
-        function.attributes.add("nounwind")
-        function.attributes.add("readnone")
+    known = symbol in module.globals
+    function = module.declare(symbol, ir.FunctionType(kind, [kind] * n_args))
+    if not known:
+        function.attributes += ["nounwind", "willreturn", "memory(none)"]
     return function
+
+
+def lanes(builder: Builder, width: int) -> Lanes:
+    """Lanes on this CPU."""
+    return Lanes(builder, width, call, declare=Module.declare)

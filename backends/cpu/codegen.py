@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
+from backends.cpu.assembler import Function, Module, Value
 from backends.cpu.frame import Frame, i64
 from backends.cpu.layout import ALIGN, ARENA, PARALLEL_FOR, Layout
 from backends.cpu.library import emit_call
@@ -35,11 +36,10 @@ def layout_of(program: Program) -> tuple[Layout, list[tuple[Nest, tuple[Buffer, 
     return Layout.of(program, tuple(scratch)), nests
 
 
-def codegen(program: Program) -> tuple[ir.Module, Layout]:
+def codegen(program: Program) -> tuple[Module, Layout]:
     """Return the LLVM module of a program and the layout of its context."""
     layout, nests = layout_of(program)
-    module = ir.Module("symdiff")
-    module.triple = machine().triple
+    module = Module("symdiff", machine().triple)
     codes = {
         id(nest): emit_nest(module, nest, f"nest{k}", layout, partials) for k, (nest, partials) in enumerate(nests)
     }
@@ -47,8 +47,8 @@ def codegen(program: Program) -> tuple[ir.Module, Layout]:
     return module, layout
 
 
-def _emit_entry(module: ir.Module, program: Program, layout: Layout, codes: dict[int, NestCode]) -> None:
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), "entry")
+def _emit_entry(module: Module, program: Program, layout: Layout, codes: dict[int, NestCode]) -> None:
+    function = Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), "entry")
     frame = Frame(function, function.args[0], layout)
     entry = _Entry(frame, codes)
     entry.place_temps()
@@ -74,7 +74,7 @@ class _Entry:
             size = frame.extent(buffer.n_bytes)
             address = b.add(address, b.and_(b.add(size, i64(ALIGN - 1)), i64(-ALIGN)))
 
-    def base(self, access: Access) -> ir.Value:
+    def base(self, access: Access) -> Value:
         """The address of the first entry of a matrix operand."""
         b = self.frame.builder
         word = b.load(self.frame.word_address(self.frame.layout.buffer_word(access.buffer)), typ=I64)
@@ -110,8 +110,7 @@ class _Entry:
         b.position_at_end(parallel)
         task = b.ptrtoint(code.function, I64)
         context = b.ptrtoint(frame.context, I64)
-        run = b.inttoptr(host, _callable(_PARALLEL_FOR))
-        b.call(run, [task, n_blocks, context])
+        b.call(b.inttoptr(host, POINTER), [task, n_blocks, context], _PARALLEL_FOR)
         b.branch(after)
         b.position_at_end(serial)
         frame.loop(i64(0), n_blocks, 1, lambda k: b.call(code.function, [k, frame.context]))
@@ -120,7 +119,7 @@ class _Entry:
         if code.combine is not None:
             b.call(code.combine, [n_blocks, frame.context])
 
-    def _pays(self, nest: Nest, code: NestCode, n_blocks: ir.Value, host: ir.Value) -> ir.Value:
+    def _pays(self, nest: Nest, code: NestCode, n_blocks: Value, host: Value) -> Value:
         frame, b = self.frame, self.frame.builder
         if nest.serial:
             return ir.Constant(ir.IntType(1), 0)
@@ -154,10 +153,3 @@ class _Entry:
             b.store(old_x, at_y)
         b.branch(test)
         b.position_at_end(after)
-
-
-def _callable(signature: ir.FunctionType) -> ir.Type:
-    """A pointer type that llvmlite accepts as a callee and prints as LLVM's opaque `ptr`."""
-    kind = signature.as_pointer()
-    kind._to_string = lambda: "ptr"
-    return kind

@@ -16,6 +16,7 @@ from typing import Any
 
 from llvmlite import ir
 
+from backends.cpu.assembler import Block, Builder, External, Function, Module, Value
 from backends.cpu.frame import i64
 from backends.cpu.layout import ARENA, Layout
 from backends.emit import F64, I8, I32, I64, POINTER
@@ -40,35 +41,30 @@ def fits(program: Program, layout: Layout) -> bool:
     return numbers and not loops and not gathers and layout.arena_bytes({}) <= _LARGEST_ARENA
 
 
-def emit_doors(module: ir.Module, program: Program, layout: Layout) -> None:
+def emit_doors(module: Module, program: Program, layout: Layout) -> None:
     """Add one door for each form of the result: a number, a list, a tuple."""
     for form in FORMS:
         if form != "single" or len(program.outputs) == 1:
             _emit(module, program, layout, form)
 
 
-def _api(module: ir.Module, name: str, result: ir.Type, args: list[ir.Type]) -> ir.Function:
-    found = module.globals.get(name)
-    return found if found is not None else ir.Function(module, ir.FunctionType(result, args), name)
+def _api(module: Module, name: str, result: ir.Type, args: list[ir.Type]) -> Function:
+    return module.declare(name, ir.FunctionType(result, args))
 
 
-def _object(module: ir.Module, name: str) -> ir.Value:
+def _object(module: Module, name: str) -> Value:
     """An object of the C API, such as PyFloat_Type."""
     found = module.globals.get(name)
-    if found is None:
-        found = ir.GlobalVariable(module, I8, name)
-        found.linkage = "external"
-    return found
+    return found if found is not None else External(module, name)
 
 
-def _emit(module: ir.Module, program: Program, layout: Layout, form: str) -> None:
-    function = ir.Function(module, ir.FunctionType(POINTER, [POINTER, POINTER, I64]), f"door_{form}")
-    b = ir.IRBuilder(function.append_basic_block())
+def _emit(module: Module, program: Program, layout: Layout, form: str) -> None:
+    function = Function(module, ir.FunctionType(POINTER, [POINTER, POINTER, I64]), f"door_{form}")
+    b = Builder(function, function.append_basic_block("head"))
     n_in, n_out = len(program.inputs), len(program.outputs)
     context = b.alloca(I64, i64(layout.words))
     numbers = b.alloca(F64, i64(n_in + n_out))
-    arena = b.alloca(I8, i64(layout.arena_bytes({}) + 1))
-    arena.align = 64
+    arena = b.alloca(I8, i64(layout.arena_bytes({}) + 1), align=64)
     refuse = function.append_basic_block("refuse")
     unpack = function.append_basic_block("unpack")
     b.cbranch(b.icmp_signed("==", function.args[2], i64(n_in)), unpack, refuse)
@@ -89,7 +85,7 @@ def _emit(module: ir.Module, program: Program, layout: Layout, form: str) -> Non
     b.ret(nothing)
 
 
-def _unpack(module: ir.Module, b: ir.IRBuilder, function: ir.Function, refuse: ir.Block, k: int, numbers: ir.Value) -> None:
+def _unpack(module: Module, b: Builder, function: Function, refuse: Block, k: int, numbers: Value) -> None:
     """numbers[k] = float(args[k]) for floats, ints and their subclasses."""
     value = b.load(b.gep(function.args[1], [i64(k)], source_etype=POINTER), typ=POINTER)
     kind = b.load(b.gep(value, [i64(1)], source_etype=POINTER), typ=POINTER)  # ob_type follows the reference count
@@ -119,7 +115,7 @@ def _unpack(module: ir.Module, b: ir.IRBuilder, function: ir.Function, refuse: i
     b.position_at_end(stored)
 
 
-def _pack(module: ir.Module, b: ir.IRBuilder, numbers: ir.Value, n_in: int, n_out: int, form: str) -> ir.Value:
+def _pack(module: Module, b: Builder, numbers: Value, n_in: int, n_out: int, form: str) -> Value:
     make_float = _api(module, "PyFloat_FromDouble", POINTER, [F64])
     values = [
         b.call(make_float, [b.load(b.gep(numbers, [i64(n_in + k)], source_etype=F64), typ=F64)]) for k in range(n_out)

@@ -7,6 +7,7 @@ from typing import Any
 
 from llvmlite import ir
 
+from backends.cpu.assembler import Builder, Function, Value
 from backends.cpu.layout import Layout
 from backends.emit import I64, POINTER
 from symdiff.ir.dims import CeilDiv, Dim, Extent, product
@@ -24,33 +25,33 @@ class Frame:
     What is emitted once goes to the function's first block, so it is there wherever it is used.
     """
 
-    def __init__(self, function: ir.Function, context: ir.Value, layout: Layout):
+    def __init__(self, function: Function, context: Value, layout: Layout):
         self.function, self.context, self.layout = function, context, layout
         self.head = function.append_basic_block("head")
         start = function.append_basic_block("start")
-        self.builder = ir.IRBuilder(start)
-        self._head_builder = ir.IRBuilder(self.head)
+        self.builder = Builder(function, start)
+        self._head_builder = Builder(function, self.head)
         self._start = start
-        self._extents: dict[Extent, ir.Value] = {}
-        self._words: dict[int, ir.Value] = {}
+        self._extents: dict[Extent, Value] = {}
+        self._words: dict[int, Value] = {}
 
     def finish(self) -> None:
         """Close the function."""
         self._head_builder.branch(self._start)
         self.builder.ret_void()
 
-    def word_address(self, word: int) -> ir.Value:
+    def word_address(self, word: int) -> Value:
         """The address of a word of the context."""
         return self.builder.gep(self.context, [i64(word)], source_etype=I64)
 
-    def word(self, word: int) -> ir.Value:
+    def word(self, word: int) -> Value:
         """A word of the context that does not change while the function runs."""
         if word not in self._words:
             at = self._head_builder.gep(self.context, [i64(word)], source_etype=I64)
             self._words[word] = self._head_builder.load(at, typ=I64)
         return self._words[word]
 
-    def base(self, buffer: Buffer) -> ir.Value:
+    def base(self, buffer: Buffer) -> Value:
         """The address of a buffer."""
         key = -1 - buffer.id
         if key not in self._words:
@@ -58,11 +59,11 @@ class Frame:
             self._words[key] = self._head_builder.inttoptr(word, POINTER)
         return self._words[key]
 
-    def alloca(self, kind: ir.Type, count: int | None = None) -> ir.Value:
+    def alloca(self, kind: ir.Type, count: int | None = None) -> Value:
         """Memory on the stack, taken once."""
         return self._head_builder.alloca(kind, None if count is None else i64(count))
 
-    def extent(self, extent: Extent) -> ir.Value:
+    def extent(self, extent: Extent) -> Value:
         """The value of an extent."""
         if isinstance(extent, int):
             return i64(extent)
@@ -70,11 +71,11 @@ class Frame:
             self._extents[extent] = self._polynomial(extent)
         return self._extents[extent]
 
-    def _polynomial(self, dim: Dim) -> ir.Value:
+    def _polynomial(self, dim: Dim) -> Value:
         b = self._head_builder
-        total: ir.Value | None = None
+        total: Value | None = None
         for monomial, c in dim.terms:
-            term: ir.Value = i64(c)
+            term: Value = i64(c)
             for k, atom in enumerate(monomial):
                 if isinstance(atom, CeilDiv):
                     raised = b.add(self.extent(atom.dim), i64(atom.step - 1))
@@ -87,7 +88,7 @@ class Frame:
         assert total is not None
         return total
 
-    def loop(self, start: ir.Value, stop: ir.Value, step: int, body: Callable[[ir.Value], Any]) -> None:
+    def loop(self, start: Value, stop: Value, step: int, body: Callable[[Value], Any]) -> None:
         """for i in range(start, stop, step): body(i)."""
         b = self.builder
         before = b.block
@@ -102,7 +103,7 @@ class Frame:
         b.cbranch(b.icmp_signed("<", following, stop), inside, after)
         b.position_at_end(after)
 
-    def when(self, condition: ir.Value, body: Callable[[], Any]) -> None:
+    def when(self, condition: Value, body: Callable[[], Any]) -> None:
         """if condition: body()."""
         b = self.builder
         inside, after = self.function.append_basic_block("then"), self.function.append_basic_block("endif")
@@ -112,18 +113,18 @@ class Frame:
         b.branch(after)
         b.position_at_end(after)
 
-    def product(self, extents: tuple[Extent, ...]) -> ir.Value:
+    def product(self, extents: tuple[Extent, ...]) -> Value:
         """The number of points of a space."""
         return self.extent(product(extents))
 
-    def maximum(self, a: ir.Value, b: ir.Value) -> ir.Value:
+    def maximum(self, a: Value, b: Value) -> Value:
         """The larger of two integers."""
         return self.builder.select(self.builder.icmp_signed(">", a, b), a, b)
 
-    def minimum(self, a: ir.Value, b: ir.Value) -> ir.Value:
+    def minimum(self, a: Value, b: Value) -> Value:
         """The smaller of two integers."""
         return self.builder.select(self.builder.icmp_signed("<", a, b), a, b)
 
-    def ceil_div(self, a: ir.Value, b: ir.Value) -> ir.Value:
+    def ceil_div(self, a: Value, b: Value) -> Value:
         """ceil(a / b) for b > 0 and a >= 0."""
         return self.builder.sdiv(self.builder.add(a, self.builder.sub(b, i64(1))), b)

@@ -70,8 +70,7 @@ class Kernel:
         module, layout = codegen(self.program)
         if fits(self.program, layout):
             emit_doors(module, self.program, layout)
-        symbols = [n for n, g in module.globals.items() if _is_declaration(g) and not n.startswith("llvm.")]
-        return str(module), symbols
+        return str(module), module.externals()
 
     @property
     def n_operations(self) -> int:
@@ -140,10 +139,6 @@ class Kernel:
         if held is None or held.nbytes < n_bytes + 64:
             held = self._local.arena = np.empty(n_bytes + 64, np.uint8)
         return -(-held.ctypes.data // 64) * 64
-
-
-def _is_declaration(value: Any) -> bool:
-    return getattr(value, "is_declaration", False) or (hasattr(value, "initializer") and value.initializer is None)
 
 
 @functools.cache

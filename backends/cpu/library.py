@@ -10,12 +10,13 @@ from collections.abc import Callable
 
 from llvmlite import ir
 
+from backends.cpu.assembler import Function, Value
 from backends.cpu.frame import Frame, i64
 from backends.emit import F32, F64, I8, I32, I64, POINTER
 from symdiff.ir.dims import Extent
 from symdiff.program.ir import Access, Call
 
-Base = Callable[[Access], ir.Value]
+Base = Callable[[Access], Value]
 _LETTER = {"float64": "d", "float32": "s"}
 
 
@@ -30,32 +31,28 @@ def emit_call(frame: Frame, call: Call, base: Base) -> None:
             _cholesky(frame, call, base)
 
 
-def _number(frame: Frame, value: ir.Value) -> ir.Value:
+def _number(frame: Frame, value: Value) -> Value:
     """A pointer to a 32-bit integer, as Fortran takes them."""
     slot = frame.alloca(I32)
     frame.builder.store(frame.builder.trunc(value, I32) if value.type == I64 else value, slot)
     return slot
 
 
-def _letter(frame: Frame, letter: str) -> ir.Value:
+def _letter(frame: Frame, letter: str) -> Value:
     slot = frame.alloca(I8)
     frame.builder.store(ir.Constant(I8, ord(letter)), slot)
     return slot
 
 
-def _scalar(frame: Frame, value: float, dtype: str) -> ir.Value:
+def _scalar(frame: Frame, value: float, dtype: str) -> Value:
     kind = F64 if dtype == "float64" else F32
     slot = frame.alloca(kind)
     frame.builder.store(ir.Constant(kind, value), slot)
     return slot
 
 
-def _routine(frame: Frame, name: str, n_args: int) -> ir.Function:
-    module = frame.builder.module
-    found = module.globals.get(name)
-    if found is None:
-        found = ir.Function(module, ir.FunctionType(ir.VoidType(), [POINTER] * n_args), name)
-    return found
+def _routine(frame: Frame, name: str, n_args: int) -> Function:
+    return frame.builder.module.declare(name, ir.FunctionType(ir.VoidType(), [POINTER] * n_args))
 
 
 def _leading(access: Access) -> tuple[bool, Extent]:
@@ -125,7 +122,7 @@ def _cholesky(frame: Frame, call: Call, base: Base) -> None:
         size = _number(frame, n)
         b.call(_routine(frame, f"lapack.{_LETTER[call.dtype]}potrf", 5), [_letter(frame, "U"), size, base(a), size, info])
 
-        def clear_row(i: ir.Value) -> None:
+        def clear_row(i: Value) -> None:
             row = b.gep(base(a), [b.mul(i, n)], source_etype=kind)
             frame.loop(
                 b.add(i, i64(1)), n, 1,
@@ -139,7 +136,7 @@ def _cholesky(frame: Frame, call: Call, base: Base) -> None:
     frame.when(b.icmp_signed(">", n, i64(0)), run)
 
 
-def _fill_nan(frame: Frame, address: ir.Value, count: ir.Value, dtype: str) -> None:
+def _fill_nan(frame: Frame, address: Value, count: Value, dtype: str) -> None:
     kind = F64 if dtype == "float64" else F32
     b = frame.builder
     frame.loop(

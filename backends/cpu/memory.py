@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from llvmlite import ir
 
@@ -18,8 +19,8 @@ from symdiff.program.ir import ITEMSIZE, Access, Guard
 class Point:
     """Where a body is evaluated: one index per loop, the innermost one the first of the lanes; `mask` for a tail."""
 
-    indices: Sequence[ir.Value]
-    mask: ir.Value | None = None
+    indices: Sequence[Any]
+    mask: Any | None = None
 
 
 class Memory:
@@ -28,7 +29,7 @@ class Memory:
     def __init__(self, frame: Frame, lanes: Lanes):
         self.frame, self.lanes = frame, lanes
 
-    def affine(self, offset: Extent, coefs: Sequence[Extent], indices: Sequence[ir.Value]) -> ir.Value:
+    def affine(self, offset: Extent, coefs: Sequence[Extent], indices: Sequence[Any]) -> Any:
         """offset + sum(coefs * indices), of the first lane."""
         b, frame = self.frame.builder, self.frame
         total = frame.extent(offset)
@@ -37,7 +38,7 @@ class Memory:
                 total = b.add(total, index if c == 1 else b.mul(frame.extent(c), index))
         return total
 
-    def numbers(self, offset: Extent, coefs: Sequence[Extent], point: Point) -> ir.Value:
+    def numbers(self, offset: Extent, coefs: Sequence[Extent], point: Point) -> Any:
         """The affine number in every lane."""
         b, lanes = self.frame.builder, self.lanes
         first = lanes.splat(self.affine(offset, coefs, point.indices))
@@ -48,10 +49,10 @@ class Memory:
             return b.add(first, steps)
         return b.add(first, b.mul(steps, lanes.splat(self.frame.extent(coefs[-1]))))
 
-    def guard(self, guards: Sequence[Guard], point: Point) -> ir.Value | None:
+    def guard(self, guards: Sequence[Guard], point: Point) -> Any | None:
         """The lanes in which all guards hold; None when there are none."""
         b, lanes = self.frame.builder, self.lanes
-        valid: ir.Value | None = None
+        valid: Any | None = None
         for g in guards:
             number = self.numbers(g.offset, g.coefs, point)
             # One unsigned comparison: a negative number is a huge one.
@@ -59,10 +60,10 @@ class Memory:
             valid = inside if valid is None else b.and_(valid, inside)
         return valid
 
-    def _both(self, a: ir.Value | None, c: ir.Value | None) -> ir.Value | None:
+    def _both(self, a: Any | None, c: Any | None) -> Any | None:
         return a if c is None else c if a is None else self.frame.builder.and_(a, c)
 
-    def load(self, access: Access, point: Point, gathered: Sequence[ir.Value] = ()) -> ir.Value:
+    def load(self, access: Access, point: Point, gathered: Sequence[Any] = ()) -> Any:
         """Read an access; lanes outside the guards get 0."""
         dtype = access.buffer.dtype
         mask = self._both(self.guard(access.guards, point), point.mask)
@@ -74,27 +75,24 @@ class Memory:
             value = self._single_load(access, point, access.guards)
         return self._to_bool(value) if dtype == "bool" else value
 
-    def _address(self, access: Access, index: ir.Value) -> ir.Value:
+    def _address(self, access: Access, index: Any) -> Any:
         memory = _memory_type(access.buffer.dtype)
         return self.frame.builder.gep(self.frame.base(access.buffer), [index], source_etype=memory)
 
-    def _single_load(self, access: Access, point: Point, guards: Sequence[Guard]) -> ir.Value:
+    def _single_load(self, access: Access, point: Point, guards: Sequence[Guard]) -> Any:
         """One number for all lanes. Guards that vary over the lanes choose afterwards; the address is kept legal."""
         b, memory = self.frame.builder, _memory_type(access.buffer.dtype)
         index = self.affine(access.offset, access.strides, point.indices)
         size = ITEMSIZE[access.buffer.dtype]
         if not guards:
-            value = b.load(self._address(access, index), typ=memory)
-            value.align = size
-            return self.lanes.splat(value)
+            return self.lanes.splat(b.load(self._address(access, index), typ=memory, align=size))
         valid = self.guard(guards, point)
         assert valid is not None
         some = self._any(valid)
-        value = b.load(self._address(access, b.select(some, index, i64(0))), typ=memory)
-        value.align = size
+        value = b.load(self._address(access, b.select(some, index, i64(0))), typ=memory, align=size)
         return b.select(valid, self.lanes.splat(value), _zero(self._vector(memory)))
 
-    def _any(self, valid: ir.Value) -> ir.Value:
+    def _any(self, valid: Any) -> Any:
         if self.lanes.width == 1:
             return valid
         bits = self.frame.builder.bitcast(valid, ir.IntType(self.lanes.width))
@@ -103,23 +101,19 @@ class Memory:
     def _vector(self, memory: ir.Type) -> ir.Type:
         return ir.VectorType(memory, self.lanes.width) if self.lanes.width > 1 else memory
 
-    def _run_load(self, access: Access, point: Point, mask: ir.Value | None) -> ir.Value:
+    def _run_load(self, access: Access, point: Point, mask: Any | None) -> Any:
         b, memory = self.frame.builder, _memory_type(access.buffer.dtype)
         kind = self._vector(memory)
         at = self._address(access, self.affine(access.offset, access.strides, point.indices))
         size = ITEMSIZE[access.buffer.dtype]
         if mask is None:
-            value = b.load(at, typ=kind)
-            value.align = size
-            return value
-        return b.call(
-            self._masked("load", kind, [POINTER, I32, mask.type, kind], kind), [at, ir.Constant(I32, size), mask, _zero(kind)]
-        )
+            return b.load(at, typ=kind, align=size)
+        return self._call(f"llvm.masked.load.{_kind_text(kind)}.p0", kind, [at, ir.Constant(I32, size), mask, _zero(kind)])
 
-    def _scattered_load(self, access: Access, point: Point, gathered: Sequence[ir.Value], mask: ir.Value | None) -> ir.Value:
+    def _scattered_load(self, access: Access, point: Point, gathered: Sequence[Any], mask: Any | None) -> Any:
         b, lanes, memory = self.frame.builder, self.lanes, _memory_type(access.buffer.dtype)
         index = self._gather_index(access, point, gathered, mask)
-        out: ir.Value = ir.Constant(self._vector(memory), None) if lanes.width > 1 else _zero(memory)
+        out: Any = ir.Constant(self._vector(memory), None) if lanes.width > 1 else _zero(memory)
         if mask is not None:
             # Lanes that are off read the first entry's address only if there is one; index 0 of an empty buffer is not.
             index = b.select(mask, index, _zero(index.type))
@@ -137,14 +131,14 @@ class Memory:
         name = f"llvm.masked.gather.{_kind_text(kind)}.v{lanes.width}p0"
         return self._call(name, kind, [pointers, ir.Constant(I32, size), on, _zero(kind)])
 
-    def _addresses(self, access: Access, index: ir.Value) -> ir.Value:
+    def _addresses(self, access: Access, index: Any) -> Any:
         b, lanes = self.frame.builder, self.lanes
         base = b.ptrtoint(self.frame.base(access.buffer), I64)
         size = lanes.splat(i64(ITEMSIZE[access.buffer.dtype]))
         where = b.add(lanes.splat(base), b.mul(index, size))
         return b.inttoptr(where, ir.VectorType(POINTER, lanes.width))
 
-    def _gather_index(self, access: Access, point: Point, gathered: Sequence[ir.Value], mask: ir.Value | None) -> ir.Value:
+    def _gather_index(self, access: Access, point: Point, gathered: Sequence[Any], mask: Any | None) -> Any:
         b, frame = self.frame.builder, self.frame
         index = self.numbers(access.offset, access.strides, point)
         for g, value in zip(access.gathers, gathered, strict=True):
@@ -160,7 +154,7 @@ class Memory:
             index = b.add(index, b.mul(wrapped, self.lanes.splat(frame.extent(g.stride))))
         return index
 
-    def store(self, value: ir.Value, access: Access, point: Point, gathered: Sequence[ir.Value] = ()) -> None:
+    def store(self, value: Any, access: Access, point: Point, gathered: Sequence[Any] = ()) -> None:
         """Write an access."""
         b, lanes = self.frame.builder, self.lanes
         size = ITEMSIZE[access.buffer.dtype]
@@ -168,12 +162,12 @@ class Memory:
             value = b.zext(value, self._vector(I8))
         if lanes.width == 1:
             index = self._gather_index(access, point, gathered, None)
-            b.store(value, self._address(access, index)).align = size
+            b.store(value, self._address(access, index), align=size)
             return
         if access.strides and access.strides[-1] == 1 and not gathered:
             at = self._address(access, self.affine(access.offset, access.strides, point.indices))
             if point.mask is None:
-                b.store(value, at).align = size
+                b.store(value, at, align=size)
             else:
                 name = f"llvm.masked.store.{_kind_text(value.type)}.p0"
                 self._call(name, ir.VoidType(), [value, at, ir.Constant(I32, size), point.mask])
@@ -183,19 +177,13 @@ class Memory:
         name = f"llvm.masked.scatter.{_kind_text(value.type)}.v{lanes.width}p0"
         self._call(name, ir.VoidType(), [value, pointers, ir.Constant(I32, size), on])
 
-    def _to_bool(self, value: ir.Value) -> ir.Value:
+    def _to_bool(self, value: Any) -> Any:
         return self.frame.builder.icmp_unsigned("!=", value, _zero(value.type))
 
-    def _masked(self, what: str, kind: ir.Type, args: Sequence[ir.Type], result: ir.Type) -> ir.Function:
-        return self._declare(f"llvm.masked.{what}.{_kind_text(kind)}.p0", result, args)
-
-    def _call(self, name: str, result: ir.Type, args: Sequence[ir.Value]) -> ir.Value:
-        return self.frame.builder.call(self._declare(name, result, [a.type for a in args]), args)
-
-    def _declare(self, name: str, result: ir.Type, args: Sequence[ir.Type]) -> ir.Function:
-        module = self.frame.builder.module
-        found = module.globals.get(name)
-        return found if found is not None else ir.Function(module, ir.FunctionType(result, args), name)
+    def _call(self, name: str, result: ir.Type, args: Sequence[Any]) -> Any:
+        signature = ir.FunctionType(result, [a.type for a in args])
+        builder = self.frame.builder
+        return builder.call(builder.module.declare(name, signature), args)
 
 
 def _memory_type(dtype: str) -> ir.Type:

@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 from llvmlite import ir
 
+from backends.cpu.assembler import Function, Module, Value
 from backends.cpu.body import Body, body_weight
-from backends.cpu.calls import call
+from backends.cpu.calls import lanes
 from backends.cpu.frame import Frame, i64
 from backends.cpu.layout import Layout
 from backends.cpu.machine import machine
@@ -43,9 +44,9 @@ class NestCode:
     """
 
     nest: Nest
-    function: ir.Function
+    function: Function
     partials: tuple[Buffer, ...]
-    combine: ir.Function | None = None
+    combine: Function | None = None
 
     @property
     def in_rows(self) -> bool:
@@ -87,7 +88,7 @@ def identity(reduce: Reduce) -> float | int:
     return float("-inf") if low else float("inf")
 
 
-def block_length(frame: Frame, nest: Nest, most: int | None) -> ir.Value:
+def block_length(frame: Frame, nest: Nest, most: int | None) -> Value:
     """The number of turns of the outermost loop in a block: a function of sizes only."""
     inner = frame.maximum(frame.product(nest.space[1:]), i64(1))
     length = frame.maximum(frame.ceil_div(i64(BLOCK_POINTS), inner), i64(1))
@@ -96,10 +97,9 @@ def block_length(frame: Frame, nest: Nest, most: int | None) -> ir.Value:
     return length
 
 
-def emit_nest(module: ir.Module, nest: Nest, name: str, layout: Layout, partials: tuple[Buffer, ...]) -> NestCode:
+def emit_nest(module: Module, nest: Nest, name: str, layout: Layout, partials: tuple[Buffer, ...]) -> NestCode:
     """Emit the function of a nest."""
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64, POINTER]), name)
-    function.linkage = "internal"
+    function = Function(module, ir.FunctionType(ir.VoidType(), [I64, POINTER]), name, internal=True)
     frame = Frame(function, function.args[1], layout)
     code = NestCode(nest, function, partials)
     _Emitter(frame, code).run(function.args[0])
@@ -115,10 +115,10 @@ class _Emitter:
         width = 1 if code.nest.serial or not code.nest.space else _width(code.nest)
         self.body = Body(frame, code.nest, width)
         self.lanes = self.body.lanes
-        self.accumulators: list[list[ir.Value]] = []
-        self.block: ir.Value = i64(0)
+        self.accumulators: list[list[Value]] = []
+        self.block: Value = i64(0)
 
-    def run(self, block: ir.Value) -> None:
+    def run(self, block: Value) -> None:
         nest, frame = self.nest, self.frame
         self.block = block
         if not nest.space:
@@ -142,7 +142,7 @@ class _Emitter:
         for r in self.nest.reductions:
             self.body.memory.store(self.body.value(r.value, Point(())), r.access, Point(()))
 
-    def _loops(self, depth: int, outer: list[ir.Value], start: ir.Value, stop: ir.Value) -> None:
+    def _loops(self, depth: int, outer: list[Value], start: Value, stop: Value) -> None:
         """Emit the loop at `depth`; recursion goes to the rank of the space."""
         nest, frame = self.nest, self.frame
         last = len(nest.space) - 1
@@ -150,7 +150,7 @@ class _Emitter:
             self._innermost(outer, start, stop)
             return
 
-        def turn(i: ir.Value) -> None:
+        def turn(i: Value) -> None:
             indices = [*outer, i]
             opens = bool(nest.reductions) and depth not in nest.reduced and self._next_reduced(depth)
             if opens:
@@ -167,7 +167,7 @@ class _Emitter:
 
     # --- the innermost loop ---------------------------------------------------
 
-    def _innermost(self, outer: list[ir.Value], start: ir.Value, stop: ir.Value) -> None:
+    def _innermost(self, outer: list[Value], start: Value, stop: Value) -> None:
         frame, b, width = self.frame, self.frame.builder, self.lanes.width
         self.body.hoist(outer)
         if width == 1:
@@ -188,11 +188,11 @@ class _Emitter:
             # One copy of a large body, always masked: half the code to compile.
             frame.loop(here, stop, width, lambda i: self._turn(self._tail(outer, i, stop), 0))
 
-    def _turns(self, outer: list[ir.Value], i: ir.Value, unroll: int) -> None:
+    def _turns(self, outer: list[Value], i: Value, unroll: int) -> None:
         for k in range(unroll):
             self._turn(Point([*outer, self.frame.builder.add(i, i64(k * self.lanes.width))]), k)
 
-    def _tail(self, outer: list[ir.Value], i: ir.Value, stop: ir.Value) -> Point:
+    def _tail(self, outer: list[Value], i: Value, stop: Value) -> Point:
         b = self.frame.builder
         lane = ir.Constant(ir.VectorType(I64, self.lanes.width), [i64(k) for k in range(self.lanes.width)])
         mask = b.icmp_signed("<", lane, self.lanes.splat(b.sub(stop, i)))
@@ -211,11 +211,11 @@ class _Emitter:
             slot = self.accumulators[j][k]
             b.store(self._combine(r, b.load(slot, typ=value.type), value), slot)
 
-    def _combine(self, r: Reduce, x: ir.Value, y: ir.Value) -> ir.Value:
+    def _combine(self, r: Reduce, x: Value, y: Value) -> Value:
         return emit_native(_COMBINE[r.op], (x, y), r.dtype, self._lanes_of(x))
 
-    def _lanes_of(self, x: ir.Value) -> Lanes:
-        return self.lanes if isinstance(x.type, ir.VectorType) else Lanes(self.frame.builder, 1, call)
+    def _lanes_of(self, x: Value) -> Lanes:
+        return self.lanes if isinstance(x.type, ir.VectorType) else lanes(self.frame.builder, 1)
 
     # --- accumulators in registers -------------------------------------------
 
@@ -229,7 +229,7 @@ class _Emitter:
             for slot in slots:
                 b.store(self.lanes.const(identity(r), r.dtype), slot)
 
-    def _close(self, indices: list[ir.Value] | tuple[()]) -> None:
+    def _close(self, indices: list[Value] | tuple[()]) -> None:
         """Combine accumulators and lanes pairwise, and write the result."""
         b = self.frame.builder
         for j, (r, slots) in enumerate(zip(self.nest.reductions, self.accumulators, strict=True)):
@@ -238,7 +238,7 @@ class _Emitter:
             if self.lanes.width > 1:
                 parts = [b.extract_element(total, ir.Constant(I32, k)) for k in range(self.lanes.width)]
                 total = _pairwise(parts, lambda x, y, r=r: self._combine(r, x, y))
-            one = Memory(self.frame, Lanes(b, 1, call))
+            one = Memory(self.frame, lanes(b, 1))
             if self.code.partials:
                 one.store(total, Access(self.code.partials[j], 0, (1,)), Point([self.block]))
             else:
@@ -253,13 +253,13 @@ class _Emitter:
             return Access(row, 0, (row.shape[1], 1)), Point([self.block, point.indices[-1]], point.mask)
         return r.access, point
 
-    def _fill_row(self, indices: list[ir.Value] | tuple[()]) -> None:
+    def _fill_row(self, indices: list[Value] | tuple[()]) -> None:
         frame, width = self.frame, self.lanes.width
         rank = len(self.nest.space)
         stop = frame.extent(self.nest.space[-1])
         outer = [*indices, *[i64(0)] * (rank - 1 - len(indices))]
 
-        def fill(i: ir.Value) -> None:
+        def fill(i: Value) -> None:
             point = self._tail(outer, i, stop) if width > 1 else Point([*outer, i])
             for j, r in enumerate(self.nest.reductions):
                 access, place = self._row(j, r, point)
@@ -267,16 +267,15 @@ class _Emitter:
 
         frame.loop(i64(0), stop, width, fill)
 
-    def _add_to_row(self, j: int, r: Reduce, value: ir.Value, point: Point) -> None:
+    def _add_to_row(self, j: int, r: Reduce, value: Value, point: Point) -> None:
         access, place = self._row(j, r, point)
         old = self.body.memory.load(access, place)
         self.body.memory.store(self._combine(r, old, value), access, place)
 
 
-def _emit_combine(module: ir.Module, code: NestCode, name: str, layout: Layout) -> ir.Function:
+def _emit_combine(module: Module, code: NestCode, name: str, layout: Layout) -> Function:
     """Emit the function that combines the partial results of the blocks, in order, into the results."""
-    function = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64, POINTER]), name)
-    function.linkage = "internal"
+    function = Function(module, ir.FunctionType(ir.VoidType(), [I64, POINTER]), name, internal=True)
     frame = Frame(function, function.args[1], layout)
     for j, r in enumerate(code.nest.reductions):
         (_combine_rows if code.in_rows else _combine_numbers)(frame, code, j, r, function.args[0])
@@ -284,14 +283,14 @@ def _emit_combine(module: ir.Module, code: NestCode, name: str, layout: Layout) 
     return function
 
 
-def _combine_numbers(frame: Frame, code: NestCode, j: int, r: Reduce, n_blocks: ir.Value) -> None:
+def _combine_numbers(frame: Frame, code: NestCode, j: int, r: Reduce, n_blocks: Value) -> None:
     b = frame.builder
-    one = Lanes(b, 1, call)
+    one = lanes(b, 1)
     memory = Memory(frame, one)
     total = frame.alloca(SCALAR[r.dtype])
     b.store(one.const(identity(r), r.dtype), total)
 
-    def add(i: ir.Value) -> None:
+    def add(i: Value) -> None:
         part = memory.load(Access(code.partials[j], 0, (1,)), Point([i]))
         b.store(emit_native(_COMBINE[r.op], (b.load(total, typ=SCALAR[r.dtype]), part), r.dtype, one), total)
 
@@ -300,18 +299,18 @@ def _combine_numbers(frame: Frame, code: NestCode, j: int, r: Reduce, n_blocks: 
     memory.store(b.load(total, typ=SCALAR[r.dtype]), r.access, Point([i64(0)] * rank))
 
 
-def _combine_rows(frame: Frame, code: NestCode, j: int, r: Reduce, n_blocks: ir.Value) -> None:
+def _combine_rows(frame: Frame, code: NestCode, j: int, r: Reduce, n_blocks: Value) -> None:
     b = frame.builder
-    one = Lanes(b, 1, call)
+    one = lanes(b, 1)
     memory = Memory(frame, one)
     row = code.partials[j]
     rank = len(code.nest.space)
     slot = frame.alloca(SCALAR[r.dtype])
 
-    def column(i: ir.Value) -> None:
+    def column(i: Value) -> None:
         b.store(one.const(identity(r), r.dtype), slot)
 
-        def add(k: ir.Value) -> None:
+        def add(k: Value) -> None:
             part = memory.load(Access(row, 0, (row.shape[1], 1)), Point([k, i]))
             b.store(emit_native(_COMBINE[r.op], (b.load(slot, typ=SCALAR[r.dtype]), part), r.dtype, one), slot)
 
@@ -321,7 +320,7 @@ def _combine_rows(frame: Frame, code: NestCode, j: int, r: Reduce, n_blocks: ir.
     frame.loop(i64(0), frame.extent(code.nest.space[-1]), 1, column)
 
 
-def _pairwise(values: list[ir.Value], combine: Callable[[ir.Value, ir.Value], ir.Value]) -> ir.Value:
+def _pairwise(values: list[Value], combine: Callable[[Value, Value], Value]) -> Value:
     while len(values) > 1:
         pairs = [combine(x, y) for x, y in zip(values[::2], values[1::2], strict=False)]
         values = pairs + ([values[-1]] if len(values) % 2 else [])
