@@ -97,10 +97,13 @@ class _Run:
         while self._is_going():
             before, t0 = int(self.carry.step), time.perf_counter()
             *values, loss, norm = chunk(*self.carry.flat(), min(before + n, self.max_steps), self.tol, *self.fixed)
-            self.carry = self.carry.like(values)
-            made = int(self.carry.step) - before
+            reached = self.carry.like(values)
+            made = int(reached.step) - before
             self.losses.append(np.array(loss).ravel()[:made])
             self.norms.append(np.array(norm).ravel()[:made])
+            # Last, and in one assignment: Ctrl-C between these lines leaves a history that is too long, which
+            # `finish` cuts, never one that is too short.
+            self.carry = reached
             seconds = max(time.perf_counter() - t0, 1e-9)
             n = max(1, min(n * _GROWTH, int(n * PERIOD / seconds), MOST_STEPS))
             if self._is_going() and self._look():
@@ -109,14 +112,14 @@ class _Run:
 
     def finish(self, end: Status) -> OptimizeResult:
         """Build the result, and show it to callback and panel."""
-        c = self.carry
+        c, n = self.carry, int(self.carry.step) + 1
         # What the run reached last is the answer, unless it ran away or was cut off on the way.
         best = end in (Status.NOT_FINITE, Status.UNBOUNDED, Status.INTERRUPTED)
         now = self._progress(*((c.best_x, c.best_loss, c.best_norm) if best else (c.x, c.loss, c.norm)))
         history = {
-            "step": np.arange(int(c.step) + 1),
-            "loss": np.concatenate(self.losses),
-            "grad_norm": np.concatenate(self.norms),
+            "step": np.arange(n),
+            "loss": np.concatenate(self.losses)[:n],
+            "grad_norm": np.concatenate(self.norms)[:n],
         }
         message = explain(end, c, self.problem, self.tol, float(history["loss"][0]))
         if self.callback is not None and end not in (Status.STOPPED, Status.INTERRUPTED):

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
+import signal
+import sys
+import threading
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -162,6 +166,34 @@ def test_interruption_returns_the_best_point(when: int, target: str) -> None:
     assert res.steps >= when
     assert res.x[x] == 1.0
     assert res.fun == 1.0
+    assert len(res.history["loss"]) == res.steps + 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="os.kill sends no Ctrl-C there")
+@pytest.mark.parametrize("progress", [False, True])
+def test_a_real_interrupt_ends_a_real_run(progress: bool, target: str) -> None:
+    w, f = bowl()
+    seen: list[int] = []
+
+    def look(state: Progress) -> None:
+        seen.append(state.step)
+        if len(seen) == 2:  # the run is on its way
+            threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    with redirect_stdout(io.StringIO()):
+        res = sd.minimize(
+            f,
+            {w: np.zeros(3)},
+            method=Adam(lr=1e-12),
+            max_steps=10**12,
+            callback=look,
+            progress=progress,
+            target=target,
+        )
+    assert res.message.startswith("Interrupted")
+    assert 3 <= len(seen) < 200
+    assert res.steps >= seen[-1] > 0
+    assert res.fun < 17.5
     assert len(res.history["loss"]) == res.steps + 1
 
 
