@@ -8,7 +8,10 @@ import pytest
 
 import symdiff as sd
 from symdiff import pde
-from tests.pde.common import k, u, x
+
+k = sd.symbols("k")
+x = pde.coordinates("x")
+u = pde.field("u")
 
 
 @pytest.fixture(params=["reference", "cpu"])

@@ -9,8 +9,10 @@ import pytest
 
 import symdiff as sd
 from symdiff import pde
-from tests.pde.common import k, t, u, x, y
 
+k = sd.symbols("k")
+x, y, t = pde.coordinates("x y t")
+u = pde.field("u")
 EPS = float(np.finfo(float).eps)
 
 

@@ -10,8 +10,10 @@ import pytest
 import symdiff as sd
 from symdiff import pde
 from symdiff.pde.verify import error
-from tests.pde.common import k, t, u, x, y
 
+k = sd.symbols("k")
+x, y, t = pde.coordinates("x y t")
+u = pde.field("u")
 HEAT = pde.Eq(pde.dt(u), k * pde.laplacian(u))
 LINE = pde.Box(x=(0, 1))
 WAVE = sd.exp(-t) * sd.sin(2 * sd.pi * x + 0.3)

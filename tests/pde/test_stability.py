@@ -11,8 +11,10 @@ import symdiff as sd
 from symdiff import pde
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import const
-from tests.pde.common import k, t, u, x, y
 
+k = sd.symbols("k")
+x, y, t = pde.coordinates("x y t")
+u = pde.field("u")
 LINE = pde.Box(x=(0, 1))
 
 

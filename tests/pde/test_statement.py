@@ -9,8 +9,10 @@ import pytest
 
 import symdiff as sd
 from symdiff import pde
-from tests.pde.common import k, t, u, x, y
 
+k = sd.symbols("k")
+x, y, t = pde.coordinates("x y t")
+u = pde.field("u")
 v = pde.field("v")
 HEAT = pde.Eq(pde.dt(u), k * pde.laplacian(u))
 LINE = pde.Box(x=(0, 1))
