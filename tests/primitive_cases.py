@@ -7,6 +7,7 @@ own 40-digit definition, `Elementwise.reference`.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -82,7 +83,7 @@ def _elementwise() -> list[Case]:
                     ",".join(f"{k}={v}" for k, v in params.items()),
                     tuple(values),
                     lambda *x, op=op, params=params: op(*x, **params),
-                    lambda *x, op=op, params=params: by_entry(lambda *v: op.reference(*v, **params), *x),
+                    lambda *x, op=op, params=params: by_entry(functools.partial(op.reference, **params), *x),
                 )
             )
     return cases

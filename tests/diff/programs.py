@@ -65,10 +65,16 @@ def _broadcasts(a: Node, b: Node) -> bool:
     return True
 
 
+KINDS = (
+    "unary", "binary", "reduce", "extreme", "product", "slice", "flip", "transpose", "reshape", "take", "join",
+    "matmul",
+)  # fmt: skip
+
+
 def _array_step(draw: Any, pool: list[Node]) -> Node:
     a = pool[draw(st.integers(0, len(pool) - 1))]
     axes = list(range(a.ndim))
-    kind = draw(st.sampled_from("unary binary reduce extreme product slice flip transpose reshape take join matmul".split()))
+    kind = draw(st.sampled_from(KINDS))
     axis = draw(st.sampled_from(axes)) if axes else None
     partners = [b for b in pool if _broadcasts(a, b)]
     if kind == "binary" or axis is None:

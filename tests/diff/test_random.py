@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from hypothesis import given, note, settings
-from tests.diff.programs import array_programs, scalar_programs
 
 import symdiff as sd
 from symdiff.diff.exact import exact_derivative
@@ -14,6 +13,7 @@ from symdiff.diff.rounding import rounding_error
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node
 from symdiff.ir.text import to_text
+from tests.diff.programs import array_programs, scalar_programs
 
 
 def arrays(values: dict[Node, Any]) -> dict[Node, np.ndarray]:
