@@ -18,13 +18,19 @@ from symdiff.ops import elementwise as el
 from symdiff.ops.index import broadcast_to
 
 
+_SMALL = 1e-30
+
+
 def split_literal(node: Node) -> tuple[float, Node]:
     """Return (c, rest) with node = c * rest, c a literal that stands in front."""
     if node.op is el.neg:
         c, rest = split_literal(node.args[0])
         return -c, rest
     if node.op is el.mul and node.args[0].op.name == "const":
-        return float(node.args[0].params["value"]), node.args[1]
+        c = float(node.args[0].params["value"])
+        # A product of many literals would overflow while their partners underflow: 0 * inf for a finite value.
+        if _SMALL < abs(c) < 1 / _SMALL:
+            return c, node.args[1]
     return 1.0, node
 
 
