@@ -48,8 +48,8 @@ def jvp(f: Any, wrt: Any, tangents: Any) -> Any:
 
     >>> import symdiff as sd
     >>> x, y = sd.symbols("x y")
-    >>> print(sd.jvp(x * y, [x, y], [1.0, 0.0]))
-    y
+    >>> print(sd.jvp(x * y, [x, y], [1.0, 3.0]))
+    y + 3*x
     """
     fs, single = as_list(f)
     xs = [as_symbol(x) for x in as_list(wrt)[0]]
@@ -81,7 +81,7 @@ def gradient(f: Any, wrt: Any) -> Any:
     >>> import symdiff as sd
     >>> x, y = sd.symbols("x y")
     >>> [str(g) for g in sd.gradient(x**2 * y, [x, y])]
-    ['2*x*y', 'x**2']
+    ['2*(x*y)', 'x**2']
     """
     node = as_scalar_function(f, "gradient")
     return vjp(node, wrt, const(1.0, node.dtype))

@@ -20,7 +20,7 @@ def diff(f: Any, x: Any, n: int = 1) -> Node:
     >>> import symdiff as sd
     >>> x = sd.symbols("x")
     >>> print(sd.diff(sd.sin(x) * x, x))
-    cos(x)*x + sin(x)
+    x*cos(x) + sin(x)
     """
     out, x = as_function(f), as_symbol(x)
     if x.shape != ():
