@@ -1,0 +1,38 @@
+"""Geometry: how many threads and blocks a kernel gets. It depends on sizes alone, and so do the results' bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Launch sizes. `threads` is a power of two.
+
+    A reduction of at most `short` terms, or with at least `many` results, takes one thread per result; other
+    reductions take blocks, one for every `terms_per_thread` terms of a thread but at most `most_parts` per launch.
+    """
+
+    threads: int = 256
+    most_blocks: int = 4096
+    short: int = 64
+    many: int = 16384
+    terms_per_thread: int = 16
+    most_parts: int = 1024
+
+    def blocks(self, n: int) -> int:
+        """The blocks for n independent points."""
+        return max(1, min(-(-n // self.threads), self.most_blocks))
+
+    def by_thread(self, n_kept: int, n_reduced: int) -> bool:
+        """Whether a reduction takes one thread per result."""
+        return n_reduced <= self.short or n_kept >= self.many
+
+    def parts(self, n_kept: int, n_reduced: int) -> int:
+        """The blocks that share the terms of one result."""
+        wanted = -(-n_reduced // (self.threads * self.terms_per_thread))
+        return max(1, min(wanted, self.most_parts // max(n_kept, 1)))
+
+
+# The simulator runs a CUDA thread as a Python thread: few of them, and loops that all turn more than once.
+SIMULATED = Geometry(threads=4, most_blocks=3, short=4, many=64, terms_per_thread=2, most_parts=6)

@@ -1,0 +1,53 @@
+"""Functions by their libdevice names: `exp` is `__nv_exp`, for float32 `__nv_expf`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from llvmlite import ir
+
+from backends.emit import F32, Lanes, element
+from symdiff.ir.errors import CompileError
+from symdiff.ops.elementwise import ELEMENTWISE
+from symdiff.program.ir import Op
+
+EXCEPTIONS: dict[str, str] = {
+    "digamma": "libdevice has no digamma function",
+    "solve": "LU factorisation has no CUDA kernel yet",
+    "cholesky": "the Cholesky factorisation has no CUDA kernel yet",
+}
+"""Primitives that this target lacks, with the reason, which is also the text of the error."""
+
+_PRIMITIVE_OF = {op.native: op.name for op in ELEMENTWISE if op.native is not None}
+
+
+def lacking(primitive: str, line: str = "") -> CompileError:
+    """The error for a primitive that this target cannot run."""
+    reason = EXCEPTIONS.get(primitive, f"libdevice has no function for {primitive}")
+    where = f" ({line})" if line else ""
+    return CompileError(f"The primitive {primitive!r}{where} cannot run on target='cuda': {reason}; use target='cpu'.")
+
+
+def line_of(op: Op) -> str:
+    """The user's place that made an operation, "file:line"."""
+    return f"{op.source[0].co_filename}:{op.source[1]}" if op.source else "unknown line"
+
+
+def primitive_of(op: Op) -> str:
+    """The name under which the user knows an operation."""
+    return _PRIMITIVE_OF.get(op.name, op.name)
+
+
+def call(lanes: Lanes, name: str, args: Sequence[ir.Value]) -> ir.Value:
+    """Emit the call of the C function `name` on one lane. Raises KeyError for one that libdevice lacks."""
+    from numba.cuda.libdevicefuncs import functions
+
+    symbol = f"__nv_{name}{'f' if element(args[0].type) == F32 else ''}"
+    if symbol not in functions:
+        raise KeyError(symbol)
+    module = lanes.builder.module
+    function = module.globals.get(symbol)
+    if function is None:
+        kind = ir.FunctionType(args[0].type, [a.type for a in args])
+        function = ir.Function(module, kind, symbol)
+    return lanes.builder.call(function, args)
