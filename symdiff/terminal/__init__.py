@@ -1,0 +1,1 @@
+"""What people see: tables, heat maps, plots, the command line and the prompt."""

@@ -1,0 +1,5 @@
+"""`python -m symdiff.terminal` is the command `symdiff`."""
+
+from symdiff.terminal.app import main
+
+main()

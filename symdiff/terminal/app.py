@@ -1,0 +1,132 @@
+"""The command line: `symdiff tour`, `diff`, `doctor`, `repl`, `version`.
+
+Commands load what they need when they run, so that `symdiff --help` is quick. An error is one line on standard
+error; the exit code is 2 for wrong usage and text that does not parse, 130 after Ctrl-C, else 1.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import Enum
+from typing import Annotated, Any
+
+import typer
+
+from symdiff.ir.errors import ParseError, SymdiffError
+from symdiff.terminal.console import fail, output
+
+USAGE, FAILURE, INTERRUPTED = 2, 1, 130
+
+app = typer.Typer(
+    name="symdiff", help="A compiler and a workbench for mathematics you can differentiate.",
+    add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)  # fmt: skip
+
+
+class Format(str, Enum):
+    """How `symdiff diff` prints its result."""
+
+    table = "table"
+    latex = "latex"
+    json = "json"
+
+
+@app.callback()
+def options(debug: Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")] = False) -> None:
+    """A compiler and a workbench for mathematics you can differentiate."""
+
+
+@app.command()
+def tour(
+    fast: Annotated[bool, typer.Option("--fast", metavar="", help="Smaller problems, a few seconds in all.")] = False,
+    no_live: Annotated[bool, typer.Option("--no-live", metavar="", help="Print results only, no moving pictures.")] = False,
+) -> None:
+    """Watch the whole way once: formula, derivatives, machine code, a fitted model, a heat equation."""
+    from symdiff.terminal.tour import run_tour
+
+    run_tour(output(), fast=fast, live=not no_live)
+
+
+# An expression may begin with a minus sign, which must not be taken for an option.
+@app.command(context_settings={"ignore_unknown_options": True})
+def diff(
+    expression: Annotated[str, typer.Argument(metavar="EXPR", help="A formula, such as 'exp(-x**2)*sin(y)'.")],
+    at: Annotated[str, typer.Option("--at", metavar="POINT", help="The point, such as x=1.2,y=0.7 or x=pi/4.")] = "",
+    wrt: Annotated[str, typer.Option("--wrt", metavar="NAMES", help="The symbols to differentiate by; all of them by default.")] = "",
+    format: Annotated[Format, typer.Option("--format", metavar="FORMAT", help="What to print: table, latex or json.")] = Format.table,
+) -> None:
+    """Differentiate a formula, and compare every method with a reference of 50 digits."""
+    from symdiff.terminal.derivatives import run_diff
+
+    run_diff(output(), expression, at, wrt, format.value)
+
+
+@app.command()
+def doctor() -> None:
+    """Tell what is installed, what this machine can do, and whether compiled code is right."""
+    from symdiff.terminal.doctor import run_doctor
+
+    if not run_doctor(output()):
+        raise typer.Exit(FAILURE)
+
+
+@app.command()
+def repl() -> None:
+    """Start a Python prompt with symdiff's names, in IPython where it is installed."""
+    from symdiff.terminal.repl import run_repl
+
+    run_repl()
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    import symdiff
+
+    typer.echo(f"symdiff {symdiff.__version__}")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit; the console script `symdiff`."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line and return its exit code."""
+    if "--debug" in arguments:
+        # Also after the command, where people write it.
+        return _exit_code(app([a for a in arguments if a != "--debug"], prog_name="symdiff", standalone_mode=False))
+    try:
+        return _exit_code(app(arguments, prog_name="symdiff", standalone_mode=False))
+    except (KeyboardInterrupt, typer.Abort):
+        fail("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe has gone, as in `symdiff tour | head`: nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except ParseError as error:
+        fail(str(error))
+        return USAGE
+    except SymdiffError as error:
+        fail(str(error))
+        return FAILURE
+    except Exception as error:
+        # Usage errors of typer: their class is private, their interface is not.
+        if hasattr(error, "format_message"):
+            if error.format_message():  # empty where the help was printed in its place
+                fail(f"{error.format_message()} Try 'symdiff --help'.")
+            return int(getattr(error, "exit_code", USAGE))
+        fail(f"{type(error).__name__}: {error} (an error of symdiff itself; --debug shows where)")
+        return FAILURE
+
+
+def _exit_code(result: Any) -> int:
+    return result if isinstance(result, int) and not isinstance(result, bool) else 0
+
+
+if __name__ == "__main__":
+    main()
