@@ -20,6 +20,7 @@ from symdiff.ir.dims import CeilDiv, Dim
 from symdiff.ir.errors import ParseError
 from symdiff.ir.graph import topological
 from symdiff.ir.node import PRIMITIVES, FrozenArray, Literal, Node, make
+from symdiff.ir.primitive import Elementwise
 from symdiff.ir.subgraph import Subgraph
 
 
@@ -53,12 +54,15 @@ def parse_text(text: str) -> list[Node]:
             if equals != "=":
                 raise ParseError(f"Expected '%k = primitive …', got {line!r}.")
             params = {k: _decode(v) for k, v in json.loads("{" + tail).items()} if tail else {}
-            nodes[target] = make(PRIMITIVES[name], tuple(nodes[a] for a in args), params)
+            op = PRIMITIVES[name]
+            if isinstance(op, Elementwise) and len(args) != op.n_args:
+                raise ParseError(f"{name} takes {op.n_args} arguments, got {line!r}.")
+            nodes[target] = make(op, tuple(nodes[a] for a in args), params)
         word, *roots = lines[-1].split()
         if word != "return":
             raise ParseError(f"The text form of a graph ends with a line 'return …', got {lines[-1]!r}.")
         return [nodes[r] for r in roots]
-    except (KeyError, ValueError) as error:
+    except (LookupError, ValueError, TypeError, AttributeError) as error:
         if isinstance(error, ParseError):
             raise
         raise ParseError(f"The text form of the graph is damaged: {error}.") from None

@@ -20,14 +20,14 @@ class _Leaf(Constant):
         super().__init__()
 
     def infer(self, args: tuple[Node, ...], params: Params) -> tuple[Shape, str]:
+        if params["dtype"] not in DTYPES:
+            raise DTypeError(f"The dtype is one of {', '.join(DTYPES)}, got {params['dtype']!r}.")
         return params.get("shape", ()), params["dtype"]
 
     def evaluate(self, params: Params, *values: Any) -> Any:
         raise SymdiffError(f"{self.name} has no value of its own.")
 
     def __call__(self, *args: Any, **params: Any) -> Node:
-        if params["dtype"] not in DTYPES:
-            raise DTypeError(f"The dtype is one of {', '.join(DTYPES)}, got {params['dtype']!r}.")
         return make(self, (), params)
 
 
