@@ -69,7 +69,7 @@ class Module:
 
     def __init__(self, name: str, triple: str):
         self.name, self.triple = name, triple
-        self.globals: dict[str, Function | External] = {}
+        self.globals: dict[str, Function | External | Reserved] = {}
 
     def __str__(self) -> str:
         head = f'; ModuleID = "{self.name}"\ntarget triple = "{self.triple}"\n\n'
@@ -101,6 +101,21 @@ class External(Value):
 
     def __str__(self) -> str:
         return f"{self.ref} = external global i8"
+
+
+class Reserved(Value):
+    """Memory of the module, aligned to a cache line."""
+
+    __slots__ = ("name", "size")
+    is_external = False
+
+    def __init__(self, module: Module, name: str, size: int):
+        super().__init__(ir.PointerType(), f'@"{name}"')
+        self.name, self.size = name, size
+        module.globals[name] = self
+
+    def __str__(self) -> str:
+        return f"{self.ref} = internal global [{self.size} x i8] zeroinitializer, align 64"
 
 
 class Function(Value):

@@ -13,6 +13,7 @@ from backends.cpu.assembler import Value
 from backends.cpu.calls import lanes
 from backends.cpu.frame import Frame
 from backends.cpu.memory import Memory, Point
+from backends.cpu.pack import emit_pack, packs
 from backends.emit import emit_native
 from symdiff.program.ir import Access, Affine, Const, Guard, Instr, Load, Nest, Op
 
@@ -48,6 +49,7 @@ class Body:
         self.is_large = len(nest.body) > LARGE
         self._one = Memory(frame, lanes(frame.builder, 1))
         self._fixed = _invariant(nest) if width > 1 else [False] * len(nest.body)
+        self._order = packs(nest.body) if not nest.space else [(k,) for k in range(len(nest.body))]
         self._hoisted: dict[int, Value] = {}
         self._values: dict[int, Value] = {}
 
@@ -65,10 +67,14 @@ class Body:
 
     def run_at(self, point: Point) -> None:
         """Emit the body and its stores at a point."""
-        self._values = {k: self.lanes.splat(v) for k, v in self._hoisted.items()}
-        for k, instr in enumerate(self.nest.body):
-            if k not in self._values:
-                self._values[k] = self._emit(instr, point, self.memory, self._values)
+        self._values = values = {k: self.lanes.splat(v) for k, v in self._hoisted.items()}
+        body = self.nest.body
+        for group in self._order:
+            if len(group) > 1:
+                name, args = body[group[0]].name, [[values[a] for a in body[k].args] for k in group]
+                values |= zip(group, emit_pack(self.frame.builder, name, args), strict=True)
+            elif group[0] not in values:
+                values[group[0]] = self._emit(body[group[0]], point, self.memory, values)
         for s in self.nest.stores:
             gathered = [self._values[g.value] for g in s.access.gathers]
             value = self._values[s.value]

@@ -16,15 +16,16 @@ from typing import Any
 
 from llvmlite import ir
 
-from backends.cpu.assembler import Block, Builder, External, Function, Module, Value
+from backends.cpu.assembler import Block, Builder, External, Function, Module, Reserved, Value
 from backends.cpu.frame import i64
 from backends.cpu.layout import ARENA, Layout
 from backends.emit import F64, I8, I32, I64, POINTER
 from symdiff.program.ir import Load, Loop, Nest, Program, walk
 
 _METH_FASTCALL = 0x80
-# Arenas up to this size lie on the stack of the door.
-_LARGEST_ARENA = 32768
+# Arenas up to this size lie on the stack of the door, larger ones in memory of the module: the interpreter lock is
+# held during the call, so one arena is enough.
+_LARGEST_ON_STACK = 32768
 FORMS = ("single", "list", "tuple")
 
 
@@ -32,13 +33,15 @@ def fits(program: Program, layout: Layout) -> bool:
     """Whether a program takes and gives float64 numbers only and runs briefly."""
     if sys.implementation.name != "cpython" or program.data or program.sizes:
         return False
+    if layout.arena_bytes({}) > _LARGEST_ON_STACK and not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return False
     numbers = all(b.shape == () and b.dtype == "float64" for b in (*program.inputs, *program.outputs))
     statements = list(walk(program.statements))
     gathers = any(
         isinstance(i, Load) and i.access.gathers for s in statements if isinstance(s, Nest) for i in s.body
     )
     loops = any(isinstance(s, Loop) for s in statements)
-    return numbers and not loops and not gathers and layout.arena_bytes({}) <= _LARGEST_ARENA
+    return numbers and not loops and not gathers
 
 
 def emit_doors(module: Module, program: Program, layout: Layout) -> None:
@@ -64,7 +67,8 @@ def _emit(module: Module, program: Program, layout: Layout, form: str) -> None:
     n_in, n_out = len(program.inputs), len(program.outputs)
     context = b.alloca(I64, i64(layout.words))
     numbers = b.alloca(F64, i64(n_in + n_out))
-    arena = b.alloca(I8, i64(layout.arena_bytes({}) + 1), align=64)
+    size = layout.arena_bytes({}) + 1
+    arena = b.alloca(I8, i64(size), align=64) if size <= _LARGEST_ON_STACK else _arena(module, size)
     refuse = function.append_basic_block("refuse")
     unpack = function.append_basic_block("unpack")
     b.cbranch(b.icmp_signed("==", function.args[2], i64(n_in)), unpack, refuse)
@@ -83,6 +87,11 @@ def _emit(module: Module, program: Program, layout: Layout, form: str) -> None:
     nothing = _object(module, "_Py_NotImplementedStruct")
     b.call(_api(module, "Py_IncRef", ir.VoidType(), [POINTER]), [nothing])
     b.ret(nothing)
+
+
+def _arena(module: Module, size: int) -> Value:
+    found = module.globals.get("door_arena")
+    return found if found is not None else Reserved(module, "door_arena", size)
 
 
 def _unpack(module: Module, b: Builder, function: Function, refuse: Block, k: int, numbers: Value) -> None:

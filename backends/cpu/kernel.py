@@ -24,9 +24,14 @@ from backends.cpu.layout import ARENA, INDEX_OUT_OF_RANGE, PARALLEL_FOR, STATUS
 from backends.cpu.machine import machine
 from backends.cpu.body import body_weight
 from backends.store import KernelStore, kernel_key
-from symdiff.ir.dims import evaluate
+from symdiff.ir.dims import evaluate, product
 from symdiff.ir.errors import DomainError
 from symdiff.program.ir import Nest, Program, walk
+
+# Operations: below, optimising costs nothing worth saving; above, LLVM's passes take longer than the program is worth.
+_SMALL, _LARGE = 300, 20_000
+# A nest of this many points runs too briefly for its loop to matter.
+_FEW_POINTS = 64
 
 _Entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
@@ -42,14 +47,14 @@ class _Plan:
 
 
 class Kernel:
-    """A compiled program. `address` is that of `void entry(context)`."""
+    """A compiled program. `address` is that of `void entry(context)`; `store` is by default that of the process."""
 
-    def __init__(self, program: Program, threads: int | None = None):
+    def __init__(self, program: Program, threads: int | None = None, store: KernelStore | None = None):
         self.program = program
         self.layout, _ = layout_of(program)
         self.threads = threads
         self.text = str(program)
-        data, self.from_store = _store().get_or_build(self.key, self._build)
+        data, self.from_store = (_store() if store is None else store).get_or_build(self.key, self._build)
         head, _, code = data.partition(b"\0")
         self._library = Library(code, json.loads(head))
         self.address = self._library.address("entry")
@@ -64,7 +69,7 @@ class Kernel:
 
     def _build(self) -> bytes:
         text, symbols = self._llvm()
-        return json.dumps(symbols).encode() + b"\0" + build_object(text, self.n_operations)
+        return json.dumps(symbols).encode() + b"\0" + build_object(text, self.effort)
 
     def _llvm(self) -> tuple[str, list[str]]:
         module, layout = codegen(self.program)
@@ -73,9 +78,15 @@ class Kernel:
         return str(module), module.externals()
 
     @property
-    def n_operations(self) -> int:
-        """The number of body instructions."""
-        return sum(len(s.body) for s in walk(self.program.statements) if isinstance(s, Nest))
+    def effort(self) -> int:
+        """How hard LLVM should try: see `host.optimised`."""
+        nests = [s for s in walk(self.program.statements) if isinstance(s, Nest)]
+        operations = sum(len(n.body) for n in nests)
+        if operations > _LARGE:
+            return 0
+        points = [product(n.space) for n in nests]
+        brief = all(isinstance(p, int) and p <= _FEW_POINTS for p in points)
+        return 0 if brief and operations > _SMALL else 2
 
     def door(self, form: str) -> Callable[..., Any] | None:
         """The fast way in for plain numbers, or None for programs that take arrays."""
@@ -86,7 +97,7 @@ class Kernel:
 
     def inspect(self, what: str) -> str:
         """Return the optimised LLVM text or the machine code as assembly."""
-        module, target = optimised(self._llvm()[0], self.n_operations)
+        module, target = optimised(self._llvm()[0], self.effort)
         return str(module) if what == "llvm" else target.emit_assembly(module)
 
     def __call__(self, arrays: Sequence[np.ndarray], sizes: Mapping[str, int], out: Sequence[np.ndarray] | None = None) -> list[np.ndarray]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from symdiff.ir.graph import topological
+from symdiff.ir.graph import made_order
 from symdiff.ir.node import Node, here
 from symdiff.ir.primitive import Elementwise, Structured
 from symdiff.ops.index import broadcast_to, reshape
@@ -26,7 +26,7 @@ def batch(roots: Sequence[Node], mapped: Mapping[Node, Node]) -> list[Node]:
     n = next(iter(mapped.values())).shape[0]
     saved = here.source
     try:
-        for node in topological(roots, known=frozenset(mapped)):
+        for node in made_order(roots, known=mapped):
             here.source = node.source
             args = [memo[a] for a in node.args]
             flags = [a in moved for a in node.args]

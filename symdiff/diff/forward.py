@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from symdiff.ir.graph import depends_on, topological
+from symdiff.ir.graph import depends_on, made_order
 from symdiff.ir.node import Node, const, here
 from symdiff.ir.primitive import Elementwise, Structured, cast
 from symdiff.ops import elementwise as el
@@ -26,7 +26,7 @@ def push(outputs: Sequence[Node], tangents: Tangents) -> list[Node | None]:
     loops: dict[Node, dict[int, Node]] = {}
     saved = here.source
     try:
-        for node in topological(outputs, known=tangents):
+        for node in made_order(outputs, known=tangents):
             here.source = node.source
             if node.op.name == "item":
                 memo[node] = loops.get(node.args[0], {}).get(node.params["k"])
@@ -62,7 +62,8 @@ def push_one(node: Node, dots: Sequence[Node | None]) -> Node | None:
                 continue
             term = scaled(partial, dot, node.dtype)
             total = term if total is None else total + term
-    return None if total is None else broadcast_to(total, shape=node.shape)
+    # A scalar's tangents along several directions may come as one vector, which is not to be broadcast.
+    return total if total is None or total.ndim > node.ndim else broadcast_to(total, shape=node.shape)
 
 
 def scaled(partial: Node | float, v: Node, dtype: str) -> Node:

@@ -10,16 +10,16 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from symdiff.diff.batch import batch
-from symdiff.diff.forward import jvp_nodes
+from symdiff.diff.forward import jvp_nodes, push
 from symdiff.diff.reverse import vjp_nodes
-from symdiff.diff.wrt import as_function, as_list, as_scalar_function, as_symbol, check_like
+from symdiff.diff.wrt import as_functions, as_list, as_scalar_function, as_symbol, check_like
 from symdiff.ir.dims import product
 from symdiff.ir.errors import DerivativeError
-from symdiff.ir.graph import count_ops
+from symdiff.ir.graph import count_ops, made_order
 from symdiff.ir.node import PRIMITIVES, Node, const, make
 from symdiff.passes.tidy import tidy
 from symdiff.ops.elementwise import eq, where
-from symdiff.ops.index import reshape, slice_, transpose
+from symdiff.ops.index import broadcast_to, reshape, slice_, transpose
 from symdiff.ops.leaves import iota
 
 Mode = Literal["auto", "forward", "reverse"]
@@ -54,7 +54,7 @@ def jvp(f: Any, wrt: Any, tangents: Any) -> Any:
     fs, single = as_list(f)
     xs = [as_symbol(x) for x in as_list(wrt)[0]]
     dots = check_like(as_list(tangents)[0], xs, "tangents")
-    out = _polish(jvp_nodes([as_function(g) for g in fs], xs, dots))
+    out = _polish(jvp_nodes(as_functions(fs), xs, dots))
     return out[0] if single else out
 
 
@@ -64,7 +64,7 @@ def vjp(f: Any, wrt: Any, cotangents: Any) -> Any:
     Shapes: a cotangent has the shape of its function, a result that of its symbol; like `wrt`, list in, list out.
     Raises: ShapeError, DerivativeError.
     """
-    fs = [as_function(g) for g in as_list(f)[0]]
+    fs = as_functions(as_list(f)[0])
     xs, single = as_list(wrt)
     bars = check_like(as_list(cotangents)[0], fs, "cotangents")
     out = _polish(vjp_nodes(fs, [as_symbol(x) for x in xs], bars))
@@ -100,7 +100,7 @@ def jacobian(f: Any, wrt: Any, mode: Mode = "auto", sparse: bool = False) -> Any
         raise DerivativeError("Sparse Jacobians are not implemented yet; leave out sparse=True for a dense one.")
     fs, single_f = as_list(f)
     xs, single_x = as_list(wrt)
-    fs, xs = [as_function(g) for g in fs], [as_symbol(x) for x in xs]
+    fs, xs = as_functions(fs), [as_symbol(x) for x in xs]
     rows = _columns_as_vectors(fs, xs) if mode != "reverse" else None
     if rows is None:
         rows = [[_block(g, x, mode) for x in xs] for g in fs]
@@ -145,15 +145,14 @@ def _mark(like: Node) -> Node:
 
 def _columns_as_vectors(fs: Sequence[Node], xs: Sequence[Node]) -> list[list[Node]] | None:
     """All columns of a large scalar Jacobian at once: tangents are vectors with one entry per symbol."""
-    scalars = all(n.shape == () for n in (*fs, *xs))
-    if not scalars or len(xs) < _VECTOR_COLUMNS or len(fs) < 2 or count_ops(fs) <= _READABLE // 3:
+    if len(xs) < _VECTOR_COLUMNS or len(fs) < 2 or any(x.shape for x in xs):
         return None
-    n = len(xs)
-    marks = [make(PRIMITIVES["symbol"], (), {"name": f"\0direction{k}", "shape": (), "dtype": x.dtype}) for k, x in enumerate(xs)]
-    dots = jvp_nodes(fs, xs, marks)
-    index = iota(n=n)
-    basis = {m: where(eq(index, k), const(1.0, m.dtype), const(0.0, m.dtype)) for k, m in enumerate(marks)}
-    rows = batch(dots, basis)
+    if any(node.shape or node.op.name == "item" for node in made_order(fs)) or count_ops(fs) <= _READABLE // 3:
+        return None
+    n, index = len(xs), iota(n=len(xs))
+    one, zero = const(1.0, xs[0].dtype), const(0.0, xs[0].dtype)
+    basis = {x: where(eq(index, k), one, zero) for k, x in enumerate(xs)}
+    rows = [broadcast_to(zero, shape=(n,)) if r is None else r for r in push(fs, basis)]
     return [[reshape(slice_(r, starts=(k,), extents=(1,), steps=(1,)), shape=()) for k in range(n)] for r in rows]
 
 

@@ -7,14 +7,15 @@ by node (Radul et al. 2022, "You Only Linearize Once"). There is no second table
 A cotangent that comes out of `where` is kept as a pair (guard, value) meaning where(guard, value, 0). The
 guard is applied after the products with partials, so a partial that is infinite or NaN in the branch not taken
 never meets a zero. Nodes reached under several guards have their disjunction: there, and only there, they matter.
+Structured nodes carry a guard to the entries of their arguments that the guarded entries depend on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from symdiff.diff.forward import push_one, scaled
-from symdiff.ir.graph import topological
+from symdiff.ir.graph import made_order
 from symdiff.ir.node import PRIMITIVES, Node, const, here, make
 from symdiff.ir.primitive import Elementwise, Linear, Structured, cast
 from symdiff.ops import elementwise as el
@@ -25,58 +26,84 @@ Guarded = tuple[Node | None, Node]
 
 def pull(outputs: Sequence[Node], cotangents: Sequence[Node], inputs: Sequence[Node]) -> list[Node | None]:
     """Return the cotangents of `inputs` for those of `outputs`; None is an exact zero."""
-    return _pull(outputs, cotangents, inputs, linear=False)
+    pulled = _pull(outputs, [(None, bar) for bar in cotangents], inputs, frozenset(inputs), linear=False)
+    return [None if bar is None else _settle(bar) for bar in pulled]
 
 
-def _pull(outputs: Sequence[Node], cotangents: Sequence[Node], inputs: Sequence[Node], linear: bool) -> list[Node | None]:
+def _pull(
+    outputs: Sequence[Node], cotangents: Sequence[Guarded], inputs: Sequence[Node], ends: Container[Node], linear: bool
+) -> list[Guarded | None]:
+    """Pull guarded cotangents; at `ends` guards are of no more use. A `linear` graph is transposed as it stands."""
     active = _active(outputs, inputs)
     bars: dict[Node, Guarded] = {}
     for f, bar in zip(outputs, cotangents, strict=True):
         if f in active:
-            _accumulate(bars, f, (None, bar))
+            _accumulate(bars, f, bar)
     stops = set(inputs)
     saved = here.source
     try:
-        for node in reversed(topological(outputs, known=stops)):
+        for node in reversed(made_order(outputs, known=stops)):
             if node in active and node in bars:
                 here.source = node.source
-                for arg, bar in _contributions(node, bars.pop(node), active, linear):
+                for arg, bar in _contributions(node, bars.pop(node), active, ends, linear):
                     _accumulate(bars, arg, bar)
     finally:
         here.source = saved
-    return [_settle(bars[x]) if x in bars else None for x in inputs]
+    return [bars.get(x) for x in inputs]
 
 
 def _active(outputs: Sequence[Node], inputs: Iterable[Node]) -> set[Node]:
     """The nodes through which a real value flows from an input to an output."""
     active = set(inputs)
-    for node in topological(outputs, known=frozenset(active)):
+    for node in made_order(outputs, known=active):
         if (node.dtype.startswith("float") or node.dtype == "tuple") and any(a in active for a in node.args):
             active.add(node)
     return active
 
 
-def _contributions(node: Node, bar: Guarded, active: set[Node], linear: bool) -> list[tuple[Node, Guarded]]:
+def _contributions(
+    node: Node, bar: Guarded, active: set[Node], ends: Container[Node], linear: bool
+) -> list[tuple[Node, Guarded]]:
     op = node.op
     if isinstance(op, Elementwise):
         return list(_elementwise(node, bar, active))
     assert isinstance(op, Structured)
-    value = _settle(bar)
     if op.name == "item":
         # Raises the error of the loop, which has no transpose.
         loop = node.args[0]
-        return [(loop, (None, PRIMITIVES["while_loop"].transpose(loop, value, 0)))]  # type: ignore[attr-defined]
+        return [(loop, (None, PRIMITIVES["while_loop"].transpose(loop, bar[1], 0)))]  # type: ignore[attr-defined]
     if linear or isinstance(op, Linear):
-        return [(a, (None, op.transpose(node, value, k))) for k, a in enumerate(node.args) if a in active]
+        value = _settle(bar)
+        return [
+            (a, (None if a in ends else _reached(node, bar[0], k), op.transpose(node, value, k)))
+            for k, a in enumerate(node.args)
+            if a in active
+        ]
     # Linearise on placeholders, transpose what comes out.
     marks = [_placeholder(k, a) if a in active else None for k, a in enumerate(node.args)]
     tangent = push_one(node, marks)
     if tangent is None:
         return []
-    leaves = [m for m in marks if m is not None]
-    args = [a for a, m in zip(node.args, marks, strict=True) if m is not None]
-    pulled = _pull([tangent], [value], leaves, linear=True)
-    return [(a, (None, p)) for a, p in zip(args, pulled, strict=True) if p is not None]
+    pairs = [(a, m) for a, m in zip(node.args, marks, strict=True) if m is not None]
+    inner_ends = {m for a, m in pairs if a in ends}
+    pulled = _pull([tangent], [bar], [m for _, m in pairs], inner_ends, linear=True)
+    return [(a, p) for (a, _), p in zip(pairs, pulled, strict=True) if p is not None]
+
+
+def _reached(node: Node, guard: Node | None, k: int) -> Node | None:
+    """Return which entries of argument `k` the guarded entries of a structured node depend on."""
+    if guard is None:
+        return None
+    op, arg = node.op, node.args[k]
+    assert isinstance(op, Structured)
+    hits = broadcast_to(cast(guard, node.dtype), shape=node.shape)
+    if isinstance(op, Linear) or op.name in ("sum", "concatenate"):
+        # Their coefficients are 0 and 1, so the transpose counts.
+        return op.transpose(node, hits, k) > 0
+    if op.name == "matmul":
+        ones = [broadcast_to(const(1.0, a.dtype), shape=a.shape) for a in node.args]
+        return op.transpose(make(op, tuple(ones)), hits, k) > 0
+    return broadcast_to(PRIMITIVES["sum"](hits, axes=tuple(range(node.ndim))), shape=arg.shape) > 0
 
 
 def _placeholder(k: int, like: Node) -> Node:
@@ -133,4 +160,3 @@ def vjp_nodes(outputs: Sequence[Node], inputs: Sequence[Node], cotangents: Seque
     """Return the cotangents of the symbols `inputs` for those of `outputs`."""
     pulled = pull(outputs, cotangents, inputs)
     return [zeros_like(x) if p is None else broadcast_to(p, shape=x.shape) for x, p in zip(inputs, pulled, strict=True)]
-

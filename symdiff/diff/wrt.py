@@ -11,15 +11,24 @@ from symdiff.ir.node import Node, as_node, brief
 from symdiff.passes.stabilise import stabilise
 
 
+def as_functions(fs: Sequence[Any]) -> list[Node]:
+    """Return functions as nodes that have derivatives, in their numerically stable form.
+
+    Raises DerivativeError for integers and booleans.
+    """
+    nodes = [as_node(f) for f in fs]
+    for node in nodes:
+        if not node.dtype.startswith("float"):
+            raise DerivativeError(
+                f"Asked for the derivative of {brief(node)} ({node.line}), which has dtype {node.dtype}; "
+                "only real expressions have derivatives. Convert with .astype('float64') if that is meant."
+            )
+    return stabilise(nodes)
+
+
 def as_function(f: Any) -> Node:
-    """Return `f` as a node that has derivatives, in its numerically stable form. Raises DerivativeError for integers and booleans."""
-    node = as_node(f)
-    if not node.dtype.startswith("float"):
-        raise DerivativeError(
-            f"Asked for the derivative of {brief(node)} ({node.line}), which has dtype {node.dtype}; "
-            "only real expressions have derivatives. Convert with .astype('float64') if that is meant."
-        )
-    return stabilise([node])[0]
+    """Return one function as `as_functions` does."""
+    return as_functions([f])[0]
 
 
 def as_scalar_function(f: Any, what: str) -> Node:

@@ -2,37 +2,56 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from operator import attrgetter
 
 from symdiff.ir.node import Node, here, make
 
 
-def topological(roots: Iterable[Node], known: Container[Node] = ()) -> list[Node]:
+def topological(roots: Iterable[Node], known: Iterable[Node] = ()) -> list[Node]:
     """Return every node under `roots` once, arguments before users, in a deterministic order.
 
     Nodes of `known` and what only they need are left out: a walk stops there.
     """
     order: list[Node] = []
-    seen: set[Node] = set()
-    stack: list[tuple[Node, int]] = []
-    for root in roots:
-        if root in seen or root in known:
+    done = set(known)
+    stack = [*roots]
+    stack.reverse()
+    while stack:
+        node = stack[-1]
+        if node in done:
+            stack.pop()
             continue
-        seen.add(root)
-        stack.append((root, 0))
-        while stack:
-            node, k = stack.pop()
-            args = node.args
-            n = len(args)
-            while k < n and (args[k] in seen or args[k] in known):
-                k += 1
-            if k < n:
-                stack.append((node, k + 1))
-                seen.add(args[k])
-                stack.append((args[k], 0))
-            else:
-                order.append(node)
+        waiting = [a for a in node.args if a not in done]
+        if waiting:
+            # The first argument comes first; one that is waited for twice is skipped when it comes up again.
+            waiting.reverse()
+            stack += waiting
+        else:
+            stack.pop()
+            done.add(node)
+            order.append(node)
     return order
+
+
+_number = attrgetter("number")
+
+
+def made_order(roots: Iterable[Node], known: Iterable[Node] = ()) -> list[Node]:
+    """Return the same nodes as `topological`, in the order in which they were made: a node is made after its arguments.
+
+    Three times faster, but the order depends on what else the process has built; use it where order is free.
+    """
+    seen = set(known)
+    found = [r for r in dict.fromkeys(roots) if r not in seen]
+    seen.update(found)
+    for node in found:  # grows while it is walked
+        for arg in node.args:
+            if arg not in seen:
+                seen.add(arg)
+                found.append(arg)
+    found.sort(key=_number)
+    return found
 
 
 def rebuild(node: Node, args: Sequence[Node]) -> Node:
@@ -52,9 +71,10 @@ def transform(roots: Sequence[Node], rule: Callable[[Node], Node], memo: dict[No
     memo = {} if memo is None else memo
     saved = here.source
     try:
-        for node in topological(roots, known=dict(memo)):
+        for node in made_order(roots, known=memo):
             here.source = node.source
-            memo[node] = rule(rebuild(node, [memo[a] for a in node.args]))
+            args = tuple([memo[a] for a in node.args])
+            memo[node] = rule(node if args == node.args else make(node.op, args, node.params))
     finally:
         here.source = saved
     return [memo[r] for r in roots]
@@ -73,7 +93,7 @@ def free_symbols(roots: Iterable[Node]) -> list[Node]:
 def depends_on(roots: Iterable[Node], leaves: Iterable[Node]) -> set[Node]:
     """Return the nodes under `roots` whose value depends on one of `leaves`."""
     active = set(leaves)
-    for node in topological(roots):
+    for node in made_order(roots):
         if any(a in active for a in node.args):
             active.add(node)
     return active
@@ -84,4 +104,4 @@ LEAVES = frozenset({"symbol", "const", "data", "size", "input", "iota"})
 
 def count_ops(roots: Iterable[Node]) -> int:
     """Return the number of distinct operations: every node that is not a leaf or a mere item of a loop."""
-    return sum(1 for n in topological(roots) if n.op.name not in LEAVES and n.op.name != "item")
+    return sum(1 for n in made_order(roots) if n.op.name not in LEAVES and n.op.name != "item")

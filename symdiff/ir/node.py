@@ -7,6 +7,7 @@ registered by `symdiff.ops`, and NumPy-like methods are attached by `symdiff.fro
 
 from __future__ import annotations
 
+import itertools
 import os
 import struct
 import sys
@@ -36,10 +37,10 @@ class Node:
     """One value of an expression graph: a primitive applied to nodes.
 
     `shape` is a tuple of ints and `Dim`s, `dtype` one of `DTYPES` (or "tuple" for the value of a loop),
-    `source` the user's line that made it. Make nodes with `make`, operators and functions, never directly.
+    `source` the user's line that made it, `number` counts nodes in the order of their making. Make nodes with `make`, operators and functions, never directly.
     """
 
-    __slots__ = ("op", "args", "params", "shape", "dtype", "source", "__weakref__")
+    __slots__ = ("op", "args", "params", "shape", "dtype", "source", "number", "__weakref__")
     # Keeps NumPy from looping over its own array and calling our operator once per entry.
     __array_ufunc__ = None
 
@@ -49,6 +50,7 @@ class Node:
     shape: Shape
     dtype: str
     source: Source | None
+    number: int
 
     if TYPE_CHECKING:  # attached by symdiff.front.methods
 
@@ -239,6 +241,7 @@ def make(op: Primitive, args: tuple[Node, ...], params: Mapping[str, Any] = _NO_
     node = _new(Node)
     node.op, node.args, node.params = op, args, params
     node.shape, node.dtype, node.source = shape, dtype, source
+    node.number = next(_numbers)
     with _lock:
         entry = _table.get(key)
         known = entry() if entry is not None else None
@@ -251,6 +254,7 @@ def make(op: Primitive, args: tuple[Node, ...], params: Mapping[str, Any] = _NO_
 
 
 _new = object.__new__
+_numbers = itertools.count()
 
 PRIMITIVES: dict[str, Primitive] = {}
 """Every primitive by name; filled when `symdiff.ops` is imported and only read afterwards."""

@@ -17,10 +17,14 @@ PIPELINE: tuple[Pass, ...] = (stabilise, tidy, expand, reduce_strength, hoist)
 
 def optimise(roots: Sequence[Node], pipeline: Sequence[Pass] = PIPELINE) -> list[Node]:
     """Run the passes on `roots` and on the bodies of their loops."""
-    out = list(roots)
-    for one in pipeline:
-        out = in_loops(one, out)
-    return out
+
+    def run(nodes: Sequence[Node]) -> list[Node]:
+        out = list(nodes)
+        for one in pipeline:
+            out = one(out)
+        return out
+
+    return in_loops(run, roots)
 
 
 __all__ = ["PIPELINE", "expand", "hoist", "optimise", "reduce_strength", "stabilise", "tidy"]

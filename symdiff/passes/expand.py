@@ -9,20 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from symdiff.ir.graph import topological, transform
+from symdiff.ir.graph import made_order, transform
 from symdiff.ir.node import Node
 from symdiff.ir.primitive import Elementwise, cast
 
 
 def expand(roots: Sequence[Node]) -> list[Node]:
     """Replace every primitive that has an expansion, until none is left."""
-    while any(_expansion(n) for n in topological(roots)):
+    while any(getattr(n.op, "expansion", None) is not None for n in made_order(roots)):
         roots = transform(roots, _expand_node)
     return list(roots)
-
-
-def _expansion(node: Node) -> bool:
-    return isinstance(node.op, Elementwise) and node.op.expansion is not None
 
 
 def _expand_node(node: Node) -> Node:

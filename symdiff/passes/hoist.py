@@ -13,14 +13,14 @@ from collections import Counter
 from collections.abc import Sequence
 
 from symdiff.ir.dims import product
-from symdiff.ir.graph import topological, transform
+from symdiff.ir.graph import made_order, transform
 from symdiff.ir.node import Node
 from symdiff.ops import elementwise as el
 
 
 def hoist(roots: Sequence[Node]) -> list[Node]:
     """Apply the rules above where the inner product has no other use."""
-    order = topological(roots)
+    order = made_order(roots)
     if all(not n.shape for n in order):
         return list(roots)
     uses = Counter(a for n in order for a in n.args) + Counter(roots)
