@@ -108,6 +108,46 @@ def test_a_guard_that_broadcasts() -> None:
         assert got == 0.0
 
 
+W = np.array([2, 1, 3, 0])
+COLUMNS = np.array([[1.0, 2.0, 3.0, 4.0], [0.5, -1.0, 2.0, 1.0]])
+THROUGH = {
+    "sum": lambda: sd.where(x > 0, sd.sum(sd.sqrt(v)), 0.0),
+    "product": lambda: sd.where(x > 0, sd.prod(sd.sqrt(v)), 0.0),
+    "extreme": lambda: sd.where(x > 0, sd.max(sd.sqrt(v)), 0.0),
+    "entry": lambda: sd.where(x > 0, sd.sqrt(v)[0], 0.0),
+    "matrix product": lambda: sd.sum(sd.where(x > 0, COLUMNS @ sd.sqrt(v), 0.0)),
+    "solve": lambda: sd.sum(sd.where(x > 0, sd.solve(np.eye(4) * 3, sd.sqrt(v)), 0.0)),
+    "reshape": lambda: sd.sum(sd.where(v > 0, sd.reshape(sd.log(sd.reshape(v, (2, 2))), (4,)), 0.0)),
+    "flip": lambda: sd.sum(sd.where(v[::-1] > 0, sd.log(v)[::-1], 0.0)),
+    "transpose": lambda: sd.sum(sd.where(v[None, :] > 0, sd.log(v[:, None]).T, 0.0)),
+    "take": lambda: sd.sum(sd.where(sd.take(v, W) > 0, sd.take(sd.log(v), W), 0.0)),
+    "concatenate": lambda: sd.sum(sd.where(sd.concatenate([v, v]) > 0, sd.concatenate([sd.log(v), sd.sqrt(v)]), 0.0)),
+}
+
+
+@pytest.mark.parametrize("name", THROUGH)
+def test_a_guard_reaches_through_structured_nodes(name: str) -> None:
+    """At v = 0 the derivative of the branch not taken is infinite, and must not meet a zero."""
+    f = THROUGH[name]()
+    got = every_way(f, v, {x: -1.0, v: np.array([0.0, 1.0, 4.0, 0.0])})
+    np.testing.assert_array_equal(got[0], got[1])
+    assert np.all(np.isfinite(got[1]))
+    np.testing.assert_array_equal(got[1][[0, 3]], 0.0)
+    taken = {x: 1.0, v: np.array([0.25, 1.0, 4.0, 2.25])}
+    forward, reverse = every_way(f, v, taken)
+    np.testing.assert_allclose(forward, reverse, rtol=1e-14)
+    assert np.all(forward[np.arange(4) if name not in ("extreme", "entry") else [2 if name == "extreme" else 0]] != 0)
+
+
+def test_a_guard_of_rows_leaves_other_rows_alone() -> None:
+    """Only the rows taken of sqrt(B) @ y count, whatever the other rows hold."""
+    b = sd.matrix("b", 3, 2)
+    rows = np.array([True, False, True])
+    f = sd.sum(sd.where(rows, sd.sqrt(b) @ np.array([2.0, 3.0]), 0.0))
+    for got in every_way(f, b, {b: np.array([[1.0, 4.0], [0.0, -1.0], [4.0, 9.0]])}):
+        np.testing.assert_allclose(got, [[1.0, 0.75], [0.0, 0.0], [0.5, 0.5]], rtol=1e-15)
+
+
 def test_second_derivatives_of_guarded_branches() -> None:
     f = sd.where(x > 0, x**1.5, 0.0)
     for graph in (sd.hessian(f, x), sd.diff(f, x, 2)):
