@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# What every GPU gives a block without being asked for more.
+SHARED_BYTES = 48 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
@@ -28,9 +31,16 @@ class Geometry:
         """Whether a reduction takes one thread per result."""
         return n_reduced <= self.short or n_kept >= self.many
 
-    def parts(self, n_kept: int, n_reduced: int) -> int:
-        """The blocks that share the terms of one result."""
-        wanted = -(-n_reduced // (self.threads * self.terms_per_thread))
+    def tree_threads(self, n_words: int) -> int:
+        """The threads of a block whose tree holds `n_words` words per thread in shared memory."""
+        threads = self.threads
+        while threads > 1 and 8 * n_words * threads > SHARED_BYTES:
+            threads //= 2
+        return threads
+
+    def parts(self, n_kept: int, n_reduced: int, threads: int) -> int:
+        """The blocks of so many threads that share the terms of one result."""
+        wanted = -(-n_reduced // (threads * self.terms_per_thread))
         return max(1, min(wanted, self.most_parts // max(n_kept, 1)))
 
 

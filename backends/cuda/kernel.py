@@ -58,12 +58,17 @@ class Kernel:
 
         if capability is None:
             capability = cuda.get_current_device().compute_capability if cuda.is_available() else OLDEST
-        parts = []
-        for k, nest in enumerate(self.nests):
-            for name, (skeleton, signature) in self._skeletons(nest).items():
-                text, _ = cuda.compile_ptx(skeleton, signature, cc=capability)
-                parts.append(f"// nest {k}: {name}\n{text}")
-        return "\n".join(parts)
+        return "\n".join(f"// {name}\n{text}" for name, text in self.assembly(capability).items())
+
+    def assembly(self, capability: tuple[int, int]) -> dict[str, str]:
+        """Compile every kernel to a PTX module of its own."""
+        from numba import cuda
+
+        return {
+            f"nest {k}: {name}": cuda.compile_ptx(skeleton, signature, cc=capability)[0]
+            for k, nest in enumerate(self.nests)
+            for name, (skeleton, signature) in self._skeletons(nest).items()
+        }
 
     # --- kernels ------------------------------------------------------------
 
@@ -79,7 +84,8 @@ class Kernel:
         if not nest.reductions:
             skeleton = skeletons.in_order(f) if nest.serial else skeletons.map_points(f)
             return {skeleton.__name__: (skeleton, (n, words))}
-        by_block = skeletons.reduce_by_block(f, self.geometry.threads, len(nest.reductions))
+        n_words = len(nest.reductions)
+        by_block = skeletons.reduce_by_block(f, self.geometry.tree_threads(n_words), n_words)
         return {
             "reduce_by_thread": (skeletons.reduce_by_thread(f), (n, n, words)),
             "reduce_by_block": (by_block, (n, n, n, words, table)),
@@ -226,11 +232,12 @@ class _Run:
             launch = kernel._launcher(nest, "reduce_by_thread")
             launch[shape.blocks(n_kept), shape.threads](n_kept, n_reduced, words)
             return
-        n_parts = shape.parts(n_kept, n_reduced)
+        threads = shape.tree_threads(len(nest.reductions))
+        n_parts = shape.parts(n_kept, n_reduced, threads)
         partials = self.cuda.device_array(n_kept * n_parts * len(nest.reductions), np.int64)
         blocks = min(n_kept * n_parts, shape.most_blocks)
         launch = kernel._launcher(nest, "reduce_by_block")
-        launch[blocks, shape.threads](n_kept, n_reduced, n_parts, words, partials)
+        launch[blocks, threads](n_kept, n_reduced, n_parts, words, partials)
         launch = kernel._launcher(nest, "combine_parts")
         launch[shape.blocks(n_kept), shape.threads](n_kept, n_parts, words, partials)
 

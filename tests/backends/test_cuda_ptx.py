@@ -1,0 +1,187 @@
+"""Kernels compile to PTX without a GPU: every elementwise primitive and a derivative of it, every reduction."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from backends.cuda import Kernel
+from backends.cuda.libdevice import EXCEPTIONS
+from symdiff.compile import compile as compile_
+from symdiff.diff.jacobian import gradient, jvp
+from symdiff.front.symbols import array
+from symdiff.ir.errors import CompileError, DerivativeError
+from symdiff.ir.node import PRIMITIVES, Node
+from symdiff.ops.control import while_loop
+from symdiff.ops.elementwise import ELEMENTWISE, exp, gamma, gammaln, sin
+from symdiff.ops.linalg import matmul
+from symdiff.ops.reduce import sum_
+from symdiff.passes import optimise
+from symdiff.program.schedule import schedule
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed: pip install 'symdiff[cuda]'"
+)
+
+CAPABILITIES = ((8, 0), (9, 0))
+# The derivatives of these contain digamma.
+THROUGH_DIGAMMA = ("gamma", "gammaln", "digamma")
+VARIANTS = {"polygamma": {"n": 2}, "cast": {"dtype": "float32"}}
+PER_KERNEL = 10
+PLAIN = [op for op in ELEMENTWISE if op.name not in EXCEPTIONS]
+
+
+def kernel(outputs: Sequence[Node], inputs: Sequence[Node]) -> Kernel:
+    return Kernel(schedule(optimise(outputs), inputs))
+
+
+def check_ptx(k: Kernel) -> str:
+    """Compile for every capability; returns the text for the last."""
+    for major, minor in CAPABILITIES:
+        text = k.ptx((major, minor))
+        assert f".target sm_{major}{minor}" in text
+        assert text.count(".visible .entry") >= len(k.nests)
+        # What libdevice has is inlined: nothing is left to be linked.
+        assert ".extern" not in text
+    return text
+
+
+def with_derivatives(names: Sequence[str], dtype: str) -> tuple[list[Node], list[Node]]:
+    """Applications of primitives to vectors, each with its derivative where it has one."""
+    xs = [array(f"x{k}", ("n",), dtype=dtype) for k in range(3)]
+    dots = [array(f"d{k}", ("n",), dtype=dtype) for k in range(3)]
+    outputs = []
+    for op in (PRIMITIVES[name] for name in names):
+        n = op.n_args  # type: ignore[attr-defined]
+        args = [xs[0] > xs[1], *xs[1:]] if op.name == "where" else xs[:n]
+        outputs.append(op(*args, **VARIANTS.get(op.name, {})))
+        if op.name in THROUGH_DIGAMMA:
+            continue
+        try:
+            outputs.append(jvp(outputs[-1], xs[:n], dots[:n]))
+        except DerivativeError:
+            assert outputs[-1].dtype == "bool"
+    return outputs, [*xs, *dots]
+
+
+@pytest.mark.parametrize("start", range(0, len(PLAIN), PER_KERNEL))
+def test_every_elementwise_primitive_compiles(start: int) -> None:
+    names = [op.name for op in PLAIN[start : start + PER_KERNEL]]
+    check_ptx(kernel(*with_derivatives(names, "float64")))
+
+
+def test_float32_uses_the_functions_of_float32() -> None:
+    text = check_ptx(kernel(*with_derivatives(["exp", "tanh", "hypot", "abs", "neg", "mod", "maximum"], "float32")))
+    assert "ld.global.f32" in text
+    assert "ld.global.f64" not in text
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64"])
+def test_every_reduction_compiles(dtype: str) -> None:
+    x = array("x", ("n", "m"), dtype=dtype)
+    names = ("sum", "prod") if dtype == "int64" else ("sum", "prod", "max", "min")
+    x4 = array("y", (4, 3), dtype=dtype)
+    outputs = [
+        PRIMITIVES[name](x if name in ("sum", "prod") else x4, axes=axes) for name in names for axes in ((0, 1), (1,))
+    ]
+    check_ptx(kernel(outputs, [x, x4]))
+
+
+def test_guards_gathers_products_and_loops_compile() -> None:
+    x = array("x", ("n",), dtype="float64")
+    index = array("i", ("k",), dtype="int64")
+    a = array("A", ("m", "n"), dtype="float64")
+    turns = while_loop(lambda y, k: k < 3, lambda y, k: (sin(y), k + 1), [x, 0])
+    outputs = [
+        PRIMITIVES["embed"](x, shape=(x.shape[0] + 3,), starts=(2,), steps=(1,)),
+        PRIMITIVES["take"](exp(x), index, axis=0),
+        gradient(sum_(PRIMITIVES["take"](x * x, index, axis=0), axes=(0,)), x),
+        matmul(a, x * x),
+        matmul(a, array("B", ("n", 5), dtype="float64")),
+        turns[0],
+        x[::-2],
+    ]
+    check_ptx(kernel(outputs, [x, index, a, array("B", ("n", 5), dtype="float64")]))
+
+
+def test_the_assembler_takes_the_kernels() -> None:
+    """NVIDIA's own assembler, which needs no GPU either: registers, shared memory and parameters are in bounds."""
+    linker = pytest.importorskip("cuda.bindings.nvjitlink", reason="nvJitLink comes with numba-cuda[cu13]")
+    x = array("x", ("n", 3), dtype="float64")
+    # So many reductions in one nest that a block of full size would not fit into shared memory.
+    outputs = [sum_(sin(x * k), axes=(0,)) for k in range(1, 31)]
+    outputs += [exp(x), gradient(sum_(exp(x) * x, axes=(0, 1)), x)]
+    k = kernel(outputs, [x])
+    assert max(len(nest.reductions) for nest in k.nests) > 24
+    for name, text in k.assembly((9, 0)).items():
+        handle = linker.create(1, ["-arch=sm_90"])
+        code = text.encode()
+        linker.add_data(handle, linker.InputType.PTX, code, len(code), name)
+        linker.complete(handle)
+        assert linker.get_linked_cubin_size(handle) > 0
+        linker.destroy(handle)
+
+
+def test_memory_is_global_and_nothing_is_fast_but_wrong() -> None:
+    x = array("x", ("n",), dtype="float64")
+    text = kernel([exp(x) / (1 + x)], [x]).ptx((9, 0))
+    assert "ld.global.f64" in text
+    assert "st.global.f64" in text
+    assert "div.rn.f64" in text  # correctly rounded, as on the CPU
+    assert ".approx.f64" not in text
+
+
+# --- what this target lacks -----------------------------------------------------
+
+
+def test_missing_functions_name_primitive_line_and_target() -> None:
+    x = array("x", ("n",), dtype="float64")
+    for f in (gamma, gammaln, PRIMITIVES["digamma"]):
+        root = f(x) if f is PRIMITIVES["digamma"] else gradient(sum_(f(x), axes=(0,)), x)
+        with pytest.raises(CompileError, match=rf"'digamma' \(.*\.py:\d+\).*target='cuda': {EXCEPTIONS['digamma']}"):
+            kernel([root], [x])
+
+
+@pytest.mark.parametrize("name", ["solve", "cholesky"])
+def test_factorisations_are_refused(name: str) -> None:
+    a, b = (array(n, s, dtype="float64") for n, s in (("A", (3, 3)), ("b", (3,))))
+    root = PRIMITIVES["solve"](a, b) if name == "solve" else PRIMITIVES["cholesky"](a)
+    with pytest.raises(CompileError, match=rf"'{name}' cannot run on target='cuda': {EXCEPTIONS[name]}"):
+        kernel([root], [a, b])
+
+
+def test_every_exception_is_a_primitive() -> None:
+    assert set(EXCEPTIONS) <= set(PRIMITIVES)
+
+
+def test_without_a_gpu_a_call_says_what_to_do() -> None:
+    from numba import cuda
+
+    if cuda.is_available():
+        pytest.skip("there is a GPU")
+    x = array("x", ("n",), dtype="float64")
+    fn = compile_(sin(x), [x], target="cuda")
+    assert ".visible .entry" in fn.inspect("ptx")
+    assert "@__nv_sin" in fn.inspect("llvm") or '@"__nv_sin"' in fn.inspect("llvm")
+    with pytest.raises(CompileError, match=r"no CUDA driver with a GPU .*target='cpu'.*inspect\('ptx'\)"):
+        fn(np.ones(3))
+    with pytest.raises(CompileError, match="'llvm' or 'ptx'"):
+        fn.inspect("asm")
+
+
+def test_without_numba_cuda_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "numba_cuda" else found(name))
+    x = array("x", ("n",), dtype="float64")
+    with pytest.raises(CompileError, match=r"pip install 'symdiff\[cuda\]'"):
+        compile_(sin(x), [x], target="cuda")
+
+
+def test_too_many_arrays_for_one_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("backends.cuda.words.MOST_WORDS", 5)
+    xs = [array(f"x{k}", ("n",), dtype="float64") for k in range(5)]
+    with pytest.raises(CompileError, match="at most 5; put scalars into one array"):
+        kernel([sum(xs[1:], xs[0])], xs)

@@ -1,0 +1,192 @@
+"""The skeletons and the host side in numba-cuda's simulator, the bodies interpreted, against NumPy.
+
+The simulator is switched on before numba-cuda is imported, so the tests of this file run in a process of their
+own: outside the simulator one test starts it, and the others are not collected.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+EPS = np.finfo(float).eps
+# A sum of some dozen terms in another order.
+RTOL = 64 * EPS
+
+pytestmark = pytest.mark.skipif(
+    importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed: pip install 'symdiff[cuda]'"
+)
+
+if not SIMULATED:
+
+    def test_in_the_simulator() -> None:
+        root = Path(__file__).parents[2]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            str(Path(__file__).relative_to(root)),
+        ]
+        environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
+        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+else:
+    import symdiff as sd
+    from backends.cuda import Kernel
+    from backends.cuda.geometry import SIMULATED as GEOMETRY
+    from symdiff.ops.control import while_loop
+    from symdiff.ops.index import embed, scatter_add, take
+    from symdiff.passes import optimise
+    from symdiff.program.schedule import schedule
+
+    # Blocks have 4 threads and a grid 3 blocks: sizes below, at and above each, and none a multiple of both.
+    LENGTHS = (0, 1, 3, 4, 5, 12, 13, 37)
+
+    def run(outputs: Any, inputs: list[Any], *values: Any) -> Any:
+        return sd.compile(outputs, inputs, target="cuda")(*values)
+
+    def draw(*shape: int) -> np.ndarray:
+        return np.random.default_rng(sum(shape) + len(shape)).normal(size=shape)
+
+    @pytest.mark.parametrize("n", LENGTHS)
+    def test_maps_with_several_outputs(n: int) -> None:
+        x, y = sd.array("x", ("n",)), sd.array("y", ("n",))
+        a, b = draw(n), draw(n) + 2
+        got = run({"f": sd.exp(x) * y, "g": x > y, "h": sd.floor(x).astype("int64")}, [x, y], a, b)
+        np.testing.assert_allclose(got["f"], np.exp(a) * b, rtol=RTOL)
+        np.testing.assert_array_equal(got["g"], a > b)
+        np.testing.assert_array_equal(got["h"], np.floor(a).astype(np.int64))
+
+    def test_scalars_and_literal_arrays() -> None:
+        x = sd.symbols("x")
+        table = np.array([0.5, -1.5, 4.0])
+        value, row = run([sd.sin(x) * 2, x * table], [x], 0.75)
+        assert value == pytest.approx(2 * np.sin(0.75), rel=RTOL)
+        np.testing.assert_allclose(row, 0.75 * table, rtol=RTOL)
+
+    def test_arrays_where_scalars_were_declared() -> None:
+        x, y = sd.symbols("x y")
+        a = draw(2, 7)
+        np.testing.assert_allclose(run(x * sd.cos(y), [x, y], a, 0.3), a * np.cos(0.3), rtol=RTOL)
+
+    @pytest.mark.parametrize("n", LENGTHS)
+    @pytest.mark.parametrize("axes", [(0, 1), (0,), (1,)], ids=str)
+    def test_sums_and_products(n: int, axes: tuple[int, ...]) -> None:
+        x = sd.matrix("x", "n", 5)
+        a = draw(n, 5)
+        got_sum, got_product = run([sd.sum(x, axis=axes), sd.prod(1 + x / 8, axis=axes)], [x], a)
+        np.testing.assert_allclose(got_sum, a.sum(axis=axes), rtol=RTOL, atol=RTOL)
+        np.testing.assert_allclose(got_product, (1 + a / 8).prod(axis=axes), rtol=RTOL)
+
+    @pytest.mark.parametrize("n", [1, 3, 8, 23])
+    @pytest.mark.parametrize("axis", [None, 0, 1])
+    def test_extremes_and_nan(n: int, axis: int | None) -> None:
+        x = sd.array("x", (n, 6))
+        a = draw(n, 6)
+        for values in (a, np.where(a == a.flat[n // 2], np.nan, a)):
+            largest, smallest = run([sd.max(x, axis=axis), sd.min(x, axis=axis)], [x], values)
+            np.testing.assert_array_equal(largest, values.max(axis=axis))
+            np.testing.assert_array_equal(smallest, values.min(axis=axis))
+
+    def test_many_results_take_one_thread_each() -> None:
+        x = sd.matrix("x", "n", "m")
+        a = draw(70, 9)
+        assert GEOMETRY.by_thread(*a.shape)
+        np.testing.assert_allclose(run(sd.sum(x * x, axis=1), [x], a), (a * a).sum(axis=1), rtol=RTOL)
+
+    @pytest.mark.parametrize("dtype", ["float32", "int64"])
+    def test_other_dtypes(dtype: str) -> None:
+        x = sd.array("x", ("n",), dtype=dtype)
+        a = (10 * draw(29)).astype(dtype)
+        total, doubled = run([sd.sum(x), x * 2], [x], a)
+        # 29 terms of size 10: the rounding of float32 at the size of the partial sums.
+        assert total == pytest.approx(a.sum(dtype=float), abs=29 * 100 * float(np.finfo(np.float32).eps))
+        assert doubled.dtype == dtype
+        np.testing.assert_array_equal(doubled, a * 2)
+
+    def test_a_loss_and_its_gradient() -> None:
+        a, w, y = sd.matrix("A", "n", 3), sd.vector("w", 3), sd.array("y", ("n",))
+        f = sd.sum(sd.log1p(sd.exp(-y * (a @ w)))) / a.shape[0]
+        matrix, weights, labels = draw(23, 3), draw(3), np.sign(draw(23))
+        value, slope = run([f, sd.gradient(f, w)], [a, w, y], matrix, weights, labels)
+        margin = labels * (matrix @ weights)
+        assert value == pytest.approx(np.log1p(np.exp(-margin)).mean(), rel=RTOL)
+        expected = -(labels / (1 + np.exp(margin))) @ matrix / 23
+        np.testing.assert_allclose(slope, expected, rtol=RTOL, atol=RTOL)
+
+    @pytest.mark.parametrize("n", LENGTHS)
+    def test_guards_of_embedded_parts(n: int) -> None:
+        x = sd.array("x", ("n",))
+        a = draw(n)
+        got = run(embed(x, shape=(x.shape[0] + 5,), starts=(2,), steps=(1,)) + 1.0, [x], a)
+        np.testing.assert_array_equal(got, np.pad(a, (2, 3)) + 1.0)
+
+    def test_strided_views_and_products() -> None:
+        x, y = sd.matrix("x", 4, "n"), sd.matrix("y", "n", 3)
+        a, b = draw(4, 7), draw(7, 3)
+        flipped, product = run([x.T[::-2, 1:], x @ y], [x, y], a, b)
+        np.testing.assert_array_equal(flipped, a.T[::-2, 1:])
+        np.testing.assert_allclose(product, a @ b, rtol=RTOL, atol=RTOL)
+
+    @pytest.mark.parametrize("n", LENGTHS[1:])
+    def test_gathers_and_their_transpose(n: int) -> None:
+        x, index = sd.array("x", ("n", 2)), sd.array("i", ("k",), dtype="int64")
+        a, where = draw(n, 2), np.random.default_rng(n).integers(-n, n, 11)
+        values = sd.array("v", ("k", 2))
+        b = draw(11, 2)
+        taken, spread = run(
+            [sd.exp(take(x, index, axis=0)), scatter_add(values, index, axis=0, extent=x.shape[0])],
+            [x, index, values], a, where, b,
+        )  # fmt: skip
+        np.testing.assert_allclose(taken, np.exp(a[where]), rtol=RTOL)
+        expected = np.zeros((n, 2))
+        np.add.at(expected, where, b)
+        np.testing.assert_array_equal(spread, expected)  # the terms in the order of the index: the same bits
+
+    @pytest.mark.parametrize("bad", [5, -6])
+    def test_an_index_out_of_range_is_an_error(bad: int) -> None:
+        x, index = sd.array("x", (5,)), sd.array("i", ("k",), dtype="int64")
+        with pytest.raises(sd.DomainError, match="out of range"):
+            run(take(x, index, axis=0), [x, index], draw(5), np.array([0, bad]))
+
+    def test_loops_exchange_their_buffers() -> None:
+        x, n = sd.array("x", ("m",)), sd.array("n", (), dtype="int64")
+        y, turns = while_loop(lambda y, k: k < n, lambda y, k: (y * x + 1.0, k + 1), [x, 0])
+        a = draw(9)
+        for count in (0, 1, 4):
+            expected = a.copy()
+            for _ in range(count):
+                expected = expected * a + 1.0
+            got, k = run([y, turns], [x, n], a, count)
+            np.testing.assert_allclose(got, expected, rtol=RTOL)
+            assert k == count
+
+    def test_results_do_not_depend_on_how_many_blocks_run() -> None:
+        x = sd.array("x", ("n", 3))
+        program = schedule(optimise([sd.sum(sd.sin(x), axis=0), sd.sum(x)]), [x])
+        a = draw(53, 3)
+        first = Kernel(program, GEOMETRY)([a], {"n": 53})
+        for blocks in (1, 2, 7):
+            again = Kernel(program, replace(GEOMETRY, most_blocks=blocks))([a], {"n": 53})
+            for p, q in zip(first, again, strict=True):
+                np.testing.assert_array_equal(p, q)
+
+    def test_results_go_into_given_arrays() -> None:
+        x = sd.array("x", ("n",))
+        out = np.empty(6)
+        a = draw(6)
+        assert sd.compile(x + 1, [x], target="cuda")(a, out=out) is out
+        np.testing.assert_array_equal(out, a + 1)
