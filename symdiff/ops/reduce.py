@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symdiff.ir.dims import Extent, Shape, product, shape_text
-from symdiff.ir.errors import DerivativeError, ShapeError
+from symdiff.ir.errors import DerivativeError, DomainError, ShapeError
 from symdiff.ir.node import Node, as_node, brief, const, make
 from symdiff.ir.primitive import Params, Structured, cast
 from symdiff.ops.elementwise import div, eq, where
@@ -123,6 +123,8 @@ class _Extreme(_Reduce):
 
     def evaluate(self, params: Params, *values: Any) -> Any:
         (x,) = values
+        if any(x.shape[a] == 0 for a in params["axes"]):
+            raise DomainError(f"{self.name} over an empty axis of an array of shape {x.shape} has no value.")
         if np.iscomplexobj(x):
             return self._by_real(x, params["axes"])
         return super().evaluate(params, x)
