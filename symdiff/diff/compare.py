@@ -206,6 +206,7 @@ class _Study:
             blocks, errors = finite_difference(self.f, point, many, method), None  # type: ignore[arg-type]
         seconds = time.perf_counter() - start
         blocks = [np.asarray(b) for b in blocks]
+        beyond = [~np.isfinite(interpret([self.f], point)[0])[(..., *[None] * point[x].ndim)] for x in many]
         match method:
             case "complex":
                 bounds = [
@@ -223,6 +224,8 @@ class _Study:
                 bounds = [np.maximum(e, self._difference_bound(method, k)) for k, e in enumerate(estimates)]
             case _:
                 bounds = [self._difference_bound(method, k) for k in range(len(many))]
+        # Differences of infinities have no value.
+        bounds = [np.where(far, np.inf, bound) for far, bound in zip(beyond, bounds, strict=True)]
         entries = sum(point[x].size for x in many)
         evaluations = {"forward": entries + 1, "central": 2 * entries, "complex": entries}.get(method, 24 * entries)
         return self._row(_NAMES[method], blocks, bounds, evaluations * count_ops([self.f]), seconds)
@@ -285,6 +288,8 @@ def _distance(value: Any, low: Any, high: Any) -> np.ndarray:
             # Where f has no derivative at all, no value is wrong.
             slack = 0 if a == b else mpmath.mpf(10) ** -DIGITS * max(abs(a), abs(b))
             inside = (a == -mpmath.inf and b == mpmath.inf) or a - slack <= v <= b + slack
+            # Infinity is the rounding of what is beyond floating-point numbers.
+            inside = inside or (mpmath.isinf(v) and v in (float(a), float(b)))
             flat[k] = 0.0 if inside else float(a - v) if v < a else float(v - b) if v > b else np.nan
     return out
 
