@@ -53,6 +53,8 @@ def jvp(f: Any, wrt: Any, tangents: Any) -> Any:
     """
     fs, single = as_list(f)
     xs = [as_symbol(x) for x in as_list(wrt)[0]]
+    if len(set(xs)) < len(xs):
+        raise DerivativeError("jvp takes one tangent for each symbol; a symbol is given twice.")
     dots = check_like(as_list(tangents)[0], xs, "tangents")
     out = _polish(jvp_nodes(as_functions(fs), xs, dots))
     return out[0] if single else out
