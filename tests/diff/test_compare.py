@@ -125,6 +125,20 @@ def test_notes_at_points_that_are_not_smooth() -> None:
         assert cmp.passed, str(cmp)
 
 
+def test_values_beyond_floating_point_numbers() -> None:
+    cmp = sd.compare(sd.exp(1000 * x), {x: 1.0}, wrt=x)
+    assert [r.value for r in cmp.rows[:3]] == [math.inf] * 3
+    assert cmp.rows[0].max_abs_error == 0.0
+    assert cmp.passed, str(cmp)
+    # Below the smallest number the derivative is 0, as close as it can be.
+    assert sd.compare(sd.exp(-1000 * x), {x: 1.0}, wrt=x).passed
+
+
+def test_cancellation_is_no_failure() -> None:
+    """(1 - cos x)/x^2 loses all digits at 1e-8: each method is as good as its arithmetic allows."""
+    assert sd.compare((1 - sd.cos(x)) / x**2, {x: 1e-8}).passed
+
+
 def test_a_tie_passes_with_any_share_but_one_for_all() -> None:
     cmp = sd.compare(sd.maximum(x, y), {x: 1.0, y: 1.0})
     assert cmp.passed

@@ -46,6 +46,8 @@ def test_shapes() -> None:
         sd.vjp(v * 2, v, 1.0)
     with pytest.raises(sd.ShapeError, match="Expected 2 tangents, one for each, got 1"):
         sd.jvp(x * y, [x, y], [1.0])
+    with pytest.raises(sd.DerivativeError, match="a symbol is given twice"):
+        sd.jvp(x * y, [x, x], [1.0, 2.0])
 
 
 def test_orders_and_modes() -> None:

@@ -155,6 +155,14 @@ def test_interpreter_refuses_wrong_values() -> None:
         interpret([sd.take(np.arange(3.0), i)], {i: np.array([0, 3])})
 
 
+def test_an_extreme_of_nothing_is_refused() -> None:
+    with pytest.raises(sd.ShapeError, match="max over an empty axis"):
+        sd.max(sd.vector("none", 0))
+    w = sd.vector("w", "n")
+    with pytest.raises(sd.DomainError, match=r"max over an empty axis of an array of shape \(0,\)"):
+        interpret([sd.max(w)], {w: np.zeros(0)})
+
+
 def test_watching_an_interpretation() -> None:
     """`around` sees every computed node with its arguments and may replace its value."""
     seen = []
