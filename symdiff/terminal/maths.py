@@ -81,7 +81,7 @@ def layout(root: Node) -> Box | None:
     >>> print("\\n".join(text.rstrip() for text in layout(sd.exp(-x**2) / (1 + x)).lines))
        2
      -x
-    ℯ
+    e
     ─────
     1 + x
     """
@@ -196,7 +196,7 @@ def _cases(node: Node, boxes: dict[Node, Box]) -> Box:
 
 
 _AROUND: dict[str, Callable[[Box], Box]] = {
-    "exp": lambda x: _raise(line("ℯ"), x),
+    "exp": lambda x: _raise(line("e"), x),
     "exp2": lambda x: _raise(line("2"), x),
     "sqrt": lambda x: beside(line("√"), brackets(x), level=UNARY) if x.width > 1 else line(f"√{x.lines[0]}", UNARY),
     "abs": lambda x: brackets(x, pair="││"),
@@ -219,7 +219,7 @@ def _write(node: Node, args: list[Box], text: Text) -> Box:
     if name == "symbol":
         return _symbol(text.text)
     if name == "const":
-        number = {"pi": "π", "E": "ℯ", "-pi": "-π", "-E": "-ℯ", "inf": "∞", "-inf": "-∞"}.get(text.text, text.text)
+        number = {"pi": "π", "E": "e", "-pi": "-π", "-E": "-e", "inf": "∞", "-inf": "-∞"}.get(text.text, text.text)
         return line(number, text.level)
     if name == "cast" and node.dtype.startswith("float"):
         return args[0]
