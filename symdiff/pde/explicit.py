@@ -44,9 +44,9 @@ class Explicit(Stepper):
         """An explicit method is never A-stable."""
         return False
 
-    def step(self, semi: Semidiscrete, blocks: Mapping[Node, Node], t: Node, dt: Node) -> Stepped:
+    def step(self, semi: Semidiscrete, extended: Mapping[Node, Node], t: Node, dt: Node) -> Stepped:
         """Return the unknowns at t + dt."""
-        start = semi.given(t)
+        start, blocks = semi.given(t), {u: semi.inner(u, ext) for u, ext in extended.items()}
         rates: list[dict[Node, Node]] = []
         side_rates: list[dict[Side, Node]] = []
         for row, c in zip(self.tableau.a, self.tableau.c, strict=True):
@@ -55,7 +55,7 @@ class Explicit(Stepper):
             for side in side_rates[0] if side_rates else ():
                 given[side] = _advance(start[side], dt, row, [r[side] for r in side_rates])
             now = t + float(c) * dt if c else t
-            rates.append(semi.rates(stage, now, given))
+            rates.append(semi.rates(stage, now, given, None if rates else extended))
             side_rates.append(semi.given_rates(now))
         return Stepped({u: _advance(x, dt, self.tableau.b, [r[u] for r in rates]) for u, x in blocks.items()})
 

@@ -56,8 +56,9 @@ class Theta(Stepper):
         """Return (1 + (1 - theta) z) / (1 - theta z)."""
         return (1 + (1 - self.theta) * z) / (1 - self.theta * z)
 
-    def step(self, semi: Semidiscrete, blocks: Mapping[Node, Node], t: Node, dt: Node) -> Stepped:
+    def step(self, semi: Semidiscrete, extended: Mapping[Node, Node], t: Node, dt: Node) -> Stepped:
         """Return the unknowns at t + dt and the residual of their equations, relative to the change."""
+        blocks = {u: semi.inner(u, ext) for u, ext in extended.items()}
         fields, start = list(blocks), list(blocks.values())
         given, later = semi.given(t + dt), t + dt
         part = self.theta * dt if self.theta != 1 else dt
@@ -68,7 +69,7 @@ class Theta(Stepper):
         if self.theta == 1:
             fixed = start
         else:
-            old = semi.rates(blocks, t).values()
+            old = semi.rates(blocks, t, extended=extended).values()
             fixed = [u + ((1 - self.theta) * dt) * f for u, f in zip(start, old, strict=True)]
 
         def missing(v: Sequence[Node]) -> list[Node]:

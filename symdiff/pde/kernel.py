@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,32 +22,32 @@ def loop(semi: Semidiscrete, stepper: Stepper) -> tuple[list[Node], list[Node]]:
     """Return (outputs, inputs) of the steps i … stop - 1 from the time start + i*dt.
 
     Outputs: the next step's number, the largest relative residual of an implicit step (0 for explicit methods)
-    and the unknowns. A step that is not solved ends the loop early.
+    and the unknowns. A step that is not solved ends the loop early. The loop's state are the unknowns with the points
+    beyond them: a step writes its result into the next extension, and nothing is copied.
     """
     first, stop = _scalar("i", "int64"), _scalar("stop", "int64")
     start, dt = _scalar("start"), _scalar("dt")
     blocks = semi.blocks
-
-    def step(i: Node, *rest: Node) -> tuple[Node | None, list[Node]]:
-        t = start + cast(i, "float64") * dt
-        after = stepper.step(semi, dict(zip(blocks, rest, strict=True)), t, dt)
-        return after.residual, [after.blocks[u] for u in blocks]
-
     inputs = [first, stop, start, dt, *semi.spacings, *semi.points, *semi.problem.parameters, *blocks.values()]
-    if not stepper.is_implicit:
-        i, *state = while_loop(
-            lambda i, *_: i < stop, lambda i, *x: [i + 1, *step(i, *x)[1]], [first, *blocks.values()]
-        )
-        return [i, const(0.0), *state], inputs
 
-    def turn(i: Node, worst: Node, *x: Node) -> list[Node]:
-        residual, state = step(i, *x)
-        return [i + 1, worst if residual is None else maximum(worst, residual), *state]
+    def time(i: Node) -> Node:
+        return start + cast(i, "float64") * dt
+
+    def extended(states: Mapping[Node, Node], t: Node) -> list[Node]:
+        given = semi.given(t)
+        return [semi.extend(u, block, t, given) for u, block in states.items()]
+
+    def step(i: Node, worst: Node, *exts: Node) -> list[Node]:
+        after = stepper.step(semi, dict(zip(blocks, exts, strict=True)), time(i), dt)
+        largest = worst if after.residual is None else maximum(worst, after.residual)
+        # The time of step i + 1 as that step itself computes it: chunks of any length give the same bits.
+        return [i + 1, largest, *extended(after.blocks, time(i + 1))]
 
     def going(i: Node, worst: Node, *_: Node) -> Node:
-        return (i < stop) & (worst <= ACCEPTED_RESIDUAL)
+        return (i < stop) & (worst <= ACCEPTED_RESIDUAL) if stepper.is_implicit else i < stop
 
-    return while_loop(going, turn, [first, const(0.0), *blocks.values()]), inputs
+    i, worst, *exts = while_loop(going, step, [first, const(0.0), *extended(blocks, time(first))])
+    return [i, worst, *(semi.inner(u, ext) for u, ext in zip(blocks, exts, strict=True))], inputs
 
 
 def _scalar(name: str, dtype: str = "float64") -> Node:

@@ -221,9 +221,15 @@ class Semidiscrete:
         )
         return slice_(ext, starts=starts, extents=other.extents, steps=(1,) * len(starts))
 
-    def values(self, blocks: Blocks, t: Node, given: Mapping[Side, Node]) -> dict[Node, dict[Node, Node]]:
+    def inner(self, u: Node, ext: Node) -> Node:
+        """Return the unknowns of a field in its extension."""
+        return self._shifted((0,) * len(self.axes), ext, u, u)
+
+    def values(
+        self, blocks: Blocks, t: Node, given: Mapping[Side, Node], extended: Blocks | None = None
+    ) -> dict[Node, dict[Node, Node]]:
         """Return, for the equation of every field, the values of the jet symbols in it on the field's unknowns."""
-        exts: dict[Node, Node] = {}
+        exts: dict[Node, Node] = dict(extended or {})
         out: dict[Node, dict[Node, Node]] = {}
         for f, rhs in self.problem.rhs.items():
             out[f] = {}
@@ -241,10 +247,15 @@ class Semidiscrete:
                 out[f][w] = self.derivative(w, exts[u], u, f)
         return out
 
-    def rates(self, blocks: Blocks, t: Node, given: Mapping[Side, Node] | None = None) -> dict[Node, Node]:
-        """Return the time derivatives of the unknowns; `given` are the Dirichlet values if not those at `t`."""
+    def rates(
+        self, blocks: Blocks, t: Node, given: Mapping[Side, Node] | None = None, extended: Blocks | None = None
+    ) -> dict[Node, Node]:
+        """Return the time derivatives of the unknowns.
+
+        `given` are the Dirichlet values if not those at `t`, `extended` the extensions where they are known already.
+        """
         given = self.given(t) if given is None else given
-        values = self.values(blocks, t, given)
+        values = self.values(blocks, t, given, extended)
         out = {}
         for u, rhs in self.problem.rhs.items():
             (rate,) = self.on_unknowns([rhs], u, t, values[u])

@@ -26,8 +26,8 @@ class Stepper(ABC):
     order: int
 
     @abstractmethod
-    def step(self, semi: Semidiscrete, blocks: Mapping[Node, Node], t: Node, dt: Node) -> Stepped:
-        """Return the unknowns at t + dt for those at t, as expressions."""
+    def step(self, semi: Semidiscrete, extended: Mapping[Node, Node], t: Node, dt: Node) -> Stepped:
+        """Return the unknowns at t + dt for those at t with the points beyond them, as expressions."""
 
     @abstractmethod
     def amplification(self, z: np.ndarray) -> np.ndarray:
