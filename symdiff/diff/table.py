@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from symdiff.diff.exact import DIGITS
 from symdiff.ir.node import Node
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ def _value(blocks: list[Any], digits: int) -> str:
 def _number(value: Any, digits: int) -> str:
     import mpmath
 
-    return str(mpmath.nstr(mpmath.mpf(value), digits))
+    # mpf(…) rounds to the working precision, also what is an mpf already.
+    with mpmath.workdps(DIGITS):
+        return str(mpmath.nstr(mpmath.mpf(value), digits))
 
 
 def _brief(value: np.ndarray) -> str:

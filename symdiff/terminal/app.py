@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from enum import Enum
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -25,7 +25,7 @@ app = typer.Typer(
 )  # fmt: skip
 
 
-class Format(str, Enum):
+class Format(StrEnum):
     """How `symdiff diff` prints its result."""
 
     table = "table"
@@ -34,14 +34,18 @@ class Format(str, Enum):
 
 
 @app.callback()
-def options(debug: Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")] = False) -> None:
+def options(
+    debug: Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")] = False,
+) -> None:
     """A compiler and a workbench for mathematics you can differentiate."""
 
 
 @app.command()
 def tour(
     fast: Annotated[bool, typer.Option("--fast", metavar="", help="Smaller problems, a few seconds in all.")] = False,
-    no_live: Annotated[bool, typer.Option("--no-live", metavar="", help="Print results only, no moving pictures.")] = False,
+    no_live: Annotated[
+        bool, typer.Option("--no-live", metavar="", help="Print results only, no moving pictures.")
+    ] = False,
 ) -> None:
     """Watch the whole way once: formula, derivatives, machine code, a fitted model, a heat equation."""
     from symdiff.terminal.tour import run_tour
@@ -54,8 +58,12 @@ def tour(
 def diff(
     expression: Annotated[str, typer.Argument(metavar="EXPR", help="A formula, such as 'exp(-x**2)*sin(y)'.")],
     at: Annotated[str, typer.Option("--at", metavar="POINT", help="The point, such as x=1.2,y=0.7 or x=pi/4.")] = "",
-    wrt: Annotated[str, typer.Option("--wrt", metavar="NAMES", help="The symbols to differentiate by; all of them by default.")] = "",
-    format: Annotated[Format, typer.Option("--format", metavar="FORMAT", help="What to print: table, latex or json.")] = Format.table,
+    wrt: Annotated[
+        str, typer.Option("--wrt", metavar="NAMES", help="The symbols to differentiate by; all of them by default.")
+    ] = "",
+    format: Annotated[
+        Format, typer.Option("--format", metavar="FORMAT", help="What to print: table, latex or json.")
+    ] = Format.table,
 ) -> None:
     """Differentiate a formula, and compare every method with a reference of 50 digits."""
     from symdiff.terminal.derivatives import run_diff

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from symdiff.diff.exact import DIGITS
 from symdiff.terminal.tables import mark, seconds, table
 
 if TYPE_CHECKING:
@@ -31,7 +32,13 @@ class _Form(NamedTuple):
     short_names: bool = False
 
 
-_FORMS = (_Form(True, True), _Form(True, False), _Form(False, True), _Form(False, False), _Form(False, False, 11, 11, True))
+_FORMS = (
+    _Form(True, True),
+    _Form(True, False),
+    _Form(False, True),
+    _Form(False, False),
+    _Form(False, False, 11, 11, True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,9 @@ class ComparisonTable:
             values = [Text(t, "bold") for t in exact] if row is None else _values(row, self.cmp, exact, form.digits)
             cells = values if form.side_by_side else [_stack(labels, values)]
             name = _REFERENCE if row is None else row.method
-            out.add_row(_SHORT.get(name, name) if form.short_names else name, *cells, *_verdict(row, form.costs, ascii_only))
+            out.add_row(
+                _SHORT.get(name, name) if form.short_names else name, *cells, *_verdict(row, form.costs, ascii_only)
+            )
         return out
 
     def _entries(self) -> tuple[list[str], list[Any]]:
@@ -119,7 +128,9 @@ def _text(value: Any, digits: int) -> str:
     """A number with room for its sign, so that digits stand below each other."""
     import mpmath
 
-    text = str(mpmath.nstr(mpmath.mpf(value), digits, strip_zeros=False))
+    # mpf(…) rounds to the working precision, also what is an mpf already.
+    with mpmath.workdps(DIGITS):
+        text = str(mpmath.nstr(mpmath.mpf(value), digits, strip_zeros=False))
     return text if text.startswith("-") else f" {text}"
 
 

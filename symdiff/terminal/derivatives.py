@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from symdiff.diff.compare import Comparison, compare
+from symdiff.diff.exact import DIGITS
 from symdiff.diff.symbolic import diff
 from symdiff.front.parser import parse
-from symdiff.front.symbols import symbols
 from symdiff.ir.errors import ParseError
 from symdiff.ir.graph import free_symbols
 from symdiff.ir.interpret import interpret
-from symdiff.ir.node import Node
+from symdiff.ir.node import Node, here
 from symdiff.terminal.comparison import ComparisonTable
 from symdiff.terminal.maths import Maths
 
@@ -24,11 +26,12 @@ Point = dict[Node, float]
 
 def run_diff(console: Any, text: str, at: str, wrt: str, form: str) -> None:
     """Print the derivatives of the formula `text` at a point such as "x=1.2,y=0.7", as table, LaTeX or JSON."""
-    f = parse(text)
-    point = parse_point(at, f)
-    chosen = parse_wrt(wrt, f)
-    derivatives = {x: diff(f, x) for x in chosen}
-    result = compare(f, point, chosen, compiler=None)
+    with _from_expression():
+        f = parse(text)
+        point = parse_point(at, f)
+        chosen = parse_wrt(wrt, f)
+        derivatives = {x: diff(f, x) for x in chosen}
+        result = compare(f, point, chosen)
     match form:
         case "json":
             # print, not the console, which would wrap lines.
@@ -45,12 +48,22 @@ def run_diff(console: Any, text: str, at: str, wrt: str, form: str) -> None:
             console.print(ComparisonTable(result))
 
 
+@contextmanager
+def _from_expression() -> Iterator[None]:
+    """Let errors say "the expression:1" where they would name the line of a library that called us."""
+    before, here.source = here.source, (compile("", "the expression", "exec"), 1)
+    try:
+        yield
+    finally:
+        here.source = before
+
+
 def parse_point(text: str, f: Node) -> Point:
     """Read "x=1.2,y=pi/4": a number for every symbol of `f` and for no other.
 
     Raises ParseError, saying what to write.
 
-    >>> x = symbols("x")
+    >>> x = parse("x")
     >>> {str(k): v for k, v in parse_point("x = 1/4", x**2).items()}
     {'x': 0.25}
     """
@@ -98,12 +111,17 @@ def as_json(f: Node, derivatives: dict[Node, Node], result: Comparison) -> dict[
     """Return the comparison as plain data; numbers that are not finite as None, exact values as text."""
     import mpmath
 
+    def exact(value: Any) -> str:
+        # mpf(…) rounds to the working precision, also what is an mpf already.
+        with mpmath.workdps(DIGITS):
+            return str(mpmath.nstr(mpmath.mpf(value), DIGITS))
+
     wrt = [str(x) for x in result.wrt]
     return {
         "expression": str(f),
         "at": {str(x): float(v) for x, v in result.point.items()},
         "derivatives": {str(x): str(g) for x, g in derivatives.items()},
-        "reference": {x: mpmath.nstr(mpmath.mpf(v), 50) for x, v in zip(wrt, _scalars(result.reference), strict=True)},
+        "reference": {x: exact(v) for x, v in zip(wrt, _scalars(result.reference), strict=True)},
         "methods": [
             {
                 "method": row.method,

@@ -67,7 +67,7 @@ def _safely(name: str, check: Callable[[], Iterator[Finding]]) -> Iterator[Findi
             warnings.simplefilter("always")
             yield from check()
     except Exception as error:
-        remedy = "please report this with the output of symdiff --debug doctor"
+        remedy = "this is an error of symdiff or of the system: please report it with the rows above"
         yield Finding(name, f"{type(error).__name__}: {error}", False, remedy)
         return
     for warning in caught:
@@ -79,7 +79,8 @@ def packages() -> Iterator[Finding]:
     from symdiff import __version__
 
     yield Finding("symdiff", f"{__version__}, Python {platform.python_version()} ({sys.executable})")
-    found, missing = [], []
+    found: list[str] = []
+    missing: list[str] = []
     for name in _REQUIRED:
         version = _version(name)
         (found if version else missing).append(f"{name} {version}" if version else name)
@@ -112,7 +113,9 @@ def vector_maths() -> Iterator[Finding]:
 
     here = machine()
     if here.vector_library is None:
-        remedy = "glibc 2.22 or newer on x86-64 has it; without it functions are called number by number, right but slower"
+        remedy = (
+            "glibc 2.22 or newer on x86-64 has it; without it functions are called number by number, right but slower"
+        )
         yield Finding("vector maths", "no libmvec in this system", None, remedy)
         return
     missing, present = [], 0
@@ -154,7 +157,9 @@ def threads() -> Iterator[Finding]:
     yield Finding("threads", f"{text}, layer {layer}")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > 0.75 * cores:
-        remedy = "threads wait for each other on a busy machine; NUMBA_NUM_THREADS=1 may be faster, and timings mean little"
+        remedy = (
+            "threads wait for each other on a busy machine; NUMBA_NUM_THREADS=1 may be faster, and timings mean little"
+        )
         yield Finding("load", f"{load:.1f} on {cores} cores", None, remedy)
 
 
@@ -197,7 +202,9 @@ def message_passing() -> Iterator[Finding]:
     if version and launcher:
         yield Finding("MPI", f"mpi4py {version}, {launcher}")
     elif version:
-        yield Finding("MPI", f"mpi4py {version}, but no mpiexec in PATH", False, "pip install mpich, or load your cluster's MPI")
+        yield Finding(
+            "MPI", f"mpi4py {version}, but no mpiexec in PATH", False, "pip install mpich, or load your cluster's MPI"
+        )
     else:
         yield Finding("MPI", "not installed (optional)", None)
 
@@ -214,7 +221,8 @@ def kernel_store() -> Iterator[Finding]:
     store.put(key, b"doctor")
     path = store.root / f"{key}.kernel"
     written = path.exists()
-    path.unlink(missing_ok=True)
+    if written:
+        path.unlink(missing_ok=True)
     entries = store.entries()
     used = f"{len(entries)} kernels, {size(sum(e.size for e in entries))} of {size(store.limit)}"
     remedy = "" if written else "set SYMDIFF_CACHE_DIR to a folder that only you can write to"

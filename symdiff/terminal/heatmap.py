@@ -137,7 +137,10 @@ def _shades(levels: np.ndarray, colours: str) -> Iterator[Segment]:
     from rich.segment import Segment
 
     for above, below in zip(levels[::2], levels[1::2], strict=True):
-        line = (_character(_BAD_LEVEL if _BAD_LEVEL in (a, b) else int(a + b) // 2) for a, b in zip(above, below, strict=True))
+        line = (
+            _character(_BAD_LEVEL if _BAD_LEVEL in (a, b) else int(a + b) // 2)
+            for a, b in zip(above, below, strict=True)
+        )
         yield Segment("".join(line))
         yield Segment.line()
 

@@ -24,8 +24,10 @@ if TYPE_CHECKING:
 _LARGEST_TREE = 400  # nodes; the text of a shared subexpression is written wherever it is used
 _RAISED = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _LOWERED = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
-_NAMES = {"gamma": "Γ", "gammaln": "log Γ", "digamma": "ψ", "sigmoid": "σ", "log2": "log₂", "log10": "log₁₀", "heaviside": "θ",
-          "maximum": "max", "minimum": "min"}  # fmt: skip
+_NAMES = {
+    "gamma": "Γ", "gammaln": "log Γ", "digamma": "ψ", "sigmoid": "σ", "log2": "log₂", "log10": "log₁₀",
+    "heaviside": "θ", "maximum": "max", "minimum": "min",
+}  # fmt: skip
 _SIGNS = {"le": " ≤ ", "ge": " ≥ ", "ne": " ≠ ", "eq": " = ", "and": " ∧ ", "or": " ∨ ", "mul": "·", "matmul": "·"}
 
 
@@ -74,13 +76,12 @@ class Maths:
 
 
 def layout(root: Node) -> Box | None:
-    """Return the box of an expression, None for one that is too large to be read as a formula.
+    r"""Return the box of an expression, None for one that is too large to be read as a formula.
 
     >>> import symdiff as sd
     >>> x = sd.symbols("x")
-    >>> print("\\n".join(text.rstrip() for text in layout(sd.exp(-x**2) / (1 + x)).lines))
-       2
-     -x
+    >>> print("\n".join(text.rstrip() for text in layout(sd.exp(-x**2) / (1 + x)).lines))
+      -x²
     e
     ─────
     1 + x
@@ -231,5 +232,3 @@ def _write(node: Node, args: list[Box], text: Text) -> Box:
     for a in args[1:]:
         inner = beside(inner, line(", "), a)
     return beside(line(_NAMES.get(name, name)), brackets(inner))
-
-

@@ -79,7 +79,9 @@ class LinePlot:
             out.append(f"{_mark(k) if ascii_only else '━━'} ", style=style).append(f"{s.name}   ")
         return out
 
-    def _limits(self, curves: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[tuple[float, float], tuple[float, float]]:
+    def _limits(
+        self, curves: Sequence[tuple[np.ndarray, np.ndarray]]
+    ) -> tuple[tuple[float, float], tuple[float, float]]:
         xs = np.concatenate([x[np.isfinite(x) & np.isfinite(y)] for x, y in curves] or [np.zeros(0)])
         ys = np.concatenate([y[np.isfinite(x) & np.isfinite(y)] for x, y in curves] or [np.zeros(0)])
         low, high = _ends(ys)
@@ -121,9 +123,7 @@ class _Cells:
             if owner < 0:
                 out.append(" ")
                 continue
-            bits = sum(
-                _DOTS[r][c] for r in range(4) for c in range(2) if self.dots[4 * row + r, 2 * column + c]
-            )
+            bits = sum(_DOTS[r][c] for r in range(4) for c in range(2) if self.dots[4 * row + r, 2 * column + c])
             out.append(_mark(owner) if ascii_only else chr(_BRAILLE + bits), style=STYLES[owner % len(STYLES)])
         return out
 

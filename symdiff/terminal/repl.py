@@ -21,8 +21,9 @@ _EXAMPLES = (
 )
 # From symdiff straight into the prompt; what Python itself calls sum, max, abs … stays Python's.
 _NAMES = (
-    "sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh exp expm1 log log1p sqrt erf gammaln where maximum minimum "
-    "pi symbols vector matrix array parse diff gradient jacobian hessian jvp vjp hvp compare minimize lambdify"
+    "sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh exp expm1 log log1p sqrt erf gammaln where "
+    "maximum minimum pi symbols vector matrix array parse diff gradient jacobian hessian "
+    "jvp vjp hvp compare minimize lambdify"
 )
 
 
@@ -132,7 +133,7 @@ def _install_in_ipython(shell: Any) -> None:
 
 
 def _run_piped() -> None:
-    """Run lines from a pipe or a file: no banner, no prompts, results on standard output, errors as Python shows them."""
+    """Run lines from a pipe or a file: no banner, no prompts; errors as Python shows them."""
     _install_display()
     console = code.InteractiveConsole(names(), filename="<input>")
     more = False
@@ -141,5 +142,3 @@ def _run_piped() -> None:
     if more:
         # An open block ends with the input, as with an empty line.
         console.push("")
-
-

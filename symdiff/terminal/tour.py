@@ -53,6 +53,6 @@ def run_tour(console: Any, fast: bool = False, live: bool = True) -> None:
         chapter(stage)
     console.rule(f"[bold]the end, after {seconds(time.perf_counter() - began)}", style="cyan", align="left")
     stage.say(
-        "\nNext: [cyan]symdiff repl[/] for a prompt, [cyan]symdiff diff 'sin(x*y)' --at x=1,y=2[/] for a formula of your own, "
-        "[cyan]symdiff doctor[/] for what this machine can do, and the folder [cyan]demos/[/] for scripts to start from."
+        "\nNext: [cyan]symdiff repl[/] for a prompt, [cyan]symdiff diff 'sin(x*y)' --at x=1,y=2[/] for a formula of "
+        "your own, [cyan]symdiff doctor[/] for what this machine can do, and the folder [cyan]demos/[/] for scripts."
     )

@@ -61,7 +61,9 @@ def llvm_listing(function: Function, ascii_only: bool = False) -> Any:
     """Return the innermost loop of a compiled function, with colours."""
     from rich.syntax import Syntax
 
-    return Syntax(inner_loop(function.inspect("llvm")), "llvm", theme="ansi_dark", background_color="default", word_wrap=True)
+    return Syntax(
+        inner_loop(function.inspect("llvm")), "llvm", theme="ansi_dark", background_color="default", word_wrap=True
+    )
 
 
 def inner_loop(text: str) -> str:

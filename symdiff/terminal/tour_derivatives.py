@@ -41,8 +41,8 @@ def expression(stage: Stage) -> None:
 def comparison(stage: Stage) -> None:
     """Compare every method of differentiation with a reference of 50 digits."""
     stage.say(
-        "[dim]sd.compare(f, {x: 1.2, y: 0.7})[/] differentiates by rules (symbolic, forward, reverse) and by differences, and "
-        "holds each against a derivative with 50 digits that uses none of these rules. Wrong digits are red. One ulp is "
-        "the distance to the next number; ✓ means: as accurate as this method can be."
+        "[dim]sd.compare(f, {x: 1.2, y: 0.7})[/] differentiates by rules (symbolic, forward, reverse) and by "
+        "differences, and holds each against a derivative with 50 digits that uses none of these rules. Wrong digits "
+        "are red. One ulp is the distance to the next number; ✓ means: as accurate as this method can be."
     )
     stage.show(ComparisonTable(example_comparison()))

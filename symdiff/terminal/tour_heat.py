@@ -10,7 +10,7 @@ import numpy as np
 from symdiff import pde
 from symdiff.front import functions as fn
 from symdiff.front.symbols import symbols
-from symdiff.ir.node import Node
+from symdiff.ir.node import Node, const
 from symdiff.pde.evaluate import on_points
 from symdiff.terminal.heatmap import HeatMap
 from symdiff.terminal.tables import seconds, table
@@ -33,13 +33,17 @@ def plate() -> tuple[pde.Problem, Node, Node]:
     """
     x, y, t = pde.coordinates("x y t")
     u, k = pde.field("u"), symbols("k")
-    exact = 0.0
+    exact = const(0.0)
     for a, b, s, h in _SPOTS:
         w = s**2 + 4 * k * t
         exact = exact + h * s**2 / w * fn.exp(-((x - a) ** 2 + (y - b) ** 2) / w)
     rim = pde.Dirichlet(exact)
     problem = pde.Problem(
-        pde.Eq(pde.dt(u), k * pde.laplacian(u)), pde.Box(x=(0, 2), y=(0, 1)), {"x": rim, "y": rim}, {u: exact}, {u: exact}
+        pde.Eq(pde.dt(u), k * pde.laplacian(u)),
+        pde.Box(x=(0, 2), y=(0, 1)),
+        {"x": rim, "y": rim},
+        {u: exact},
+        {u: exact},
     )
     return problem, u, k
 
@@ -48,8 +52,9 @@ def heat_equation(stage: Stage) -> None:
     """Solve the equation with a live map, then hold it against the exact solution."""
     problem, u, k = plate()
     stage.say(
-        "[dim]pde.Eq(pde.dt(u), k * pde.laplacian(u))[/] on a plate with four hot spots; fourth order in space, Runge–Kutta "
-        "in time, the whole time loop compiled. The time step is the stability limit, found from the equation."
+        "[dim]pde.Eq(pde.dt(u), k * pde.laplacian(u))[/] on a plate with four hot spots; fourth order in space, "
+        "Runge–Kutta in time, the whole time loop compiled. The time step is near the stability limit, which is found "
+        "from the equation."
     )
     shape, until = ((65, 33), 0.05) if stage.fast else ((385, 193), 0.5)
     solver = problem.discretize(shape=shape, order=4)
@@ -91,9 +96,10 @@ def _picture(field: np.ndarray, text: str) -> Any:
 
 def _summary(sol: pde.Solution, solver: pde.Solver, difference: float, compiled: float) -> Any:
     out = table("heat equation", ">", "")
+    early = "" if sol.finished else "; stopped early: this machine is busy"
     points = " × ".join(map(str, sol.grid.shape))
     out.add_row("grid", points, f"fourth order, spacing {sol.grid.spacing[0]:.4g}")
-    out.add_row("steps", f"{sol.steps:,}", f"of {sol.dt:.3g}, by {sol.method}" + ("" if sol.finished else "; stopped early: this machine is busy"))
+    out.add_row("steps", f"{sol.steps:,}", f"of {sol.dt:.3g}, by {sol.method}{early}")
     out.add_row("largest error", f"{difference:.1e}", "against the exact solution")
     out.add_row("time", seconds(sol.seconds), f"after {seconds(compiled)} to make the code")
     out.add_row("throughput", f"{sol.throughput / 1e6:,.0f} million", "points · steps a second")
