@@ -150,7 +150,7 @@ class Function(Value):
             return f"declare {result} {self.ref}({kinds}) {' '.join(self.attributes)}"
         args = ", ".join(f"{type_text(a.type)} {a.ref}" for a in self.args)
         scope = "internal " if self.internal else ""
-        lines = [f"define {scope}{result} {self.ref}({args}) {{"]
+        lines = [f"define {scope}{result} {self.ref}({args}) {' '.join(self.attributes)} {{"]
         for block in self.blocks:
             lines.append(f"{block.name}:")
             lines += ["  " + (line if type(line) is str else str(line)) for line in block.lines]

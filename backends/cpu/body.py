@@ -6,6 +6,7 @@ Values that do not vary along the innermost loop are hoisted: computed once, as 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from llvmlite import ir
 
@@ -15,7 +16,7 @@ from backends.cpu.frame import Frame
 from backends.cpu.memory import Memory, Point
 from backends.cpu.pack import emit_pack, packs
 from backends.emit import emit_native
-from symdiff.program.ir import Access, Affine, Const, Guard, Instr, Load, Nest, Op
+from symdiff.program.ir import Access, Affine, Const, Guard, Instr, Load, Nest, Op, Store
 
 # Nanoseconds for one vector of an operation on one thread, roughly; calls of functions take longer than all else.
 _WEIGHTS = {"load": 1.0, "div": 3.0, "sqrt": 4.0, "rem": 20.0}
@@ -42,23 +43,25 @@ def body_weight(body: Sequence[Instr]) -> float:
 class Body:
     """Emits the instructions of a nest and remembers their values at the current point."""
 
-    def __init__(self, frame: Frame, nest: Nest, width: int):
-        self.frame, self.nest = frame, nest
+    def __init__(self, frame: Frame, nest: Nest, width: int, order: Sequence[tuple[int, ...]], pieces: Pieces | None = None):
+        self.frame, self.nest, self.pieces = frame, nest, pieces
         self.lanes = lanes(frame.builder, width)
         self.memory = Memory(frame, self.lanes)
         self.is_large = len(nest.body) > LARGE
         self._one = Memory(frame, lanes(frame.builder, 1))
-        self._fixed = _invariant(nest) if width > 1 else [False] * len(nest.body)
-        self._order = packs(nest.body) if not nest.space else [(k,) for k in range(len(nest.body))]
+        self._order = order
         self._hoisted: dict[int, Value] = {}
         self._values: dict[int, Value] = {}
 
     def hoist(self, outer: Sequence[Value]) -> None:
         """Compute, as scalars, what does not vary along the innermost loop."""
         self._hoisted = {}
+        if self.lanes.width == 1 or self.pieces is not None:
+            return
         point = Point([*outer, ir.Constant(ir.IntType(64), 0)])
+        fixed = _invariant(self.nest)
         for k, instr in enumerate(self.nest.body):
-            if self._fixed[k]:
+            if fixed[k]:
                 needed = {a: self.nest.body[a] for a in (instr.args if isinstance(instr, Op) else ())}
                 values = self._hoisted | {
                     a: self._one.lanes.const(c.value, c.dtype) for a, c in needed.items() if isinstance(c, Const) and a not in self._hoisted
@@ -67,23 +70,38 @@ class Body:
 
     def run_at(self, point: Point) -> None:
         """Emit the body and its stores at a point."""
-        self._values = values = {k: self.lanes.splat(v) for k, v in self._hoisted.items()}
-        body = self.nest.body
-        for group in self._order:
+        self._values = {k: self.lanes.splat(v) for k, v in self._hoisted.items()}
+        if self.pieces is not None:
+            self._values |= self.pieces.run(self, point)
+            return
+        self.compute(self._order, point)
+        for s in self.nest.stores:
+            self.store(s, point)
+
+    def compute(self, order: Sequence[tuple[int, ...]], point: Point) -> None:
+        """Emit instructions, in groups that become one call where there are several."""
+        body, values = self.nest.body, self._values
+        for group in order:
             if len(group) > 1:
                 name, args = body[group[0]].name, [[values[a] for a in body[k].args] for k in group]
                 values |= zip(group, emit_pack(self.frame.builder, name, args), strict=True)
             elif group[0] not in values:
                 values[group[0]] = self._emit(body[group[0]], point, self.memory, values)
-        for s in self.nest.stores:
-            gathered = [self._values[g.value] for g in s.access.gathers]
-            value = self._values[s.value]
-            if s.add:
-                old = self.memory.load(s.access, point, gathered)
-                value = emit_native("add", (old, value), s.access.buffer.dtype, self.lanes)
-            self.memory.store(value, s.access, point, gathered)
 
-    def value(self, k: int, point: Point) -> Value:
+    def store(self, s: Store, point: Point) -> None:
+        """Emit one store of the nest."""
+        gathered = [self._values[g.value] for g in s.access.gathers]
+        value = self._values[s.value]
+        if s.add:
+            old = self.memory.load(s.access, point, gathered)
+            value = emit_native("add", (old, value), s.access.buffer.dtype, self.lanes)
+        self.memory.store(value, s.access, point, gathered)
+
+    def know(self, k: int, value: Value) -> None:
+        """Enter the value of an instruction that was computed elsewhere."""
+        self._values[k] = value
+
+    def value(self, k: int) -> Value:
         """The value of an instruction at the point where the body ran last."""
         return self._values[k]
 
@@ -102,6 +120,18 @@ class Body:
     def _guarded(self, value: Value, dtype: str, guards: Sequence[Guard], point: Point, memory: Memory) -> Value:
         valid = memory.guard(guards, point)
         return value if valid is None else self.frame.builder.select(valid, value, memory.lanes.const(0, dtype))
+
+
+class Pieces(Protocol):
+    """A body that was cut into functions."""
+
+    def run(self, body: Body, point: Point) -> dict[int, Value]:
+        """Emit the calls at a point; returns the values that the nest needs afterwards."""
+
+
+def emission_order(nest: Nest) -> list[tuple[int, ...]]:
+    """The order in which a body is emitted, in groups that become one call."""
+    return packs(nest.body) if not nest.space else [(k,) for k in range(len(nest.body))]
 
 
 def _invariant(nest: Nest) -> list[bool]:

@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from llvmlite import ir
 
 from backends.cpu.assembler import Function, Module, Value
-from backends.cpu.body import Body, body_weight
+from backends.cpu.body import Body, body_weight, emission_order
 from backends.cpu.calls import lanes
 from backends.cpu.frame import Frame, i64
 from backends.cpu.layout import Layout
 from backends.cpu.machine import machine
 from backends.cpu.memory import Memory, Point
+from backends.cpu.pieces import cut
 from backends.emit import I32, I64, POINTER, SCALAR, Lanes, emit_native
 from symdiff.ir.dims import Extent
 from symdiff.program.ir import ITEMSIZE, Access, Buffer, Nest, Reduce
@@ -113,7 +114,8 @@ class _Emitter:
     def __init__(self, frame: Frame, code: NestCode):
         self.frame, self.code, self.nest = frame, code, code.nest
         width = 1 if code.nest.serial or not code.nest.space else _width(code.nest)
-        self.body = Body(frame, code.nest, width)
+        order = emission_order(code.nest)
+        self.body = Body(frame, code.nest, width, order, cut(frame, code.nest, width, code.function.name, order))
         self.lanes = self.body.lanes
         self.accumulators: list[list[Value]] = []
         self.block: Value = i64(0)
@@ -140,7 +142,7 @@ class _Emitter:
     def _reduce_scalars(self) -> None:
         """A reduction over axes of extent 1 only: the value itself."""
         for r in self.nest.reductions:
-            self.body.memory.store(self.body.value(r.value, Point(())), r.access, Point(()))
+            self.body.memory.store(self.body.value(r.value), r.access, Point(()))
 
     def _loops(self, depth: int, outer: list[Value], start: Value, stop: Value) -> None:
         """Emit the loop at `depth`; recursion goes to the rank of the space."""
@@ -202,7 +204,7 @@ class _Emitter:
         self.body.run_at(point)
         b = self.frame.builder
         for j, r in enumerate(self.nest.reductions):
-            value = self.body.value(r.value, point)
+            value = self.body.value(r.value)
             if self.code.in_rows:
                 self._add_to_row(j, r, value, point)
                 continue

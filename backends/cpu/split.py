@@ -1,0 +1,82 @@
+"""split: cut a long straight-line body into functions of bounded size.
+
+LLVM's time grows faster than linearly with the size of a function. A body of more than `LONGEST` instructions
+becomes a chain of functions; what one computes and a later one needs goes through a frame of slots in memory,
+which are used again when their value is dead. Literals, indices and plain loads are repeated instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from symdiff.program.ir import Affine, Const, Instr, Load, Nest, Op
+
+LONGEST = 3000
+CHUNK = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The chunks of a body as tuples of groups (see `pack`), and the slot of every value that crosses."""
+
+    chunks: tuple[tuple[tuple[int, ...], ...], ...]
+    slots: dict[int, int]
+    n_slots: int
+
+
+def is_repeated(instr: Instr) -> bool:
+    """Whether a value is computed again in every chunk that needs it."""
+    return isinstance(instr, (Const, Affine)) or (isinstance(instr, Load) and not instr.access.gathers)
+
+
+def operands(instr: Instr) -> tuple[int, ...]:
+    """The body values that an instruction reads."""
+    if isinstance(instr, Op):
+        return instr.args
+    return tuple(g.value for g in instr.access.gathers) if isinstance(instr, Load) else ()
+
+
+def split(nest: Nest, order: Sequence[tuple[int, ...]]) -> Split | None:
+    """Return how to cut the body of a nest, or None if it is short enough."""
+    if len(nest.body) <= LONGEST:
+        return None
+    chunks = _cut(order)
+    where = {k: c for c, chunk in enumerate(chunks) for group in chunk for k in group}
+    last: dict[int, int] = {}
+    for c, chunk in enumerate(chunks):
+        for group in chunk:
+            for k in group:
+                for a in operands(nest.body[k]):
+                    last[a] = c
+    # The sums of a nest are formed after its last chunk.
+    last |= {r.value: len(chunks) for r in nest.reductions}
+    slots: dict[int, int] = {}
+    free: list[int] = []
+    ends: list[list[int]] = [[] for _ in range(len(chunks) + 1)]
+    n_slots = 0
+    for c, chunk in enumerate(chunks):
+        # A slot is free again in the chunk after the last use of its value.
+        free += ends[c - 1] if c else []
+        for group in chunk:
+            for k in group:
+                if last.get(k, c) > where[k] and not is_repeated(nest.body[k]):
+                    if not free:
+                        free.append(n_slots)
+                        n_slots += 1
+                    slots[k] = free.pop()
+                    ends[last[k]].append(slots[k])
+    return Split(tuple(chunks), slots, n_slots)
+
+
+def _cut(order: Sequence[tuple[int, ...]]) -> list[tuple[tuple[int, ...], ...]]:
+    chunks: list[tuple[tuple[int, ...], ...]] = []
+    current: list[tuple[int, ...]] = []
+    size = 0
+    for group in order:
+        current.append(group)
+        size += len(group)
+        if size >= CHUNK:
+            chunks.append(tuple(current))
+            current, size = [], 0
+    return [*chunks, tuple(current)] if current else chunks
