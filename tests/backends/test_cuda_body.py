@@ -25,6 +25,7 @@ from symdiff.ir.dims import evaluate, product
 from symdiff.ir.errors import CompileError
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node
+from symdiff.ops.index import embed, take
 from symdiff.passes import optimise
 from symdiff.program.ir import Loop, Nest, Statement
 from symdiff.program.schedule import schedule
@@ -53,9 +54,9 @@ class Machine:
         self.kernel, self.sizes = kernel, sizes
         self.status = np.zeros(1, np.int64)
         program = kernel.program
-        # Ones in every bit (NaN for floats): what is read without having been written shows.
+        # Ones in every bit (NaN for floats), also behind the end: what is read without having been written shows.
         self.memory = {
-            b.id: np.full(max(evaluate(b.n_bytes, sizes), 8), 255, np.uint8)
+            b.id: np.full(evaluate(b.n_bytes, sizes) + 64, 255, np.uint8)
             for b in (*program.inputs, *program.outputs, *program.temps)
         }
 
@@ -193,15 +194,15 @@ def test_bodies_compute_what_the_interpreter_does(case: Case, mode: str) -> None
 def test_guards_and_strides_at_run_time_sizes(n: int) -> None:
     x = array("x", ("n", 3), dtype="float64")
     value = np.random.default_rng(n).normal(size=(n, 3))
-    outputs = [x[::-1, 1:].T, x[::2].sum(), (x * x).reshape(-1)]
+    padded = embed(x, shape=(x.shape[0] + 5, 7), starts=(2, 1), steps=(1, 1))
+    flipped = embed(x, shape=(x.shape[0] + 1, 4), starts=(x.shape[0], 3), steps=(-1, -1))
+    outputs = [x[::-1, 1:].T, x[::2].sum(), (x * x).reshape(-1), padded + 1, flipped * 2]
     expected = interpret(outputs, {x: value})
     for got, want in zip(emulated(outputs, [x], [value]), expected, strict=True):
         np.testing.assert_allclose(got, want, rtol=RTOL)
 
 
 def test_an_index_out_of_range_is_reported_and_reads_nothing_outside() -> None:
-    from symdiff.ops.index import take
-
     x, index = array("x", ("n",), dtype="float64"), array("i", (3,), dtype="int64")
     machine = Machine(Kernel(schedule([take(x, index, axis=0)], [x, index])), {"n": 4})
     (got,) = machine.run([np.arange(1.0, 5.0), np.array([3, 10**15, -4])])
