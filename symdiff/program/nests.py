@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from symdiff.ir.dims import Extent, multiply
-from symdiff.program.ir import Access, Affine, Const, Guard, Instr, Load, Nest
+from symdiff.program.ir import Access, Affine, Const, Guard, Instr, Load, Nest, Store
 
 
 def normalise(nest: Nest) -> Nest:
@@ -20,6 +20,10 @@ def normalise(nest: Nest) -> Nest:
         return nest
     keep = [k for k, d in enumerate(nest.space) if d != 1]
     nest = _select(nest, keep)
+    if nest.reductions and not nest.reduced:
+        # Reduced loops of extent 1 only: each result is its one entry.
+        stored = tuple(Store(r.value, r.access) for r in nest.reductions)
+        nest = replace(nest, stores=nest.stores + stored, reductions=())
     nest = _select(nest, _order(nest))
     k = len(nest.space) - 2
     while k >= 0:
