@@ -108,3 +108,22 @@ def test_hessian_products(program: tuple[Node, dict[Node, np.ndarray]]) -> None:
     a, b = interpret([product, through], values)
     bounds = rounding_error([product, through], values)
     assert np.all(np.abs(a - b) <= sum(bounds) + 1e-300)
+
+
+@given(scalar_programs(), array_programs())
+@settings(max_examples=40)
+def test_compiled_code_agrees_with_the_interpreter(
+    scalar: tuple[Node, dict[Node, float]], array: tuple[Node, dict[Node, np.ndarray]]
+) -> None:
+    for f, values in (scalar, array):
+        show(f, values)
+        xs = list(values)
+        bar = np.random.default_rng(9).uniform(0.3, 2.2, f.shape)
+        graph = [f, *sd.vjp(f, xs, bar), *(sd.jacobian(f, x, mode="forward") for x in xs)]
+        compiled = sd.compile(graph, xs)(*values.values())
+        for got, want, bound in zip(
+            compiled, interpret(graph, values), rounding_error(graph, arrays(values)), strict=True
+        ):
+            assert np.shape(got) == want.shape
+            # Both differ from the exact value by their own rounding; optimised formulas may round differently.
+            assert np.all(np.abs(got - want) <= 4 * bound + 1e-300), (got, want, bound)
