@@ -25,7 +25,7 @@ from backends.cpu.machine import machine
 from backends.cpu.body import body_weight
 from backends.store import KernelStore, kernel_key
 from symdiff.ir.dims import evaluate, product
-from symdiff.ir.errors import DomainError
+from symdiff.ir.errors import CompileError, DomainError
 from symdiff.program.ir import Nest, Program, walk
 
 # Operations: below, optimising costs nothing worth saving; above, LLVM's passes take longer than the program is worth.
@@ -97,6 +97,8 @@ class Kernel:
 
     def inspect(self, what: str) -> str:
         """Return the optimised LLVM text or the machine code as assembly."""
+        if what not in ("llvm", "asm"):
+            raise CompileError(f"target='cpu' has 'llvm' and 'asm', and no {what!r}; use target='cuda'.")
         module, target = optimised(self._llvm()[0], self.effort)
         return str(module) if what == "llvm" else target.emit_assembly(module)
 

@@ -674,7 +674,8 @@ where = Elementwise(
 def _cast_reference(x: Any, dtype: str) -> Any:
     if dtype == "bool":
         return bool(x)
-    return int(x) if dtype == "int64" else _mp("mpf")(x)
+    # Integer data stay NumPy's in every arithmetic, and mpmath does not know NumPy's integers.
+    return int(x) if dtype == "int64" else _mp("mpf")(int(x) if isinstance(x, (np.integer, np.bool_)) else x)
 
 
 cast_ = Elementwise(

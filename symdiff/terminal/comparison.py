@@ -76,12 +76,16 @@ class ComparisonTable:
         for column in out.columns:
             column.no_wrap = True
         exact = [_text(v, form.reference) for v in reference]
+        # Where there is no derivative, no method is right.
+        judged = all(t.strip() != "nan" for t in exact)
         for row in (None, *self.cmp.rows):
             values = [Text(t, "bold") for t in exact] if row is None else _values(row, self.cmp, exact, form.digits)
             cells = values if form.side_by_side else [_stack(labels, values)]
             name = _REFERENCE if row is None else row.method
             out.add_row(
-                _SHORT.get(name, name) if form.short_names else name, *cells, *_verdict(row, form.costs, ascii_only)
+                _SHORT.get(name, name) if form.short_names else name,
+                *cells,
+                *_verdict(row, form.costs, judged, ascii_only),
             )
         return out
 
@@ -104,14 +108,14 @@ def _values(row: Row, cmp: Comparison, exact: Sequence[str], digits: int) -> lis
     return [_coloured(_text(e, digits), t) for e, t in zip(entries, exact, strict=True)]
 
 
-def _verdict(row: Row | None, costs: bool, ascii_only: bool) -> list[Any]:
+def _verdict(row: Row | None, costs: bool, judged: bool, ascii_only: bool) -> list[Any]:
     if row is None:
         return [""] * (5 if costs else 3)
     ulp = f"{row.max_ulp:.1f}" if row.max_ulp < 1000 else f"{row.max_ulp:.0e}"
-    cells: list[Any] = [f"{row.max_abs_error:.1e}", ulp]
+    cells: list[Any] = [f"{row.max_abs_error:.1e}", ulp] if judged else ["", ""]
     if costs:
         cells += [str(row.ops), seconds(row.seconds)]
-    return [*cells, mark(row.passed, ascii_only)]
+    return [*cells, mark(row.passed if judged else None, ascii_only)]
 
 
 def _stack(labels: Sequence[str], values: Sequence[Text]) -> Text:

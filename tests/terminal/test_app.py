@@ -108,6 +108,19 @@ def test_the_table_fits_the_window(width, capsys, monkeypatch):
     assert not any("…" in line for line in lines)
 
 
+def test_the_reference_shows_digits_beyond_a_double(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    run(["diff", "exp(x)", "--at", "x=1"])
+    assert "2.718281828459045235360" in capsys.readouterr().out
+
+
+def test_where_there_is_no_derivative_no_method_gets_a_mark(capsys):
+    assert run(["diff", "where(x > 1, 1, 0)", "--at", "x=1"]) == 0
+    out = capsys.readouterr().out
+    assert "jumps" in out
+    assert "✓" not in out
+
+
 def test_a_console_without_unicode_gets_ascii():
     # Python writes what ASCII lacks as \uXXXX; the drawings themselves must not need it.
     result = symdiff_command("diff", "x**2/y", "--at", "x=1,y=2", PYTHONIOENCODING="ascii:backslashreplace")
