@@ -19,7 +19,7 @@ from backends.emit import emit_native
 from symdiff.program.ir import Access, Affine, Const, Guard, Instr, Load, Nest, Op, Store
 
 # Nanoseconds for one vector of an operation on one thread, roughly; calls of functions take longer than all else.
-_WEIGHTS = {"load": 1.0, "div": 3.0, "sqrt": 4.0, "rem": 20.0}
+_WEIGHTS = {"load": 0.5, "div": 3.0, "sqrt": 4.0, "rem": 20.0}
 _NATIVE = frozenset(
     "add sub mul neg abs sign max min floor ceil trunc lt le gt ge eq ne and or xor not where cast".split()
 )
@@ -30,11 +30,11 @@ LARGE = 150
 
 def body_weight(body: Sequence[Instr]) -> float:
     """Nanoseconds per vector of a body, for deciding about threads."""
-    total = 1.0
+    total = 0.3
     for instr in body:
         match instr:
             case Op():
-                total += 0.4 if instr.name in _NATIVE else _WEIGHTS.get(instr.name, _CALL_WEIGHT)
+                total += 0.25 if instr.name in _NATIVE else _WEIGHTS.get(instr.name, _CALL_WEIGHT)
             case Load():
                 total += _WEIGHTS["load"] * (4.0 if instr.access.gathers else 1.0)
     return total
@@ -50,27 +50,29 @@ class Body:
         self.is_large = len(nest.body) > LARGE
         self._one = Memory(frame, lanes(frame.builder, 1))
         self._order = order
-        self._hoisted: dict[int, Value] = {}
         self._values: dict[int, Value] = {}
 
-    def hoist(self, outer: Sequence[Value]) -> None:
+    def hoist(self, outer: Sequence[Value]) -> dict[int, Value]:
         """Compute, as scalars, what does not vary along the innermost loop."""
-        self._hoisted = {}
+        hoisted: dict[int, Value] = {}
         if self.lanes.width == 1 or self.pieces is not None:
-            return
+            return hoisted
         point = Point([*outer, ir.Constant(ir.IntType(64), 0)])
         fixed = _invariant(self.nest)
         for k, instr in enumerate(self.nest.body):
             if fixed[k]:
                 needed = {a: self.nest.body[a] for a in (instr.args if isinstance(instr, Op) else ())}
-                values = self._hoisted | {
-                    a: self._one.lanes.const(c.value, c.dtype) for a, c in needed.items() if isinstance(c, Const) and a not in self._hoisted
+                literals = {
+                    a: self._one.lanes.const(c.value, c.dtype)
+                    for a, c in needed.items()
+                    if isinstance(c, Const) and a not in hoisted
                 }
-                self._hoisted[k] = self._emit(instr, point, self._one, values)
+                hoisted[k] = self._emit(instr, point, self._one, hoisted | literals)
+        return hoisted
 
-    def run_at(self, point: Point) -> None:
+    def run_at(self, point: Point, hoisted: dict[int, Value]) -> None:
         """Emit the body and its stores at a point."""
-        self._values = {k: self.lanes.splat(v) for k, v in self._hoisted.items()}
+        self._values = {k: self.lanes.splat(v) for k, v in hoisted.items()}
         if self.pieces is not None:
             self._values |= self.pieces.run(self, point)
             return

@@ -20,7 +20,7 @@ from backends.emit import F64, I8, I64, POINTER
 from symdiff.program.ir import ITEMSIZE, Access, Buffer, Loop, Nest, Program, Statement, walk
 
 # A parallel region costs microseconds on an idle machine and far more on a busy one.
-PARALLEL_NANOSECONDS = 60_000.0
+PARALLEL_NANOSECONDS = 100_000.0
 _PARALLEL_FOR = ir.FunctionType(ir.VoidType(), [I64, I64, I64])
 
 

@@ -8,7 +8,7 @@ partial result; blocks depend on sizes only and are combined in order, so the nu
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from llvmlite import ir
@@ -30,8 +30,8 @@ BLOCK_POINTS = 16384
 # Partial results: blocks grow instead when there would be more.
 MOST_BLOCKS = 256
 MOST_ROW_BLOCKS = 32
-# Accumulators per reduction: hides the latency of an addition.
-UNROLL = 4
+# Accumulators per reduction, and rows that run together: hides the latency of an addition.
+UNROLL = ROWS = 4
 _SMALL_BODY = 12
 _COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}
 _IDENTITY = {"sum": 0, "prod": 1}
@@ -124,7 +124,7 @@ class _Emitter:
         nest, frame = self.nest, self.frame
         self.block = block
         if not nest.space:
-            self.body.run_at(Point(()))
+            self.body.run_at(Point(()), {})
             self._reduce_scalars()
             return
         length = block_length(frame, nest, self.code.most_blocks)
@@ -137,7 +137,7 @@ class _Emitter:
             self._open()
         self._loops(0, [], start, stop)
         if self.code.partials and not self.code.in_rows:
-            self._close(())
+            self._close((), range(UNROLL))
 
     def _reduce_scalars(self) -> None:
         """A reduction over axes of extent 1 only: the value itself."""
@@ -146,72 +146,103 @@ class _Emitter:
 
     def _loops(self, depth: int, outer: list[Value], start: Value, stop: Value) -> None:
         """Emit the loop at `depth`; recursion goes to the rank of the space."""
-        nest, frame = self.nest, self.frame
+        nest, frame, b = self.nest, self.frame, self.frame.builder
         last = len(nest.space) - 1
         if depth == last:
-            self._innermost(outer, start, stop)
+            self._innermost([outer], start, stop)
+            return
+        if depth == last - 1 and self._in_groups():
+            many = b.add(start, b.and_(b.sub(stop, start), i64(-ROWS)))
+            frame.loop(start, many, ROWS, lambda i: self._rows(outer, [i, *(b.add(i, i64(k)) for k in range(1, ROWS))]))
+            frame.loop(many, stop, 1, lambda i: self._rows(outer, [i]))
             return
 
         def turn(i: Value) -> None:
             indices = [*outer, i]
-            opens = bool(nest.reductions) and depth not in nest.reduced and self._next_reduced(depth)
+            opens = bool(nest.reductions) and depth not in nest.reduced and depth + 1 in nest.reduced
             if opens:
                 self._fill_row(indices) if self.code.in_rows else self._open()
             self._loops(depth + 1, indices, i64(0), frame.extent(nest.space[depth + 1]))
             if opens and not self.code.in_rows:
-                self._close(indices)
+                self._close(indices, range(UNROLL))
 
         frame.loop(start, stop, 1, turn)
 
-    def _next_reduced(self, depth: int) -> bool:
-        """Whether the loops from depth + 1 on are where this nest reduces."""
-        return depth + 1 in self.nest.reduced and depth not in self.nest.reduced
+    def _in_groups(self) -> bool:
+        """Whether several turns of the loop around the innermost one run together.
+
+        Sums along rows then have one accumulator a row, and additions of one row hide the latency of another's;
+        sums down columns read and write the row of sums once for several rows.
+        """
+        around = len(self.nest.space) - 2
+        shape_fits = self.code.in_rows == (around in self.nest.reduced)
+        return bool(self.nest.reductions) and shape_fits and len(self.nest.body) <= _SMALL_BODY and self.lanes.width > 1
+
+    def _rows(self, outer: list[Value], rows: list[Value]) -> None:
+        indices = [[*outer, i] for i in rows]
+        if not self.code.in_rows:
+            self._open()
+        self._innermost(indices, i64(0), self.frame.extent(self.nest.space[-1]))
+        if not self.code.in_rows:
+            for k, row in enumerate(indices):
+                self._close(row, [k])
 
     # --- the innermost loop ---------------------------------------------------
 
-    def _innermost(self, outer: list[Value], start: Value, stop: Value) -> None:
+    def _innermost(self, outers: list[list[Value]], start: Value, stop: Value) -> None:
+        """Emit the innermost loop, for one turn of those around it or for several at once."""
         frame, b, width = self.frame, self.frame.builder, self.lanes.width
-        self.body.hoist(outer)
+        fixed = [self.body.hoist(outer) for outer in outers]
+
+        def turn(i: Value, stop: Value | None = None, slot: int = 0) -> None:
+            mask = None if stop is None else self._mask(i, stop)
+            self._turn([Point([*outer, i], mask) for outer in outers], fixed, slot)
+
         if width == 1:
-            frame.loop(start, stop, 1, lambda i: self._turn(Point([*outer, i]), 0))
+            frame.loop(start, stop, 1, turn)
             return
         span = b.sub(stop, start)
-        unroll = UNROLL if self.accumulators and len(self.nest.body) <= _SMALL_BODY else 1
         here = start
-        if unroll > 1:
-            many = b.add(start, b.and_(span, i64(-width * unroll)))
-            frame.loop(here, many, width * unroll, lambda i: self._turns(outer, i, unroll))
-            here = many
+        # Rows in groups have one accumulator each: grouped or left over, a row is summed in the same order.
+        if self.accumulators and len(self.nest.body) <= _SMALL_BODY and not (len(self.nest.space) > 1 and self._in_groups()):
+            here = b.add(start, b.and_(span, i64(-width * UNROLL)))
+            frame.loop(
+                start, here, width * UNROLL,
+                lambda i: [turn(b.add(i, i64(k * width)), slot=k) for k in range(UNROLL)],
+            )  # fmt: skip
         whole = b.add(start, b.and_(span, i64(-width)))
         if not self.body.is_large:
-            frame.loop(here, whole, width, lambda i: self._turn(Point([*outer, i]), 0))
-            frame.when(b.icmp_signed("<", whole, stop), lambda: self._turn(self._tail(outer, whole, stop), 0))
+            frame.loop(here, whole, width, turn)
+            frame.when(b.icmp_signed("<", whole, stop), lambda: turn(whole, stop))
         else:
             # One copy of a large body, always masked: half the code to compile.
-            frame.loop(here, stop, width, lambda i: self._turn(self._tail(outer, i, stop), 0))
+            frame.loop(here, stop, width, lambda i: turn(i, stop))
 
-    def _turns(self, outer: list[Value], i: Value, unroll: int) -> None:
-        for k in range(unroll):
-            self._turn(Point([*outer, self.frame.builder.add(i, i64(k * self.lanes.width))]), k)
-
-    def _tail(self, outer: list[Value], i: Value, stop: Value) -> Point:
+    def _mask(self, i: Value, stop: Value) -> Value:
         b = self.frame.builder
         lane = ir.Constant(ir.VectorType(I64, self.lanes.width), [i64(k) for k in range(self.lanes.width)])
-        mask = b.icmp_signed("<", lane, self.lanes.splat(b.sub(stop, i)))
-        return Point([*outer, i], mask)
+        return b.icmp_signed("<", lane, self.lanes.splat(b.sub(stop, i)))
 
-    def _turn(self, point: Point, k: int) -> None:
-        self.body.run_at(point)
+    def _turn(self, points: list[Point], fixed: list[dict[int, Value]], slot: int) -> None:
         b = self.frame.builder
-        for j, r in enumerate(self.nest.reductions):
-            value = self.body.value(r.value)
-            if self.code.in_rows:
-                self._add_to_row(j, r, value, point)
-                continue
-            if point.mask is not None:
-                value = b.select(point.mask, value, self.lanes.const(identity(r), r.dtype))
-            slot = self.accumulators[j][k]
-            b.store(self._combine(r, b.load(slot, typ=value.type), value), slot)
+        sums: list[Value | None] = [None] * len(self.nest.reductions)
+        for row, (point, values) in enumerate(zip(points, fixed, strict=True)):
+            self.body.run_at(point, values)
+            for j, r in enumerate(self.nest.reductions):
+                value = self.body.value(r.value)
+                if self.code.in_rows:
+                    access, place = self._row(j, r, point)
+                    before = sums[j] if sums[j] is not None else self.body.memory.load(access, place)
+                    sums[j] = self._combine(r, before, value)
+                    continue
+                if point.mask is not None:
+                    value = b.select(point.mask, value, self.lanes.const(identity(r), r.dtype))
+                at = self.accumulators[j][slot + row]
+                b.store(self._combine(r, b.load(at, typ=value.type), value), at)
+        for j, (r, total) in enumerate(zip(self.nest.reductions, sums, strict=True)):
+            if total is not None:
+                access, place = self._row(j, r, points[0])
+                self.body.memory.store(total, access, place)
 
     def _combine(self, r: Reduce, x: Value, y: Value) -> Value:
         return emit_native(_COMBINE[r.op], (x, y), r.dtype, self._lanes_of(x))
@@ -231,11 +262,11 @@ class _Emitter:
             for slot in slots:
                 b.store(self.lanes.const(identity(r), r.dtype), slot)
 
-    def _close(self, indices: list[Value] | tuple[()]) -> None:
+    def _close(self, indices: Sequence[Value], slots: Sequence[int]) -> None:
         """Combine accumulators and lanes pairwise, and write the result."""
         b = self.frame.builder
-        for j, (r, slots) in enumerate(zip(self.nest.reductions, self.accumulators, strict=True)):
-            values = [b.load(slot, typ=self.lanes.type(r.dtype)) for slot in slots]
+        for j, (r, held) in enumerate(zip(self.nest.reductions, self.accumulators, strict=True)):
+            values = [b.load(held[k], typ=self.lanes.type(r.dtype)) for k in slots]
             total = _pairwise(values, lambda x, y, r=r: self._combine(r, x, y))
             if self.lanes.width > 1:
                 parts = [b.extract_element(total, ir.Constant(I32, k)) for k in range(self.lanes.width)]
@@ -255,24 +286,19 @@ class _Emitter:
             return Access(row, 0, (row.shape[1], 1)), Point([self.block, point.indices[-1]], point.mask)
         return r.access, point
 
-    def _fill_row(self, indices: list[Value] | tuple[()]) -> None:
+    def _fill_row(self, indices: Sequence[Value]) -> None:
         frame, width = self.frame, self.lanes.width
         rank = len(self.nest.space)
         stop = frame.extent(self.nest.space[-1])
         outer = [*indices, *[i64(0)] * (rank - 1 - len(indices))]
 
         def fill(i: Value) -> None:
-            point = self._tail(outer, i, stop) if width > 1 else Point([*outer, i])
+            point = Point([*outer, i], self._mask(i, stop) if width > 1 else None)
             for j, r in enumerate(self.nest.reductions):
                 access, place = self._row(j, r, point)
                 self.body.memory.store(self.lanes.const(identity(r), r.dtype), access, place)
 
         frame.loop(i64(0), stop, width, fill)
-
-    def _add_to_row(self, j: int, r: Reduce, value: Value, point: Point) -> None:
-        access, place = self._row(j, r, point)
-        old = self.body.memory.load(access, place)
-        self.body.memory.store(self._combine(r, old, value), access, place)
 
 
 def _emit_combine(module: Module, code: NestCode, name: str, layout: Layout) -> Function:

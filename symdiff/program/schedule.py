@@ -7,6 +7,7 @@ A node is written to memory only if something reads it through a view, at a late
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -116,11 +117,13 @@ class _Block:
         self.stage: dict[Node, int] = {}
         self.dest: dict[Node, View] = {}
         self.groups: dict[_Key, _Group] = {}
+        self.uses: Counter[Node] = Counter()
         self.others: dict[int, list[Statement]] = {}
 
     def lower(self, roots: Sequence[tuple[Node, View]]) -> list[Statement]:
         """Return the statements that write every root to its view."""
         order = topological([r for r, _ in roots], known=self.views)
+        self.uses = Counter(a for n in order for a in n.args) + Counter(r for r, _ in roots)
         copies = self._choose_destinations(order, roots)
         for node in order:
             self._place(node)
@@ -417,10 +420,18 @@ class _Body:
         if node in self.values:
             return self.values[node]
         here = node in block.stage and node.shape == self.space
-        if here and (block.stage[node] == self.stage or (node not in block.views and self._is_cheap(node))):
+        if here and self._fits(node):
             return self.value(node)
         view = block._view(node)
         return self.add(read(broadcast(view, self.space)))
+
+    def _fits(self, node: Node) -> bool:
+        """Whether a node of this space is computed here: it belongs here, or waits for its only user, or is cheap."""
+        block = self.block
+        if block.stage[node] == self.stage:
+            return True
+        alone = isinstance(node.op, Elementwise) and block.uses[node] == 1
+        return node not in block.views and (alone or self._is_cheap(node))
 
     def _is_cheap(self, node: Node) -> bool:
         op = node.op
@@ -446,7 +457,7 @@ class _Body:
         block = self.block
         if node not in block.stage or node.shape != self.space:
             return False
-        return block.stage[node] == self.stage or (node not in block.views and self._is_cheap(node))
+        return self._fits(node)
 
     def _instr(self, node: Node) -> int:
         if node.op.name == "take":
