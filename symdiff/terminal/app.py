@@ -133,6 +133,9 @@ def run(arguments: list[str]) -> int:
 
 
 def _exit_code(result: Any) -> int:
+    """Return the code of a command that came back: typer turns exits and Ctrl-C into plain results."""
+    if result == INTERRUPTED:
+        fail("interrupted")
     return result if isinstance(result, int) and not isinstance(result, bool) else 0
 
 
