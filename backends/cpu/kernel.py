@@ -128,6 +128,7 @@ class Kernel:
         return list(out)
 
     def _plan(self, key: tuple[int, ...], sizes: Mapping[str, int]) -> _Plan:
+        self.program.check(sizes)
         results = tuple(tuple(evaluate(d, sizes) for d in b.shape) for b in self.program.outputs)
         plan = _Plan(key, results, self.layout.arena_bytes(sizes), self._wants_threads(sizes))
         self._plans[key] = plan

@@ -162,7 +162,7 @@ class _Slice(Linear):
         starts, extents, steps = (params[name] for name in ("starts", "extents", "steps"))
         for start, extent, step, d in zip(starts, extents, steps, np.shape(x), strict=True):
             last = start + (extent - 1) * step
-            if extent > 0 and not (0 <= start < d and 0 <= last < d):
+            if extent < 0 or (extent > 0 and not (0 <= start < d and 0 <= last < d)):
                 raise DomainError(f"A slice from {start} to {last} is out of range for an axis of extent {d}.")
         index = []
         for start, extent, step in zip(params["starts"], params["extents"], params["steps"], strict=True):

@@ -7,11 +7,12 @@ polynomials in the run-time sizes, so one program serves all sizes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
 from symdiff.ir.dims import Extent, Shape, multiply, product, shape_text
+from symdiff.program.requirements import Requirement
 
 ITEMSIZE = {"float64": 8, "float32": 4, "int64": 8, "bool": 1}
 
@@ -166,7 +167,7 @@ Statement = Union[Nest, Call, Loop]
 class Program:
     """Statements with the buffers they use. `inputs` and `outputs` are in the order of the call.
 
-    `results` holds the shape and dtype of each output; `data` the literal arrays, passed after the inputs.
+    `data` holds the literal arrays, passed after the inputs; `requirements` is what must hold of the run-time sizes.
     """
 
     inputs: tuple[Buffer, ...]
@@ -175,6 +176,12 @@ class Program:
     temps: tuple[Buffer, ...]
     statements: tuple[Statement, ...]
     sizes: tuple[str, ...]
+    requirements: tuple[Requirement, ...] = ()
+
+    def check(self, sizes: Mapping[str, int]) -> None:
+        """Raise DomainError if the run-time sizes do not fit the slices and reductions of the program."""
+        for requirement in self.requirements:
+            requirement.check(sizes)
 
     def __str__(self) -> str:
         return "\n".join(_lines(self))
@@ -193,6 +200,7 @@ def walk(statements: tuple[Statement, ...]) -> Iterator[Statement]:
 def _lines(program: Program) -> Iterator[str]:
     for b in (*program.inputs, *program.outputs, *program.temps):
         yield f"{b.kind} {b}: {b.dtype}{shape_text(b.shape)}"
+    yield from map(str, program.requirements)
     yield from _statement_lines(program.statements, "")
 
 

@@ -20,6 +20,7 @@ from symdiff.ops.control import item
 from symdiff.program.ir import Buffer, Call, Gather, Instr, Loop, Nest, Op, Program, Reduce, Statement, Store
 from symdiff.program.nests import normalise
 from symdiff.program.products import expand_products
+from symdiff.program.requirements import requirements
 from symdiff.program.views import View, broadcast, c_strides, of_literal, read, reshaped, sliced, through, whole, write
 
 _VIEWS = frozenset({"broadcast_to", "transpose", "slice", "embed", "reshape"})
@@ -53,7 +54,7 @@ def schedule(outputs: Sequence[Node], inputs: Sequence[Node]) -> Program:
     by_kind = {k: tuple(b for b in pool.buffers if b.kind == k) for k in ("input", "output", "temp")}
     return Program(
         by_kind["input"], tuple(n.params["array"].array for n in data), by_kind["output"], by_kind["temp"],
-        tuple(statements), tuple(sizes),
+        tuple(statements), tuple(sizes), requirements(roots),
     )  # fmt: skip
 
 
@@ -328,7 +329,7 @@ class _Block:
         view = self._buffered(node)
         row, col = view.strides
         m, n = view.shape
-        if (col == 1 and row not in (0, 1) and not _negative(row)) or (row == 1 and col not in (0, 1) and not _negative(col)):
+        if (col == 1 and _steps_forward(row, view)) or (row == 1 and _steps_forward(col, view)):
             return view
         if view.is_contiguous() and 1 not in (m, n):
             return view
@@ -510,7 +511,12 @@ def _unit_reshape(place: View, shape: Shape) -> View | None:
     return reshaped(place, shape) if squeezed == [d for d in shape if d != 1] else None
 
 
-def _negative(extent: Extent) -> bool:
-    return isinstance(extent, int) and extent < 0
+def _steps_forward(stride: Extent, view: View) -> bool:
+    """Whether a stride goes from one row of memory to a later one, whatever the run-time sizes are."""
+    assert isinstance(view.base, Buffer)
+    if isinstance(stride, int):
+        return stride > 1
+    # n - 1 may be a stride of memory and -n + 1 one of reversed rows: the sign of a polynomial does not show.
+    return stride in c_strides(view.base.shape) or all(c > 0 for _, c in stride.terms)
 
 
