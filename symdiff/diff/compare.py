@@ -11,12 +11,22 @@ import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from symdiff.diff.exact import DIGITS, FAINT, Exact, exact_derivative, shifted, working_digits
-from symdiff.diff.finite import Values, as_number, default_step, exact_step, finite_difference, read_point, richardson
+from symdiff.diff.bounds import difference_bound
+from symdiff.diff.exact import DIGITS, FAINT, Exact, distance, exact_derivative
+from symdiff.diff.finite import (
+    Values,
+    as_number,
+    default_step,
+    finite_difference,
+    read_point,
+    richardson,
+    ridders_steps,
+)
 from symdiff.diff.forward import jvp_nodes
 from symdiff.diff.jacobian import jacobian
 from symdiff.diff.reverse import vjp_nodes
@@ -219,50 +229,45 @@ class _Study:
                     for e, b in zip(self.exact, bounds, strict=True)
                 ]
             case "richardson":
-                # Its theory needs f to be smooth over the widest step; extrapolation is never worse than that step.
-                estimates = [10 * np.asarray(e) + r for e, r in zip(errors, rounding, strict=True)]
-                bounds = [np.maximum(e, self._difference_bound(method, k)) for k, e in enumerate(estimates)]
+                pairs = zip(errors, rounding, strict=True)
+                bounds = [self._ridders_bound(blocks[k], 10 * np.asarray(e) + r, k) for k, (e, r) in enumerate(pairs)]
             case _:
-                bounds = [self._difference_bound(method, k) for k in range(len(many))]
+                bounds = [
+                    self._bound(k, partial(default_step, method, eps=self._eps(k)), method) for k in range(len(many))
+                ]
         # Differences of infinities have no value.
         bounds = [np.where(far, np.inf, bound) for far, bound in zip(beyond, bounds, strict=True)]
         entries = sum(point[x].size for x in many)
         evaluations = {"forward": entries + 1, "central": 2 * entries, "complex": entries}.get(method, 24 * entries)
         return self._row(_NAMES[method], blocks, bounds, evaluations * count_ops([self.f]), seconds)
 
-    def _difference_bound(self, method: str, k: int) -> np.ndarray:
-        """Truncation, from the same quotient with exact numbers, plus the rounding of two values over the step."""
-        import mpmath
+    def _eps(self, k: int) -> float:
+        return float(max(np.finfo(node.dtype).eps for node in (self.f, self.symbols[k])))
 
-        x, exact = self.symbols[k], self.exact[k]
-        here = self.values[x]
-        f0 = interpret([self.f], self.values)[0]
-        eps = float(max(np.finfo(here.dtype).eps, np.finfo(f0.dtype).eps))
-        columns = []
-        for index in np.ndindex(here.shape):
-            h = here.dtype.type(default_step(method, float(here[index]), eps))
-            up, down = exact_step(here[index], h), 0.0 if method == "forward" else exact_step(here[index], -h)
-            with mpmath.workdps(working_digits(float(here[index]))):
-                right, left = (shifted(self.f, self.values, x, index, mpmath.mpf(float(d))) for d in (up, down))
-                with np.errstate(invalid="ignore"):
-                    quotient = (right - left) / (mpmath.mpf(float(up)) - mpmath.mpf(float(down)))
-            moved = here.copy()
-            moved[index] += up
-            noise = rounding_error([self.f], {**self.values, x: moved})[0] + rounding_error([self.f], self.values)[0]
-            column = (Ellipsis, *index)
-            truncation = _distance(quotient, exact.low[column], exact.high[column])
-            # A step out of the domain of f: the quotient itself has no value, and no bound.
-            bound = np.where(np.isnan(truncation), np.inf, truncation + 2 * noise / float(up))
-            columns.append(np.asarray(bound))
-        shape = (*f0.shape, *here.shape)
-        return np.stack(columns, axis=-1).reshape(shape) if columns else np.zeros(shape)
+    def _bound(self, k: int, step: Callable[[float], float], method: str) -> np.ndarray:
+        return difference_bound(self.f, self.values, self.symbols[k], self.exact[k], step, method == "forward")
+
+    def _ridders_bound(self, value: np.ndarray, estimate: np.ndarray, k: int) -> np.ndarray:
+        """The error that Ridders' table estimates itself, or that of its worst difference.
+
+        Extrapolation supposes that f is smooth over the widest step. Where a kink is nearer, an entry of the table
+        is still a combination of differences whose weights sum to 1 and their absolute values to less than 4.
+        """
+        if np.all(distance(value, self.exact[k].low, self.exact[k].high) <= estimate):
+            return estimate
+        x = self.values[self.symbols[k]]
+        rows = max((len(ridders_steps(float(v))) for v in x.ravel()), default=0)
+        for j in range(rows):
+            step = partial(_nth_step, j=j)
+            estimate = np.maximum(estimate, 4 * self._bound(k, step, "central"))
+        return estimate
 
     def _row(self, method: str, blocks: Sequence[Any], bounds: Sequence[Any], ops: int, seconds: float) -> Row:
         worst = ulps = 0.0
         passed = True
         for block, bound, exact in zip(blocks, bounds, self.exact, strict=True):
             value = np.asarray(block)
-            error = _distance(value, exact.low, exact.high)
+            error = distance(value, exact.low, exact.high)
             if not error.size:
                 continue
             worst, ulps = _larger(worst, np.max(error)), _larger(ulps, np.max(error / _ulp(exact.value, value.dtype)))
@@ -271,27 +276,13 @@ class _Study:
         return Row(method, self.form([np.asarray(b) for b in blocks]), worst, ulps, ops, seconds, passed)
 
 
+def _nth_step(x: float, j: int) -> float:
+    steps = ridders_steps(x)
+    return steps[min(j, len(steps) - 1)]
+
+
 def _larger(a: float, b: Any) -> float:
     return float(b) if b != b or b > a else a
-
-
-def _distance(value: Any, low: Any, high: Any) -> np.ndarray:
-    """The distance of each entry to its interval, computed with 60 digits; NaN for a NaN."""
-    import mpmath
-
-    value, low, high = (np.asarray(a, dtype=object) for a in (value, low, high))
-    out = np.empty(low.shape)
-    flat = out.ravel()
-    with mpmath.workdps(DIGITS + 10):
-        for k, (v, a, b) in enumerate(zip(value.ravel(), low.ravel(), high.ravel(), strict=True)):
-            v = v if isinstance(v, mpmath.mpf) else mpmath.mpf(float(v))
-            # Where f has no derivative at all, no value is wrong.
-            slack = 0 if a == b else mpmath.mpf(10) ** -DIGITS * max(abs(a), abs(b))
-            inside = (a == -mpmath.inf and b == mpmath.inf) or a - slack <= v <= b + slack
-            # Infinity is the rounding of what is beyond floating-point numbers.
-            inside = inside or (mpmath.isinf(v) and v in (float(a), float(b)))
-            flat[k] = 0.0 if inside else float(a - v) if v < a else float(v - b) if v > b else np.nan
-    return out
 
 
 def _ulp(reference: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:

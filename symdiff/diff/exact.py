@@ -66,6 +66,25 @@ def exact_derivative(f: Node, values: Values, x: Node) -> Exact:
     return Exact(value, low, high, tuple(notes))
 
 
+def distance(value: Any, low: Any, high: Any) -> np.ndarray:
+    """The distance of each entry to its interval, computed with 60 digits; NaN for a NaN."""
+    import mpmath
+
+    value, low, high = (np.asarray(a, dtype=object) for a in (value, low, high))
+    out = np.empty(low.shape)
+    flat = out.ravel()
+    with mpmath.workdps(DIGITS + 10):
+        for k, (v, a, b) in enumerate(zip(value.ravel(), low.ravel(), high.ravel(), strict=True)):
+            v = v if isinstance(v, mpmath.mpf) else mpmath.mpf(float(v))
+            # Where f has no derivative at all, no value is wrong.
+            slack = 0 if a == b else mpmath.mpf(10) ** -DIGITS * max(abs(a), abs(b))
+            inside = (a == -mpmath.inf and b == mpmath.inf) or a - slack <= v <= b + slack
+            # Infinity is the rounding of what is beyond floating-point numbers.
+            inside = inside or (mpmath.isinf(v) and v in (float(a), float(b)))
+            flat[k] = 0.0 if inside else float(a - v) if v < a else float(v - b) if v > b else np.nan
+    return out
+
+
 def working_digits(x: float) -> int:
     """Return the digits at which differences of f near `x` with the smallest step still have 50 right ones."""
     size = abs(np.log10(abs(x))) if x and np.isfinite(x) else 0.0

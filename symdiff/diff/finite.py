@@ -195,20 +195,24 @@ def _complex(probe: Probe, f0: np.ndarray, x: Any, eps: float, step: float | Non
 
 
 def _ridders(probe: Probe, f0: np.ndarray, x: Any, eps: float, step: float | None) -> tuple[np.ndarray, np.ndarray]:
-    starts = [step] if step else [0.1 * max(abs(float(x)), 1.0)]
-    if not step and 0 < abs(x) < 1:
-        # A second table in steps that are small against x, for functions with a singularity at 0.
-        starts.append(0.1 * abs(float(x)))
     best = np.full(f0.shape, np.nan)
     error = np.full(f0.shape, np.inf)
-    for start in starts:
-        row: list[np.ndarray] = []
-        for k in range(_ROWS):
-            row, errors = _extend(probe, x, start / _SHRINK**k, row, eps)
-            for value, e in zip(row, errors, strict=True):
-                better = e < error
-                best, error = np.where(better, value, best), np.where(better, e, error)
+    row: list[np.ndarray] = []
+    for k, h in enumerate(ridders_steps(float(x), step)):
+        row, errors = _extend(probe, x, h, row if k % _ROWS else [], eps)
+        for value, e in zip(row, errors, strict=True):
+            better = e < error
+            best, error = np.where(better, value, best), np.where(better, e, error)
     return best, error
+
+
+def ridders_steps(x: float, step: float | None = None) -> list[float]:
+    """Return the steps of Ridders' tables at `x`, one table of falling steps after the other."""
+    starts = [step] if step else [0.1 * max(abs(x), 1.0)]
+    if not step and 0 < abs(x) < 1:
+        # A second table in steps that are small against x, for functions with a singularity at 0.
+        starts.append(0.1 * abs(x))
+    return [start / _SHRINK**k for start in starts for k in range(_ROWS)]
 
 
 def _extend(probe: Probe, x: Any, h: float, above: list[np.ndarray], eps: float) -> tuple[list[np.ndarray], list[Any]]:
