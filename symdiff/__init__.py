@@ -48,7 +48,7 @@ _HOME = {
     "symdiff.diff.finite": "finite_difference richardson",
     "symdiff.diff.compare": "compare",
     "symdiff.compile": "compile",
-    "symdiff.optimize": "minimize least_squares",
+    "symdiff.optimize": "minimize",
     "symdiff.ir.errors": (
         "SymdiffError ShapeError DTypeError DomainError ParseError DerivativeError UnknownSymbolError "
         "CompileError ConvergenceError"

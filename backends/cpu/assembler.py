@@ -7,7 +7,7 @@ costs a tenth. Types and constants are still llvmlite's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -168,6 +168,22 @@ def _lanes_of(kind: ir.Type, scalar: ir.Type) -> ir.Type:
     return ir.VectorType(scalar, kind.count) if isinstance(kind, ir.VectorType) else scalar
 
 
+def _plain(op: str) -> Callable[..., Value]:
+    def method(self: Builder, a: Any, b: Any, flags: Sequence[str] = ()) -> Value:
+        return self._binary(op, a, b, flags)
+
+    method.__doc__ = f"The LLVM instruction {op}."
+    return method
+
+
+def _conversion(op: str) -> Callable[..., Value]:
+    def method(self: Builder, a: Any, kind: ir.Type) -> Value:
+        return self._convert(op, a, kind)
+
+    method.__doc__ = f"The LLVM conversion {op}."
+    return method
+
+
 class Builder:
     """Writes instructions at the end of a block."""
 
@@ -202,6 +218,29 @@ class Builder:
         return self._value(
             _lanes_of(a.type, _I1), f"{text} {type_text(a.type)} {a.get_reference()}, {b.get_reference()}"
         )
+
+    add = _plain("add")
+    sub = _plain("sub")
+    mul = _plain("mul")
+    sdiv = _plain("sdiv")
+    srem = _plain("srem")
+    fadd = _plain("fadd")
+    fsub = _plain("fsub")
+    fmul = _plain("fmul")
+    fdiv = _plain("fdiv")
+    xor = _plain("xor")
+    and_ = _plain("and")
+    or_ = _plain("or")
+    zext = _conversion("zext")
+    trunc = _conversion("trunc")
+    fptosi = _conversion("fptosi")
+    sitofp = _conversion("sitofp")
+    uitofp = _conversion("uitofp")
+    fpext = _conversion("fpext")
+    fptrunc = _conversion("fptrunc")
+    bitcast = _conversion("bitcast")
+    ptrtoint = _conversion("ptrtoint")
+    inttoptr = _conversion("inttoptr")
 
     def neg(self, a: Any) -> Value:
         """-a for integers."""
@@ -249,7 +288,9 @@ class Builder:
     def store(self, value: Any, at: Any, align: int | None = None) -> None:
         """Write memory."""
         aligned = f", align {align}" if align else ""
-        self.block.lines.append(f"store {type_text(value.type)} {value.get_reference()}, ptr {at.get_reference()}{aligned}")
+        self.block.lines.append(
+            f"store {type_text(value.type)} {value.get_reference()}, ptr {at.get_reference()}{aligned}"
+        )
 
     def gep(self, base: Any, indices: Sequence[Any], source_etype: ir.Type) -> Value:
         """An address, counted in elements."""
@@ -288,10 +329,10 @@ class Builder:
         """A scalar in all lanes."""
         kind = ir.VectorType(scalar.type, width)
         text = type_text(kind)
-        first = self._value(kind, f"insertelement {text} poison, {type_text(scalar.type)} {scalar.get_reference()}, i32 0")
-        return self._value(
-            kind, f"shufflevector {text} {first.ref}, {text} poison, <{width} x i32> zeroinitializer"
+        first = self._value(
+            kind, f"insertelement {text} poison, {type_text(scalar.type)} {scalar.get_reference()}, i32 0"
         )
+        return self._value(kind, f"shufflevector {text} {first.ref}, {text} poison, <{width} x i32> zeroinitializer")
 
     def phi(self, kind: ir.Type) -> Phi:
         """A value that depends on where control came from."""
@@ -315,25 +356,3 @@ class Builder:
     def ret_void(self) -> None:
         """Return nothing."""
         self.block.lines.append("ret void")
-
-
-def _plain(op: str) -> Any:
-    def method(self: Builder, a: Any, b: Any, flags: Sequence[str] = ()) -> Value:
-        return self._binary(op, a, b, flags)
-
-    method.__doc__ = f"The LLVM instruction {op}."
-    return method
-
-
-def _conversion(op: str) -> Any:
-    def method(self: Builder, a: Any, kind: ir.Type) -> Value:
-        return self._convert(op, a, kind)
-
-    method.__doc__ = f"The LLVM conversion {op}."
-    return method
-
-
-for _name in ("add", "sub", "mul", "sdiv", "srem", "fadd", "fsub", "fmul", "fdiv", "and", "or", "xor"):
-    setattr(Builder, _name + ("_" if _name in ("and", "or") else ""), _plain(_name))
-for _name in ("zext", "trunc", "fptosi", "sitofp", "uitofp", "fpext", "fptrunc", "bitcast", "ptrtoint", "inttoptr"):
-    setattr(Builder, _name, _conversion(_name))

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-import numba as nb
-from llvmlite import ir
-from numba.core import types
-from numba.extending import intrinsic
+# GNU OpenMP's threads spin for milliseconds at a barrier; on a busy machine that takes the processor from the very
+# thread they wait for. Read when the library loads, so it is set before Numba comes, unless the user has a wish.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
-from backends.emit import I64
+import numba as nb  # noqa: E402
+from llvmlite import ir  # noqa: E402
+from numba.core import types  # noqa: E402
+from numba.extending import intrinsic  # noqa: E402
+
+from backends.emit import I64  # noqa: E402
 
 
 @intrinsic

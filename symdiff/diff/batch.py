@@ -51,6 +51,3 @@ def _pad(x: Node, rank: int) -> Node:
     """Put axes of extent 1 behind the leading axis until there are `rank` others."""
     missing = rank - (x.ndim - 1)
     return reshape(x, shape=(x.shape[0], *(1,) * missing, *x.shape[1:])) if missing else x
-
-
-

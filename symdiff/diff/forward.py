@@ -83,7 +83,10 @@ def _push_loop(node: Node, dots: Sequence[Node | None]) -> dict[int, Node]:
     active = [d is not None for d in dots]
     while True:
         moved = depends_on(body.outputs, [s for s, a in zip(slots, active, strict=True) if a])
-        grown = [a or (k < n and body.outputs[k] in moved and slots[k].dtype.startswith("float")) for k, a in enumerate(active)]
+        grown = [
+            a or (k < n and body.outputs[k] in moved and slots[k].dtype.startswith("float"))
+            for k, a in enumerate(active)
+        ]
         if grown == active:
             break
         active = grown
@@ -99,9 +102,7 @@ def _push_loop(node: Node, dots: Sequence[Node | None]) -> dict[int, Node]:
         return [*values, *(zeros_like(values[k]) if p is None else p for k, p in zip(lead, pushed, strict=True))]
 
     start = [d if d is not None else zeros_like(node.args[k]) for k, d in ((k, dots[k]) for k in lead)]
-    result = while_loop(
-        lambda *state: cond.call([*state[:n], *outer])[0], next_state, [*node.args[:n], *start]
-    )
+    result = while_loop(lambda *state: cond.call([*state[:n], *outer])[0], next_state, [*node.args[:n], *start])
     return {k: result[n + j] for j, k in enumerate(lead)}
 
 

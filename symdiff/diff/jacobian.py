@@ -17,10 +17,10 @@ from symdiff.ir.dims import product
 from symdiff.ir.errors import DerivativeError
 from symdiff.ir.graph import count_ops, made_order
 from symdiff.ir.node import PRIMITIVES, Node, const, make
-from symdiff.passes.tidy import tidy
 from symdiff.ops.elementwise import eq, where
 from symdiff.ops.index import broadcast_to, reshape, slice_, transpose
 from symdiff.ops.leaves import iota
+from symdiff.passes.tidy import read_order, tidy
 
 Mode = Literal["auto", "forward", "reverse"]
 
@@ -37,7 +37,7 @@ def eye(n: Any, dtype: str = "float64") -> Node:
 
 
 def _polish(nodes: list[Node]) -> list[Node]:
-    return tidy(nodes) if count_ops(nodes) <= _READABLE else nodes
+    return read_order(tidy(nodes)) if count_ops(nodes) <= _READABLE else nodes
 
 
 def jvp(f: Any, wrt: Any, tangents: Any) -> Any:

@@ -9,7 +9,7 @@ from symdiff.diff.wrt import as_function, as_symbol
 from symdiff.ir.dims import shape_text
 from symdiff.ir.errors import DerivativeError, ShapeError
 from symdiff.ir.node import Node, brief, const
-from symdiff.passes.tidy import tidy
+from symdiff.passes.tidy import read_order, tidy
 
 
 def diff(f: Any, x: Any, n: int = 1) -> Node:
@@ -31,4 +31,4 @@ def diff(f: Any, x: Any, n: int = 1) -> Node:
         raise DerivativeError(f"The order of a derivative is an int >= 0, got {n!r}.")
     for _ in range(n):
         (out,) = tidy(jvp_nodes([out], [x], [const(1.0, x.dtype)]))
-    return out
+    return read_order([out])[0]

@@ -35,7 +35,9 @@ def as_scalar_function(f: Any, what: str) -> Node:
     """Return `f` as a scalar node. Raises ShapeError for arrays."""
     node = as_function(f)
     if node.shape != ():
-        raise ShapeError(f"{what} needs a scalar function, got {brief(node)} ({node.line}); use jacobian, or sum it first.")
+        raise ShapeError(
+            f"{what} needs a scalar function, got {brief(node)} ({node.line}); use jacobian, or sum it first."
+        )
     return node
 
 
@@ -44,7 +46,9 @@ def as_symbol(x: Any) -> Node:
     if not isinstance(x, Node):
         x = as_node(x)
     if x.op.name not in ("symbol", "input"):
-        raise DerivativeError(f"Derivatives are taken by symbols, got {brief(x)} ({x.line}); introduce a symbol and use .subs.")
+        raise DerivativeError(
+            f"Derivatives are taken by symbols, got {brief(x)} ({x.line}); introduce a symbol and use .subs."
+        )
     if not x.dtype.startswith("float"):
         raise DerivativeError(f"{brief(x)} has dtype {x.dtype}; derivatives are taken by real symbols.")
     return x

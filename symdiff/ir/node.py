@@ -37,12 +37,11 @@ class Node:
     """One value of an expression graph: a primitive applied to nodes.
 
     `shape` is a tuple of ints and `Dim`s, `dtype` one of `DTYPES` (or "tuple" for the value of a loop),
-    `source` the user's line that made it, `number` counts nodes in the order of their making. Make nodes with `make`, operators and functions, never directly.
+    `source` the user's line that made it, `number` counts nodes in the order of their making. Make nodes with
+    `make`, operators and functions, never directly.
     """
 
     __slots__ = ("op", "args", "params", "shape", "dtype", "source", "number", "__weakref__")
-    # Keeps NumPy from looping over its own array and calling our operator once per entry.
-    __array_ufunc__ = None
 
     op: Primitive
     args: tuple[Node, ...]
@@ -163,6 +162,15 @@ class Node:
                 f"The length of {_brief(self)} ({self.line}) is the run-time size {self.shape[0]}; use .shape[0]."
             )
         return self.shape[0]
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Node:
+        """Let np.sin(x) and array * x build nodes; without it NumPy would loop over its own array."""
+        if method == "__call__" and not options:
+            for primitive in PRIMITIVES.values():
+                same = getattr(primitive, "evaluate_", None) is ufunc
+                if same or (ufunc is np.matmul and primitive.name == "matmul"):
+                    return primitive(*inputs)
+        raise DTypeError(f"np.{ufunc.__name__} does not build expressions; use the function of that name in symdiff.")
 
     def __copy__(self) -> Node:
         return self
@@ -304,8 +312,9 @@ class Literal(float):
 
     __slots__ = ()
 
-    def __hash__(self) -> int:
-        return hash(struct.pack("<d", self))
+    def __hash__(self, pack: Any = struct.Struct("<d").pack) -> int:
+        # `pack` is held here: entries are forgotten at interpreter exit, when the module's globals are gone.
+        return hash(pack(self))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Literal) and struct.pack("<d", self) == struct.pack("<d", other)

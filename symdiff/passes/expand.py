@@ -26,5 +26,3 @@ def _expand_node(node: Node) -> Node:
     if isinstance(op, Elementwise) and op.expansion is not None:
         return cast(op.expansion(*node.args, **node.params), node.dtype)
     return node
-
-

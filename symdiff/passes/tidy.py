@@ -15,8 +15,8 @@ from symdiff.ir.graph import transform
 from symdiff.ir.node import Node, const
 from symdiff.ir.primitive import Elementwise
 from symdiff.ops import elementwise as el
+from symdiff.ops.elementwise.values import is_literal
 from symdiff.ops.index import broadcast_to
-
 
 _SMALL = 1e-30
 
@@ -84,7 +84,9 @@ def _product(a: Node, b: Node) -> Node:
         if x.op.name == "const":
             c, rest = split_literal(y)
             merged = float(x.params["value"]) * c
-            return scale(merged, rest) if rest.op.name != "const" else const(merged * float(rest.params["value"]), a.dtype)
+            return (
+                scale(merged, rest) if rest.op.name != "const" else const(merged * float(rest.params["value"]), a.dtype)
+            )
     (c, x), (d, y) = split_literal(a), split_literal(b)
     if x is y:
         return scale(c * d, x ** const(2.0, x.dtype))
@@ -112,3 +114,24 @@ def _sum(node: Node) -> Node:
 def tidy(roots: Sequence[Node]) -> list[Node]:
     """Tidy every node under `roots`, innermost first."""
     return transform(roots, tidy_node)
+
+
+def read_order(roots: Sequence[Node]) -> list[Node]:
+    """Write products as they are read: 2*(x*y) -> (2*x)*y, which prints without parentheses, and x*(1/y) -> x/y.
+
+    Only for formulas that people look at: a reciprocal that several products share is cheaper left alone.
+    """
+    return transform(roots, _as_read)
+
+
+def _as_read(node: Node) -> Node:
+    factors: list[Node] = []
+    while node.op is el.mul and node.args[1].op is el.mul:
+        x, (y, z) = node.args[0], node.args[1].args
+        factors.append(z)
+        node = x * y
+    for factor in [*reversed(factors)]:
+        node = node * factor
+    if node.op is el.mul and node.args[1].op is el.div and is_literal(node.args[1].args[0], 1.0):
+        return node.args[0] / node.args[1].args[1]
+    return node
