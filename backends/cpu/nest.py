@@ -8,7 +8,7 @@ partial result; blocks depend on sizes only and are combined in order, so the nu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from llvmlite import ir
@@ -204,12 +204,15 @@ class _Emitter:
         span = b.sub(stop, start)
         here = start
         # Rows in groups have one accumulator each: grouped or left over, a row is summed in the same order.
-        if self.accumulators and len(self.nest.body) <= _SMALL_BODY and not (len(self.nest.space) > 1 and self._in_groups()):
+        grouped = len(self.nest.space) > 1 and self._in_groups()
+        if self.accumulators and len(self.nest.body) <= _SMALL_BODY and not grouped:
             here = b.add(start, b.and_(span, i64(-width * UNROLL)))
-            frame.loop(
-                start, here, width * UNROLL,
-                lambda i: [turn(b.add(i, i64(k * width)), slot=k) for k in range(UNROLL)],
-            )  # fmt: skip
+
+            def turns(i: Value) -> None:
+                for k in range(UNROLL):
+                    turn(b.add(i, i64(k * width)), slot=k)
+
+            frame.loop(start, here, width * UNROLL, turns)
         whole = b.add(start, b.and_(span, i64(-width)))
         if not self.body.is_large:
             frame.loop(here, whole, width, turn)
@@ -232,8 +235,10 @@ class _Emitter:
                 value = self.body.value(r.value)
                 if self.code.in_rows:
                     access, place = self._row(j, r, point)
-                    before = sums[j] if sums[j] is not None else self.body.memory.load(access, place)
-                    sums[j] = self._combine(r, before, value)
+                    before = sums[j]
+                    sums[j] = self._combine(
+                        r, self.body.memory.load(access, place) if before is None else before, value
+                    )
                     continue
                 if point.mask is not None:
                     value = b.select(point.mask, value, self.lanes.const(identity(r), r.dtype))
@@ -246,6 +251,12 @@ class _Emitter:
 
     def _combine(self, r: Reduce, x: Value, y: Value) -> Value:
         return emit_native(_COMBINE[r.op], (x, y), r.dtype, self._lanes_of(x))
+
+    def _pairwise(self, r: Reduce, values: list[Value]) -> Value:
+        while len(values) > 1:
+            pairs = [self._combine(r, x, y) for x, y in zip(values[::2], values[1::2], strict=False)]
+            values = pairs + ([values[-1]] if len(values) % 2 else [])
+        return values[0]
 
     def _lanes_of(self, x: Value) -> Lanes:
         return self.lanes if isinstance(x.type, ir.VectorType) else lanes(self.frame.builder, 1)
@@ -267,10 +278,11 @@ class _Emitter:
         b = self.frame.builder
         for j, (r, held) in enumerate(zip(self.nest.reductions, self.accumulators, strict=True)):
             values = [b.load(held[k], typ=self.lanes.type(r.dtype)) for k in slots]
-            total = _pairwise(values, lambda x, y, r=r: self._combine(r, x, y))
+            total = self._pairwise(r, values)
             if self.lanes.width > 1:
-                parts = [b.extract_element(total, ir.Constant(I32, k)) for k in range(self.lanes.width)]
-                total = _pairwise(parts, lambda x, y, r=r: self._combine(r, x, y))
+                total = self._pairwise(
+                    r, [b.extract_element(total, ir.Constant(I32, k)) for k in range(self.lanes.width)]
+                )
             one = Memory(self.frame, lanes(b, 1))
             if self.code.partials:
                 one.store(total, Access(self.code.partials[j], 0, (1,)), Point([self.block]))
@@ -348,15 +360,7 @@ def _combine_rows(frame: Frame, code: NestCode, j: int, r: Reduce, n_blocks: Val
     frame.loop(i64(0), frame.extent(code.nest.space[-1]), 1, column)
 
 
-def _pairwise(values: list[Value], combine: Callable[[Value, Value], Value]) -> Value:
-    while len(values) > 1:
-        pairs = [combine(x, y) for x, y in zip(values[::2], values[1::2], strict=False)]
-        values = pairs + ([values[-1]] if len(values) % 2 else [])
-    return values[0]
-
-
 def _width(nest: Nest) -> int:
     """Lanes for the widest number in the nest: twice as many when all are float32."""
     sizes = {ITEMSIZE[i.dtype] for i in nest.body if i.dtype != "bool"}
     return machine().lanes_f64 * (2 if sizes == {4} else 1)
-
