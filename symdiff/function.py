@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from symdiff.diff.batch import batch
-from symdiff.ir.dims import Dim, as_extent, shape_text
+from symdiff.ir.dims import Dim, as_extent, evaluate, shape_text
 from symdiff.ir.errors import CompileError, DTypeError, ShapeError
 from symdiff.ir.graph import count_ops
 from symdiff.ir.node import PRIMITIVES, Node, make
@@ -22,6 +22,7 @@ from symdiff.program.ir import Program
 
 # The run-time size of the axis that arrays in place of scalars are mapped over.
 POINTS = "points__"
+_LARGEST_INT = np.iinfo(np.int64).max
 _KINDS = {"float64": "biuf", "float32": "biuf", "int64": "biu", "bool": "b"}
 
 
@@ -48,6 +49,13 @@ class Function:
         self._sized = [
             [(axis, str(d)) for axis, d in enumerate(s.shape) if isinstance(d, Dim) and str(d).isidentifier()] for s in inputs
         ]
+        # Extents such as n + 1 are checked when the others have given n.
+        self._formulas = [
+            (k, axis, d)
+            for k, s in enumerate(inputs)
+            for axis, d in enumerate(s.shape)
+            if isinstance(d, Dim) and not str(d).isidentifier()
+        ]
         make_door = getattr(self.kernel, "door", None)
         self._door = make_door(form) if make_door is not None and isinstance(form, str) else None
 
@@ -72,8 +80,8 @@ class Function:
         if any(mapped):
             return self._map(arrays, mapped, out)
         sizes = self._check(arrays)
-        targets, copies = self._targets(out, [self._result_shape(f, sizes) for f in self.outputs])
-        arrays = [np.ascontiguousarray(a) if not a.flags.c_contiguous else a for a in arrays]
+        targets, copies = self._targets(out, [self._result_shape(f, sizes) for f in self.outputs], arrays)
+        arrays = [_readable(a) for a in arrays]
         results = self.kernel(arrays, sizes, targets)
         if out is not None:
             return self._finish_out(out, targets, copies)
@@ -110,8 +118,10 @@ class Function:
             raise ShapeError(f"The argument {self.names[k]!r} is not an array: {error}.") from None
         if array.size == 0 and array.dtype.kind == "f":
             return array.astype(dtype)
-        if array.dtype.kind not in _KINDS[dtype]:
+        if array.dtype.kind not in _KINDS[dtype] or isinstance(value, np.ma.MaskedArray):
             raise DTypeError(f"The argument {self.names[k]!r} has dtype {dtype}, got {array.dtype} ({type(value).__name__}).")
+        if dtype == "int64" and array.dtype == np.uint64 and array.size and array.max() > _LARGEST_INT:
+            raise DTypeError(f"The argument {self.names[k]!r} has dtype int64, got the larger integer {array.max()}.")
         return array.astype(dtype)
 
     def _check(self, arrays: Sequence[np.ndarray]) -> dict[str, int]:
@@ -125,12 +135,17 @@ class Function:
                     ok = ok and sizes.setdefault(name, array.shape[axis]) == array.shape[axis]
                 ok = ok and all(not isinstance(d, int) or d == got for d, got in zip(shape, array.shape, strict=True))
             if not ok:
-                known = ", ".join(f"{n} = {v}" for n, v in sizes.items())
-                where = f" where {known}" if known else ""
-                raise ShapeError(
-                    f"The argument {self.names[k]!r} has shape {shape_text(shape)}{where}, got an array of shape {array.shape}."
-                )
+                raise self._wrong_shape(k, array, sizes)
+        for k, axis, extent in self._formulas:
+            if evaluate(extent, sizes) != arrays[k].shape[axis]:
+                raise self._wrong_shape(k, arrays[k], sizes)
         return sizes
+
+    def _wrong_shape(self, k: int, array: np.ndarray, sizes: Mapping[str, int]) -> ShapeError:
+        known = ", ".join(f"{n} = {v}" for n, v in sizes.items())
+        where = f" where {known}" if known else ""
+        shape = shape_text(self.inputs[k].shape)
+        return ShapeError(f"The argument {self.names[k]!r} has shape {shape}{where}, got an array of shape {array.shape}.")
 
     def _result_shape(self, f: Node, sizes: Mapping[str, int]) -> tuple[int, ...]:
         from symdiff.ir.interpret import concrete_shape
@@ -149,26 +164,43 @@ class Function:
                 return tuple(values)
         return dict(zip(self._form, values, strict=True))
 
-    def _targets(self, out: Any, shapes: Sequence[tuple[int, ...]]) -> tuple[list[np.ndarray] | None, list[tuple[np.ndarray, np.ndarray]]]:
-        """The arrays to write into, and copies to make afterwards for those that are not contiguous."""
+    def _targets(
+        self, out: Any, shapes: Sequence[tuple[int, ...]], arrays: Sequence[np.ndarray]
+    ) -> tuple[list[np.ndarray] | None, list[tuple[np.ndarray, np.ndarray]]]:
+        """The arrays to write into, and copies to make afterwards: code writes to contiguous memory of its own.
+
+        An array that overlaps an input or another output gets its values when all are computed.
+        """
         if out is None:
             return None, []
-        items = list(out.values()) if isinstance(out, Mapping) else [out] if self._form == "single" else list(out)
-        if len(items) != len(self.outputs):
-            raise ShapeError(f"out= needs {len(self.outputs)} arrays, got {len(items)}.")
-        targets, copies = [], []
+        items = self._unpacked(out)
+        targets: list[np.ndarray] = []
+        copies = []
         for k, (item, f, shape) in enumerate(zip(items, self.outputs, shapes, strict=True)):
             if not isinstance(item, np.ndarray) or item.shape != shape or item.dtype != f.dtype or not item.flags.writeable:
                 raise ShapeError(
                     f"out[{k}] must be a writeable {f.dtype} array of shape {shape}, got {type(item).__name__} "
                     f"{getattr(item, 'dtype', '')} {getattr(item, 'shape', '')}."
                 )
-            if item.flags.c_contiguous:
+            if item.flags.carray and not any(np.may_share_memory(item, a) for a in (*arrays, *targets)):
                 targets.append(item)
             else:
                 targets.append(np.empty(shape, f.dtype))
                 copies.append((item, targets[-1]))
         return targets, copies
+
+    def _unpacked(self, out: Any) -> list[Any]:
+        """The arrays of `out` in the order of the outputs."""
+        keyed = not isinstance(self._form, str)
+        if isinstance(out, Mapping):
+            if not keyed or set(out) != set(self._form):
+                keys = ", ".join(map(repr, self._form)) if keyed else "none"
+                raise ShapeError(f"out= has the keys {', '.join(map(repr, out))}, the result has {keys}.")
+            return [out[key] for key in self._form]
+        items = [out] if self._form == "single" else list(out)
+        if len(items) != len(self.outputs):
+            raise ShapeError(f"out= needs {len(self.outputs)} arrays, got {len(items)}.")
+        return items
 
     def _finish_out(self, out: Any, targets: Any, copies: Sequence[tuple[np.ndarray, np.ndarray]]) -> Any:
         for item, value in copies:
@@ -187,13 +219,13 @@ class Function:
         for a, m in zip(arrays, mapped, strict=True):
             if m:
                 a = np.ascontiguousarray(a if a.shape == shape else np.broadcast_to(a, shape)).reshape(-1)
-            full.append(np.ascontiguousarray(a) if not a.flags.c_contiguous else a)
+            full.append(_readable(a))
         if mapped not in self._mapped:
             self._mapped[mapped] = self._mapped_kernel(mapped)
         sizes = self._check([a if not m else np.empty(()) for a, m in zip(arrays, mapped, strict=True)])
         points = int(np.prod(shape, dtype=np.int64))
         cores = [self._result_shape(f, sizes) for f in self.outputs]
-        targets, copies = self._targets(out, [(*shape, *core) for core in cores])
+        targets, copies = self._targets(out, [(*shape, *core) for core in cores], arrays)
         flat = None if targets is None else [t.reshape((points, *core)) for t, core in zip(targets, cores, strict=True)]
         results = self._mapped[mapped](full, {**sizes, POINTS: points}, flat)
         if out is not None:
@@ -230,3 +262,8 @@ class Function:
         if address is None:
             raise CompileError(f"A function for target={self.target!r} has no address.")
         return address
+
+
+def _readable(a: np.ndarray) -> np.ndarray:
+    """The array in memory that code can read: contiguous and aligned."""
+    return a if a.flags.c_contiguous and a.flags.aligned else np.array(a, order="C")

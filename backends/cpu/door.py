@@ -20,12 +20,15 @@ from backends.cpu.assembler import Block, Builder, External, Function, Module, R
 from backends.cpu.frame import i64
 from backends.cpu.layout import ARENA, Layout
 from backends.emit import F64, I8, I32, I64, POINTER
-from symdiff.program.ir import Load, Loop, Nest, Program, walk
+from symdiff.ir.dims import product
+from symdiff.program.ir import Call, Load, Loop, Nest, Program, Statement, walk
 
 _METH_FASTCALL = 0x80
 # Arenas up to this size lie on the stack of the door, larger ones in memory of the module: the interpreter lock is
 # held during the call, so one arena is enough.
 _LARGEST_ON_STACK = 32768
+# Statements over more points than this run without the interpreter lock, and on several threads.
+_MOST_POINTS = 10_000
 FORMS = ("single", "list", "tuple")
 
 
@@ -36,12 +39,20 @@ def fits(program: Program, layout: Layout) -> bool:
     if layout.arena_bytes({}) > _LARGEST_ON_STACK and not getattr(sys, "_is_gil_enabled", lambda: True)():
         return False
     numbers = all(b.shape == () and b.dtype == "float64" for b in (*program.inputs, *program.outputs))
-    statements = list(walk(program.statements))
-    gathers = any(
-        isinstance(i, Load) and i.access.gathers for s in statements if isinstance(s, Nest) for i in s.body
-    )
-    loops = any(isinstance(s, Loop) for s in statements)
-    return numbers and not loops and not gathers
+    # An index out of range is reported by the general way in; and what takes long runs there without the lock.
+    return numbers and not any(isinstance(s, Loop) or _gathers(s) or _is_long(s) for s in walk(program.statements))
+
+
+def _gathers(s: Statement) -> bool:
+    if not isinstance(s, Nest):
+        return False
+    loads = any(isinstance(i, Load) and i.access.gathers for i in s.body)
+    return loads or any(store.access.gathers for store in s.stores)
+
+
+def _is_long(s: Statement) -> bool:
+    points = product(s.space if isinstance(s, Nest) else s.extents if isinstance(s, Call) else ())
+    return not isinstance(points, int) or points > _MOST_POINTS
 
 
 def emit_doors(module: Module, program: Program, layout: Layout) -> None:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from symdiff.ir.dims import Dim, Extent, evaluate
-from symdiff.ir.errors import DomainError
+from symdiff.ir.errors import DomainError, UnknownSymbolError
 from symdiff.ir.graph import made_order
-from symdiff.ir.node import Node
+from symdiff.ir.node import Node, brief
 from symdiff.ir.subgraph import Subgraph
 
 
@@ -61,12 +61,22 @@ class NotEmpty:
 Requirement = InRange | NotEmpty
 
 
-def requirements(roots: Iterable[Node]) -> tuple[Requirement, ...]:
-    """Return what the nodes under `roots` ask of run-time sizes, inside loops too, each once."""
+def requirements(roots: Iterable[Node], inputs: Iterable[Node]) -> tuple[Requirement, ...]:
+    """Return what the nodes under `roots` ask of run-time sizes, inside loops too, each once.
+
+    Raises: UnknownSymbolError for a size that the shape of no input gives.
+    """
+    given = {name for x in inputs for d in x.shape if isinstance(d, Dim) and str(d).isidentifier() for name in d.names}
     found: dict[Requirement, None] = {}
     stack = [list(roots)]
     while stack:
         for node in made_order(stack.pop()):
+            missing = {name for d in (*node.shape, node.params.get("dim")) if isinstance(d, Dim) for name in d.names - given}
+            if missing:
+                raise UnknownSymbolError(
+                    f"{brief(node)} ({node.line}) has the run-time size {min(missing)!r}, which the shape of no input gives; "
+                    "add an input with an axis of that size."
+                )
             found |= dict.fromkeys(_of(node))
             stack += [list(sub.outputs) for sub in node.params.values() if isinstance(sub, Subgraph)]
     return tuple(found)

@@ -54,7 +54,7 @@ def schedule(outputs: Sequence[Node], inputs: Sequence[Node]) -> Program:
     by_kind = {k: tuple(b for b in pool.buffers if b.kind == k) for k in ("input", "output", "temp")}
     return Program(
         by_kind["input"], tuple(n.params["array"].array for n in data), by_kind["output"], by_kind["temp"],
-        tuple(statements), tuple(sizes), requirements(roots),
+        tuple(statements), tuple(sizes), requirements(roots, inputs),
     )  # fmt: skip
 
 
