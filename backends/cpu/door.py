@@ -18,7 +18,7 @@ from llvmlite import ir
 
 from backends.cpu.assembler import Block, Builder, External, Function, Module, Reserved, Value
 from backends.cpu.frame import i64
-from backends.cpu.layout import ARENA, Layout
+from backends.cpu.layout import ALIGN, ARENA, Layout
 from backends.emit import F64, I8, I32, I64, POINTER
 from symdiff.ir.dims import product
 from symdiff.program.ir import Call, Load, Loop, Nest, Program, Statement, walk
@@ -78,7 +78,7 @@ def _emit(module: Module, program: Program, layout: Layout, form: str) -> None:
     n_in, n_out = len(program.inputs), len(program.outputs)
     context = b.alloca(I64, i64(layout.words))
     numbers = b.alloca(F64, i64(n_in + n_out))
-    size = layout.arena_bytes({}) + 1
+    size = layout.arena_bytes({}) + ALIGN
     arena = b.alloca(I8, i64(size), align=64) if size <= _LARGEST_ON_STACK else _arena(module, size)
     refuse = function.append_basic_block("refuse")
     unpack = function.append_basic_block("unpack")

@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 
+from backends.cpu.body import body_weight
 from backends.cpu.codegen import PARALLEL_NANOSECONDS, codegen, layout_of
 from backends.cpu.door import emit_doors, fits, open_door
 from backends.cpu.host import Library, build_object, optimised, parallel_for_address, threads_of
-from backends.cpu.layout import ARENA, INDEX_OUT_OF_RANGE, PARALLEL_FOR, STATUS
+from backends.cpu.layout import ALIGN, ARENA, INDEX_OUT_OF_RANGE, PARALLEL_FOR, STATUS
 from backends.cpu.machine import machine
-from backends.cpu.body import body_weight
 from backends.store import KernelStore, kernel_key
 from symdiff.ir.dims import evaluate, product
 from symdiff.ir.errors import CompileError, DomainError
@@ -147,12 +147,11 @@ class Kernel:
 
     def _arena(self, n_bytes: int) -> int:
         """The address of this thread's arena, which is kept between calls. Temporaries are not cleared."""
-        if not n_bytes:
-            return 0
         held = getattr(self._local, "arena", None)
-        if held is None or held.nbytes < n_bytes + 64:
-            held = self._local.arena = np.empty(n_bytes + 64, np.uint8)
-        return -(-held.ctypes.data // 64) * 64
+        # A line more than it needs: the address of an empty buffer at the end is read from, though not used.
+        if held is None or held.nbytes < n_bytes + 2 * ALIGN:
+            held = self._local.arena = np.empty(n_bytes + 2 * ALIGN, np.uint8)
+        return -(-held.ctypes.data // ALIGN) * ALIGN
 
 
 @functools.cache

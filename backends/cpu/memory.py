@@ -112,11 +112,8 @@ class Memory:
 
     def _scattered_load(self, access: Access, point: Point, gathered: Sequence[Any], mask: Any | None) -> Any:
         b, lanes, memory = self.frame.builder, self.lanes, _memory_type(access.buffer.dtype)
-        index = self._gather_index(access, point, gathered, mask)
+        index, mask = self._gather_index(access, point, gathered, mask)
         out: Any = ir.Constant(self._vector(memory), None) if lanes.width > 1 else _zero(memory)
-        if mask is not None:
-            # Lanes that are off read the first entry's address only if there is one; index 0 of an empty buffer is not.
-            index = b.select(mask, index, _zero(index.type))
         if lanes.width == 1:
             if mask is None:
                 return b.load(self._address(access, index), typ=memory)
@@ -138,7 +135,10 @@ class Memory:
         where = b.add(lanes.splat(base), b.mul(index, size))
         return b.inttoptr(where, ir.VectorType(POINTER, lanes.width))
 
-    def _gather_index(self, access: Access, point: Point, gathered: Sequence[Any], mask: Any | None) -> Any:
+    def _gather_index(
+        self, access: Access, point: Point, gathered: Sequence[Any], mask: Any | None
+    ) -> tuple[Any, Any | None]:
+        """Return the index in every lane and the lanes in which it may be used; indices out of range are reported."""
         b, frame = self.frame.builder, self.frame
         index = self.numbers(access.offset, access.strides, point)
         for g, value in zip(access.gathers, gathered, strict=True):
@@ -150,9 +150,10 @@ class Memory:
             frame.when(
                 self._any(bad), lambda: b.store(i64(INDEX_OUT_OF_RANGE), frame.word_address(STATUS))
             )
-            wrapped = b.select(legal, wrapped, _zero(value.type))
+            # Even entry 0 may not exist: nothing is read or written where an index is out of range.
+            mask = self._both(mask, legal)
             index = b.add(index, b.mul(wrapped, self.lanes.splat(frame.extent(g.stride))))
-        return index
+        return index, mask
 
     def store(self, value: Any, access: Access, point: Point, gathered: Sequence[Any] = ()) -> None:
         """Write an access."""
@@ -160,11 +161,7 @@ class Memory:
         size = ITEMSIZE[access.buffer.dtype]
         if access.buffer.dtype == "bool":
             value = b.zext(value, self._vector(I8))
-        if lanes.width == 1:
-            index = self._gather_index(access, point, gathered, None)
-            b.store(value, self._address(access, index), align=size)
-            return
-        if access.strides and access.strides[-1] == 1 and not gathered:
+        if lanes.width > 1 and access.strides and access.strides[-1] == 1 and not gathered:
             at = self._address(access, self.affine(access.offset, access.strides, point.indices))
             if point.mask is None:
                 b.store(value, at, align=size)
@@ -172,8 +169,15 @@ class Memory:
                 name = f"llvm.masked.store.{_kind_text(value.type)}.p0"
                 self._call(name, ir.VoidType(), [value, at, ir.Constant(I32, size), point.mask])
             return
-        pointers = self._addresses(access, self._gather_index(access, point, gathered, point.mask))
-        on = point.mask if point.mask is not None else lanes.const(1, "bool")
+        index, mask = self._gather_index(access, point, gathered, point.mask)
+        if lanes.width == 1:
+            if mask is None:
+                b.store(value, self._address(access, index), align=size)
+            else:
+                self.frame.when(mask, lambda: b.store(value, self._address(access, index), align=size))
+            return
+        pointers = self._addresses(access, index)
+        on = mask if mask is not None else lanes.const(1, "bool")
         name = f"llvm.masked.scatter.{_kind_text(value.type)}.v{lanes.width}p0"
         self._call(name, ir.VoidType(), [value, pointers, ir.Constant(I32, size), on])
 
