@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from symdiff.program.ir import Affine, Const, Instr, Load, Nest, Op
 
 LONGEST = 3000
-CHUNK = 1500
+CHUNK = 300
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from collections.abc import Callable, Sequence
 from symdiff.ir.graph import made_order, transform
 from symdiff.ir.node import Node, make
 from symdiff.ir.subgraph import Subgraph
+from symdiff.passes.lift import lift
 
 Pass = Callable[[Sequence[Node]], list[Node]]
 
 
 def in_loops(run: Pass, roots: Sequence[Node]) -> list[Node]:
-    """Apply `run` to every loop body under `roots`, innermost first, then to `roots`."""
+    """Apply `run` to every loop body under `roots`, innermost first, and then to `roots`; see `lift` for the rest."""
     if any(n.op.name == "while_loop" for n in made_order(roots)):
         roots = transform(roots, lambda node: _rewrite(run, node) if node.op.name == "while_loop" else node)
     return run(roots)
@@ -26,4 +27,4 @@ def _rewrite(run: Pass, node: Node) -> Node:
     params = {
         key: Subgraph(sub.inputs, tuple(in_loops(run, sub.outputs)), sub.level) for key, sub in node.params.items()
     }
-    return make(node.op, node.args, params)
+    return lift(make(node.op, node.args, params))
