@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symdiff.ir.dims import broadcast_shapes
-from symdiff.ir.graph import transform
+from symdiff.ir.graph import count_ops, transform
 from symdiff.ir.node import Node, const
 from symdiff.ir.primitive import Elementwise
 from symdiff.ops import elementwise as el
@@ -19,6 +19,7 @@ from symdiff.ops.elementwise.values import is_literal
 from symdiff.ops.index import broadcast_to
 
 _SMALL = 1e-30
+_READABLE = 300
 
 
 def split_literal(node: Node) -> tuple[float, Node]:
@@ -119,8 +120,11 @@ def tidy(roots: Sequence[Node]) -> list[Node]:
 def read_order(roots: Sequence[Node]) -> list[Node]:
     """Write products as they are read: 2*(x*y) -> (2*x)*y, which prints without parentheses, and x*(1/y) -> x/y.
 
-    Only for formulas that people look at: a reciprocal that several products share is cheaper left alone.
+    Only for formulas that people look at: a reciprocal that several products share is cheaper left alone, and
+    in a long chain of products writing every one of them anew would be quadratic. Others are left as they are.
     """
+    if count_ops(roots) > _READABLE:
+        return list(roots)
     return transform(roots, _as_read)
 
 
