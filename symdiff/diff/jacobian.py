@@ -83,7 +83,7 @@ def gradient(f: Any, wrt: Any) -> Any:
     >>> import symdiff as sd
     >>> x, y = sd.symbols("x y")
     >>> [str(g) for g in sd.gradient(x**2 * y, [x, y])]
-    ['2*(x*y)', 'x**2']
+    ['2*x*y', 'x**2']
     """
     node = as_scalar_function(f, "gradient")
     return vjp(node, wrt, const(1.0, node.dtype))
