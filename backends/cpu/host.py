@@ -118,8 +118,10 @@ _forked = False
 
 def _after_fork() -> None:
     # OpenMP's threads do not survive a fork, and a parallel region in the child would end it: run serially there.
-    global _forked
+    # A lock that another thread held at the fork stays locked in the child for ever.
+    global _forked, _lock
     _forked = True
+    _lock = threading.Lock()
 
 
 os.register_at_fork(after_in_child=_after_fork)
@@ -137,17 +139,41 @@ def parallel_for_address(n_threads: int | None) -> int:
     return parallel_for.address
 
 
+_one_at_a_time = threading.Lock()
+
+
+@functools.cache
+def _needs_lock() -> bool:
+    """Whether Numba runs on its own "workqueue", which ends the process when two threads use it at once."""
+    import numba
+
+    numba.get_num_threads()  # starts the threads; the layer is chosen then
+    return numba.threading_layer() == "workqueue"
+
+
 @contextlib.contextmanager
-def threads_of(n_threads: int | None) -> Iterator[None]:
-    """Let Numba use `n_threads` threads inside the block, at most as many as it started; None leaves it as it is."""
-    if n_threads is None:
-        yield
+def threads_of(n_threads: int | None) -> Iterator[int]:
+    """Let Numba use `n_threads` threads inside the block, at most as many as it started; None leaves it as it is.
+
+    Gives the address of `parallel_for`, or 0 where the call is to run on its own thread.
+    """
+    address = parallel_for_address(n_threads)
+    if not address:
+        yield 0
         return
     import numba
 
+    locked = _needs_lock()
+    if locked and not _one_at_a_time.acquire(blocking=False):
+        # Results do not depend on the number of threads, so there is no need to wait.
+        yield 0
+        return
     before = numba.get_num_threads()
-    numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
     try:
-        yield
+        if n_threads is not None:
+            numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
+        yield address
     finally:
         numba.set_num_threads(before)
+        if locked:
+            _one_at_a_time.release()

@@ -20,7 +20,7 @@ import numpy as np
 from backends.cpu.body import body_weight
 from backends.cpu.codegen import PARALLEL_NANOSECONDS, codegen, layout_of
 from backends.cpu.door import emit_doors, fits, open_door
-from backends.cpu.host import Library, build_object, optimised, parallel_for_address, threads_of
+from backends.cpu.host import Library, build_object, optimised, threads_of
 from backends.cpu.layout import ALIGN, ARENA, INDEX_OUT_OF_RANGE, PARALLEL_FOR, STATUS
 from backends.cpu.machine import machine
 from backends.store import KernelStore, kernel_key
@@ -113,7 +113,6 @@ class Kernel:
             out = [np.empty(shape, b.dtype) for shape, b in zip(plan.results, self.program.outputs, strict=True)]
         context = np.empty(self.layout.words, np.int64)
         context[STATUS] = 0
-        context[PARALLEL_FOR] = parallel_for_address(self.threads) if plan.may_use_threads else 0
         arena = self._arena(plan.arena_bytes)
         context[ARENA] = arena
         word = ARENA + 1
@@ -121,7 +120,7 @@ class Kernel:
         word += len(key)
         addresses = [a.__array_interface__["data"][0] for a in (*arrays, *self.program.data, *out)]
         context[word : word + len(addresses)] = addresses
-        with threads_of(self.threads if context[PARALLEL_FOR] else None):
+        with threads_of(self.threads if plan.may_use_threads else 1) as context[PARALLEL_FOR]:
             self._entry(context.ctypes.data)
         if context[STATUS] == INDEX_OUT_OF_RANGE:
             raise DomainError("An index is out of range for its axis; every index i needs -extent <= i < extent.")
