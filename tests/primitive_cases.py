@@ -8,17 +8,17 @@ own 40-digit definition, `Elementwise.reference`.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import mpmath
 import numpy as np
 
-from symdiff.ir.node import PRIMITIVES, Node, const
+from symdiff.ir.node import PRIMITIVES, Node, as_node, const
 from symdiff.ops.control import while_loop
 from symdiff.ops.elementwise import ELEMENTWISE
-from symdiff.ops.leaves import data, iota, size
+from symdiff.ops.leaves import iota, size
 
 # Sizes differ and none is a number of vector lanes: a forgotten transpose or remainder shows.
 SHAPES: dict[int, tuple[tuple[int, ...], ...]] = {1: ((3, 5),), 2: ((3, 5), (5,)), 3: ((3, 1), (5,), (3, 5))}
@@ -214,8 +214,6 @@ DATA = np.array([0.25, -1.5, 3.0, 0.75])
 
 def data_node() -> Node:
     """A literal array as a node."""
-    from symdiff.ir.node import as_node
-
     return as_node(DATA)
 
 
@@ -223,5 +221,3 @@ CASES: tuple[Case, ...] = (*_elementwise(), *_structured())
 
 # Leaves without a case of their own: every case has symbols, every loop inputs and items, most graphs literals.
 LEAVES_IN_EVERY_CASE = frozenset({"symbol", "const", "input", "item"})
-
-__all__ = ["CASES", "LEAVES_IN_EVERY_CASE", "Case", "Sequence", "data"]
