@@ -1,17 +1,15 @@
-"""host: LLVM text to an object file, an object file to addresses; and Numba's threads.
+"""host: LLVM text to an object file, an object file to addresses.
 
-The optimised object is what the kernel store keeps; loading it takes about a millisecond. Numba is imported
-when a program first wants threads, not before.
+The optimised object is what the kernel store keeps; loading it takes about a millisecond.
 """
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
 import os
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from backends.cpu.machine import machine
@@ -111,69 +109,10 @@ def _capsule(module: str, name: str) -> int:
     return int(api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule)))
 
 
-# --- threads ------------------------------------------------------------------
-
-_forked = False
-
-
 def _after_fork() -> None:
-    # OpenMP's threads do not survive a fork, and a parallel region in the child would end it: run serially there.
     # A lock that another thread held at the fork stays locked in the child for ever.
-    global _forked, _lock
-    _forked = True
+    global _lock
     _lock = threading.Lock()
 
 
 os.register_at_fork(after_in_child=_after_fork)
-
-
-def parallel_for_address(n_threads: int | None) -> int:
-    """Return the address of `parallel_for(task, n, context)`, or 0 where one thread is all there is.
-
-    None stands for Numba's own number of threads: NUMBA_NUM_THREADS, or the cores there are.
-    """
-    if n_threads == 1 or _forked or machine().cores == 1:
-        return 0
-    from backends.cpu.threads import parallel_for
-
-    return parallel_for.address
-
-
-_one_at_a_time = threading.Lock()
-
-
-@functools.cache
-def _needs_lock() -> bool:
-    """Whether Numba runs on its own "workqueue", which ends the process when two threads use it at once."""
-    import numba
-
-    numba.get_num_threads()  # starts the threads; the layer is chosen then
-    return numba.threading_layer() == "workqueue"
-
-
-@contextlib.contextmanager
-def threads_of(n_threads: int | None) -> Iterator[int]:
-    """Let Numba use `n_threads` threads inside the block, at most as many as it started; None leaves it as it is.
-
-    Gives the address of `parallel_for`, or 0 where the call is to run on its own thread.
-    """
-    address = parallel_for_address(n_threads)
-    if not address:
-        yield 0
-        return
-    import numba
-
-    locked = _needs_lock()
-    if locked and not _one_at_a_time.acquire(blocking=False):
-        # Results do not depend on the number of threads, so there is no need to wait.
-        yield 0
-        return
-    before = numba.get_num_threads()
-    try:
-        if n_threads is not None:
-            numba.set_num_threads(min(n_threads, numba.config.NUMBA_NUM_THREADS))
-        yield address
-    finally:
-        numba.set_num_threads(before)
-        if locked:
-            _one_at_a_time.release()

@@ -20,9 +20,10 @@ import numpy as np
 from backends.cpu.body import body_weight
 from backends.cpu.codegen import PARALLEL_NANOSECONDS, codegen, layout_of
 from backends.cpu.door import emit_doors, fits, open_door
-from backends.cpu.host import Library, build_object, optimised, threads_of
-from backends.cpu.layout import ALIGN, ARENA, INDEX_OUT_OF_RANGE, PARALLEL_FOR, STATUS
+from backends.cpu.host import Library, build_object, optimised
+from backends.cpu.layout import ALIGN, ARENA, INDEX_OUT_OF_RANGE, PARALLEL_FOR, STATUS, THREADS
 from backends.cpu.machine import machine
+from backends.cpu.threads import default_threads, parallel_for_address
 from backends.store import KernelStore, kernel_key
 from symdiff.ir.dims import evaluate, product
 from symdiff.ir.errors import CompileError, DomainError
@@ -52,7 +53,7 @@ class Kernel:
     def __init__(self, program: Program, threads: int | None = None, store: KernelStore | None = None):
         self.program = program
         self.layout, _ = layout_of(program)
-        self.threads = threads
+        self.threads = default_threads() if threads is None else threads
         self.text = str(program)
         data, self.from_store = (_store() if store is None else store).get_or_build(self.key, self._build)
         head, _, code = data.partition(b"\0")
@@ -120,8 +121,9 @@ class Kernel:
         word += len(key)
         addresses = [a.__array_interface__["data"][0] for a in (*arrays, *self.program.data, *out)]
         context[word : word + len(addresses)] = addresses
-        with threads_of(self.threads if plan.may_use_threads else 1) as context[PARALLEL_FOR]:
-            self._entry(context.ctypes.data)
+        context[THREADS] = self.threads
+        context[PARALLEL_FOR] = parallel_for_address(self.threads) if plan.may_use_threads else 0
+        self._entry(context.ctypes.data)
         if context[STATUS] == INDEX_OUT_OF_RANGE:
             raise DomainError("An index is out of range for its axis; every index i needs -extent <= i < extent.")
         return list(out)
@@ -134,7 +136,7 @@ class Kernel:
         return plan
 
     def _wants_threads(self, sizes: Mapping[str, int]) -> bool:
-        """Whether some nest is large enough for threads: Numba is loaded only then."""
+        """Whether some nest is large enough for threads: helpers are started only then."""
         for s in walk(self.program.statements):
             if isinstance(s, Nest) and not s.serial:
                 points = 1

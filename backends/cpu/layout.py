@@ -1,6 +1,6 @@
 """The context of a call: one table of 64-bit words that every function of a program gets.
 
-    word 0 address of parallel_for, or 0 · 1 status · 2 arena · then sizes · then buffer addresses
+    word 0 address of parallel_for, or 0 · 1 status · 2 threads · 3 arena · then sizes · then buffer addresses
 
 Temporary buffers lie in the arena, one after another, each aligned to a cache line.
 """
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from symdiff.ir.dims import evaluate
 from symdiff.program.ir import Buffer, Program
 
-PARALLEL_FOR, STATUS, ARENA = range(3)
-_HEAD = 3
+PARALLEL_FOR, STATUS, THREADS, ARENA = range(4)
+_HEAD = 4
 ALIGN = 64
 # What `STATUS` says after a call.
 OK, INDEX_OUT_OF_RANGE = 0, 1
