@@ -1,0 +1,149 @@
+"""symdiff: the cases as a user would write them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+import symdiff as sd
+from symdiff import pde
+from symdiff.optimize import Adam
+from tests.bench.cases import ADAM, CN_STEP, HEAT_RATE, RIDGE, WIDTH, Sizes, Straight
+from tests.bench.measure import Job
+
+
+def map_(p: Sizes, points: np.ndarray, target: str = "cpu") -> Job:
+    """The function of one scalar, called with an array."""
+    out = [np.empty_like(points), np.empty_like(points)]
+
+    def build() -> Any:
+        x = sd.symbols("x")
+        f = sd.exp(-(x**2)) * sd.sin(3 * x) + sd.log(1 + x**2)
+        fn = sd.compile([f, sd.diff(f, x)], [x], target=target)
+        return lambda: fn(points, out=out)
+
+    return Job(build, tuple)
+
+
+def scalar_ops(p: Sizes, program: Straight, point: np.ndarray, target: str = "cpu") -> Job:
+    """Lists of scalars in and out: a call returns 110 Python floats."""
+    values = point.tolist()
+
+    def build() -> Any:
+        x = [sd.symbols(f"x{k}") for k in range(WIDTH)]
+        y = program(x, sd.sin, sd.exp)
+        fn = sd.compile([*y, *(entry for row in sd.jacobian(y, x) for entry in row)], x, target=target)
+        return lambda: fn(*values)
+
+    return Job(build, lambda r: (r[:WIDTH], r[WIDTH:]))
+
+
+def scalar_ops_arrays(p: Sizes, program: Straight, point: np.ndarray, target: str = "cpu") -> Job:
+    """The same on the entries of a vector: a call fills two arrays."""
+    out = [np.empty(WIDTH), np.empty((WIDTH, WIDTH))]
+
+    def build() -> Any:
+        x, symbols = sd.vector("x", WIDTH), [sd.symbols(f"x{k}") for k in range(WIDTH)]
+        y = program(symbols, sd.sin, sd.exp)
+        rows = [sd.stack(row) for row in sd.jacobian(y, symbols)]
+        entries = {s: x[k] for k, s in enumerate(symbols)}
+        fn = sd.compile([sd.stack(y).subs(entries), sd.stack(rows).subs(entries)], [x], target=target)
+        return lambda: fn(point, out=out)
+
+    return Job(build, tuple)
+
+
+def _loss() -> tuple[Any, Any, Any, Any]:
+    w, features, labels = sd.vector("w", "d"), sd.matrix("X", "n", "d"), sd.vector("y", "n")
+    loss = sd.mean(sd.log(1 + sd.exp(-labels * (features @ w)))) + 0.5 * RIDGE * (w @ w)
+    return loss, w, features, labels
+
+
+def logreg(p: Sizes, features: np.ndarray, labels: np.ndarray, start: np.ndarray, target: str = "cpu") -> Job:
+    """Value and gradient; both sizes are known at run time only."""
+
+    def build() -> Any:
+        loss, w, x, y = _loss()
+        fn = sd.compile([loss, sd.gradient(loss, w)], [w, x, y], target=target)
+        return lambda: fn(start, features, labels)
+
+    return Job(build, tuple)
+
+
+def adam_loop(p: Sizes, features: np.ndarray, labels: np.ndarray, start: np.ndarray, target: str = "cpu") -> Job:
+    """A whole `minimize`: a run includes the checks, the compilation (kept by the store) and the record of losses."""
+    rule = Adam(lr=ADAM["lr"], betas=(ADAM["b1"], ADAM["b2"]), eps=ADAM["eps"])
+
+    def build() -> Any:
+        loss, w, x, y = _loss()
+        data = {x: features, y: labels}
+
+        def run() -> Any:
+            zero = {w: np.zeros(p["d"])}
+            return sd.minimize(loss, zero, data, method=rule, tol=0.0, max_steps=p["steps"], target=target).x[w]
+
+        return run
+
+    return Job(build, lambda w: (w,))
+
+
+def heat2d(p: Sizes, start: np.ndarray, target: str = "cpu") -> Job:
+    """A loop over arrays: `pde` takes edge values as formulas, and these are an array of random numbers."""
+    out = np.empty_like(start)
+
+    def build() -> Any:
+        first, steps = sd.matrix("u", "n", "n"), sd.array("steps", (), "int64")
+
+        def turn(k: Any, u: Any) -> list[Any]:
+            near = u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:]
+            inner = (1 - 4 * HEAT_RATE) * u[1:-1, 1:-1] + HEAT_RATE * near
+            rows = sd.concatenate([first[1:-1, :1], inner, first[1:-1, -1:]], axis=1)
+            return [k + 1, sd.concatenate([first[:1], rows, first[-1:]], axis=0)]
+
+        u = sd.while_loop(lambda k, u: k < steps, turn, [0, first])[1]
+        fn = sd.compile(u, [first, steps], target=target)
+        return lambda: fn(start, p["steps"], out=out)
+
+    return Job(build, lambda u: (u,))
+
+
+def crank_nicolson(p: Sizes, start: np.ndarray, target: str = "cpu") -> Job:
+    """A problem with Dirichlet sides; its grid counts the points on the edge too."""
+
+    def build() -> Any:
+        u = pde.field("u")
+        problem = pde.Problem(
+            [pde.Eq(pde.dt(u), pde.laplacian(u))],
+            pde.Box(x=(0, 1), y=(0, 1)),
+            {"x": pde.Dirichlet(0), "y": pde.Dirichlet(0)},
+            {u: np.pad(start, 1)},
+        )
+        solver = problem.discretize((p["n"] + 2, p["n"] + 2))
+        until = p["steps"] * CN_STEP
+        return lambda: solver.run(until, method="crank-nicolson", dt=CN_STEP, target=target)[u]
+
+    return Job(build, lambda u: (u[1:-1, 1:-1],))
+
+
+def call(p: Sizes, x: Any, y: Any, target: str = "cpu") -> Job:
+    """Positional arguments, a result of its own for every call."""
+
+    def build() -> Any:
+        a, b = sd.symbols("x y") if p["n"] == 1 else (sd.vector("x", "n"), sd.vector("y", "n"))
+        fn = sd.compile(a * b + a - b, [a, b], target=target)
+        return lambda: fn(x, y)
+
+    return Job(build, lambda r: (r,))
+
+
+CASES = {
+    "map": map_,
+    "scalar_ops": scalar_ops,
+    "scalar_ops:arrays": scalar_ops_arrays,
+    "logreg": logreg,
+    "adam_loop": adam_loop,
+    "heat2d": heat2d,
+    "crank_nicolson": crank_nicolson,
+    "call": call,
+}

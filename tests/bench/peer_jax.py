@@ -1,0 +1,97 @@
+"""JAX: jit, reverse mode, loops on the device."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from tests.bench.cases import ADAM, HEAT_RATE, RIDGE, Sizes, Straight
+from tests.bench.measure import Job
+
+jax.config.update("jax_enable_x64", True)
+
+
+def _job(make: Any, *args: Any, arrays: Any = tuple) -> Job:
+    """A job that calls the compiled function which `make` returns and waits for its result."""
+    held = [jnp.asarray(a) for a in args]
+
+    def build() -> Any:
+        fn = make()
+        return lambda: jax.block_until_ready(fn(*held))
+
+    return Job(build, arrays)
+
+
+def map_(p: Sizes, x: np.ndarray) -> Job:
+    """`value_and_grad` of a scalar, mapped."""
+
+    def f(x: Any) -> Any:
+        return jnp.exp(-x * x) * jnp.sin(3 * x) + jnp.log1p(x * x)
+
+    return _job(lambda: jax.jit(jax.vmap(jax.value_and_grad(f))), x)
+
+
+def scalar_ops(p: Sizes, program: Straight, point: np.ndarray) -> Job:
+    """`jacrev`, which compiles faster here than `jacfwd`."""
+
+    def f(x: Any) -> Any:
+        return jnp.stack(program(x, jnp.sin, jnp.exp))
+
+    return _job(lambda: jax.jit(lambda x: (f(x), jax.jacrev(f)(x))), point)
+
+
+def _loss(w: Any, features: Any, labels: Any) -> Any:
+    return 0.5 * RIDGE * (w @ w) - jnp.mean(jax.nn.log_sigmoid(labels * (features @ w)))
+
+
+def logreg(p: Sizes, features: np.ndarray, labels: np.ndarray, w: np.ndarray) -> Job:
+    """`value_and_grad` of the loss."""
+    return _job(lambda: jax.jit(jax.value_and_grad(_loss)), w, features, labels)
+
+
+def adam_loop(p: Sizes, features: np.ndarray, labels: np.ndarray, start: np.ndarray) -> Job:
+    """The whole loop in one compiled function."""
+    lr, b1, b2, eps = ADAM.values()
+
+    def train(features: Any, labels: Any) -> Any:
+        def step(k: Any, carry: Any) -> Any:
+            w, m, v = carry
+            g, t = jax.grad(_loss)(w, features, labels), k + 1.0
+            m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+            return w - lr * (m / (1 - b1**t)) / (jnp.sqrt(v / (1 - b2**t)) + eps), m, v
+
+        zero = jnp.zeros(p["d"])
+        return jax.lax.fori_loop(0, p["steps"], step, (zero, zero, zero))[0]
+
+    return _job(lambda: jax.jit(train), features, labels, arrays=lambda w: (w,))
+
+
+def heat2d(p: Sizes, start: np.ndarray) -> Job:
+    """A padded update, two steps to a turn: the fastest of the usual forms."""
+
+    def step(_: Any, u: Any) -> Any:
+        near = u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:]
+        return u + jnp.pad(HEAT_RATE * (near - 4 * u[1:-1, 1:-1]), 1)
+
+    def advance(u: Any) -> Any:
+        return jax.lax.fori_loop(0, p["steps"], step, u, unroll=2)
+
+    return _job(lambda: jax.jit(advance), start, arrays=lambda u: (u,))
+
+
+def call(p: Sizes, x: Any, y: Any) -> Job:
+    """Arguments that are on the device already."""
+    return _job(lambda: jax.jit(lambda x, y: x * y + x - y), x, y, arrays=lambda r: (r,))
+
+
+CASES = {
+    "map": map_,
+    "scalar_ops": scalar_ops,
+    "logreg": logreg,
+    "adam_loop": adam_loop,
+    "heat2d": heat2d,
+    "call": call,
+}

@@ -1,0 +1,150 @@
+"""NumPy: derivatives by hand, work arrays made once where that pays."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tests.bench.cases import ADAM, CN_STEP, HEAT_RATE, RIDGE, WIDTH, Sizes, Straight
+from tests.bench.measure import Job
+
+
+class _Dual(NamedTuple):
+    """A value and its derivatives by all inputs."""
+
+    value: Any
+    slope: Any
+
+    def __add__(self, other: Any) -> _Dual:  # type: ignore[override]  # a number, not a sequence
+        return _Dual(self.value + other.value, self.slope + other.slope)
+
+    def __sub__(self, other: _Dual) -> _Dual:
+        return _Dual(self.value - other.value, self.slope - other.slope)
+
+    def __mul__(self, other: Any) -> _Dual:  # type: ignore[override]  # a number, not a sequence
+        return _Dual(self.value * other.value, self.slope * other.value + self.value * other.slope)
+
+    def __neg__(self) -> _Dual:
+        return _Dual(-self.value, -self.slope)
+
+
+def scalar_ops(p: Sizes, program: Straight, point: np.ndarray) -> Job:
+    """Forward mode, operation by operation."""
+
+    def sin(a: _Dual) -> _Dual:
+        return _Dual(np.sin(a.value), np.cos(a.value) * a.slope)
+
+    def exp(a: _Dual) -> _Dual:
+        value = np.exp(a.value)
+        return _Dual(value, value * a.slope)
+
+    inputs = [_Dual(v, row) for v, row in zip(point, np.eye(WIDTH), strict=True)]
+
+    def arrays(outputs: list[_Dual]) -> tuple[Any, ...]:
+        return [y.value for y in outputs], [y.slope for y in outputs]
+
+    return Job(lambda: lambda: program(inputs, sin, exp), arrays)
+
+
+def map_(p: Sizes, x: np.ndarray) -> Job:
+    """One array operation after another."""
+
+    def run() -> tuple[np.ndarray, np.ndarray]:
+        square, angle = x * x, 3 * x
+        bell, wave = np.exp(-square), np.sin(angle)
+        slope = bell * (3 * np.cos(angle) - 2 * x * wave) + 2 * x / (1 + square)
+        return bell * wave + np.log1p(square), slope
+
+    return Job(lambda: run, tuple)
+
+
+def logreg(p: Sizes, features: np.ndarray, labels: np.ndarray, w: np.ndarray) -> Job:
+    """Two products with the features, in the form that does not overflow."""
+
+    def run() -> tuple[Any, Any]:
+        margin = labels * (features @ w)
+        tail = np.exp(-np.abs(margin))
+        value = np.mean(np.log1p(tail) + np.maximum(-margin, 0.0)) + 0.5 * RIDGE * (w @ w)
+        pull = labels * np.where(margin > 0, tail, 1.0) / (1 + tail)
+        return value, RIDGE * w - (pull @ features) / p["n"]
+
+    return Job(lambda: run, tuple)
+
+
+def adam_loop(p: Sizes, features: np.ndarray, labels: np.ndarray, start: np.ndarray) -> Job:
+    """A Python loop over whole-array operations."""
+    lr, b1, b2, eps = ADAM.values()
+
+    def run() -> np.ndarray:
+        w, m, v = np.zeros((3, p["d"]))
+        pull = np.empty(p["n"])
+        for t in range(1, p["steps"] + 1):
+            np.matmul(features, w, out=pull)
+            pull *= labels
+            np.exp(pull, out=pull)
+            pull += 1
+            np.divide(labels, pull, out=pull)
+            g = RIDGE * w - (pull @ features) / p["n"]
+            m = b1 * m + (1 - b1) * g
+            v = b2 * v + (1 - b2) * (g * g)
+            w = w - (lr / (1 - b1**t)) * m / (np.sqrt(v / (1 - b2**t)) + eps)
+        return w
+
+    return Job(lambda: run, lambda w: (w,))
+
+
+def heat2d(p: Sizes, start: np.ndarray) -> Job:
+    """Two arrays that take turns, and one for the sum of the neighbours."""
+    one, other = start.copy(), start.copy()
+    near = np.empty((p["n"] - 2, p["n"] - 2))
+    inside = (slice(1, -1), slice(1, -1))
+
+    def run() -> np.ndarray:
+        u, after = one, other
+        for _ in range(p["steps"]):
+            np.add(u[:-2, 1:-1], u[2:, 1:-1], out=near)
+            np.add(near, u[1:-1, :-2], out=near)
+            np.add(near, u[1:-1, 2:], out=near)
+            np.multiply(near, HEAT_RATE, out=near)
+            np.multiply(u[inside], 1 - 4 * HEAT_RATE, out=after[inside])
+            after[inside] += near
+            u, after = after, u
+        return u
+
+    return Job(lambda: run, lambda u: (u,), lambda: np.copyto(one, start))
+
+
+def crank_nicolson(p: Sizes, start: np.ndarray) -> Job:
+    """Exactly, in the basis of sines, which diagonalises this Laplacian: the floor for a square with zero edges."""
+    n = p["n"]
+
+    def build() -> Any:
+        k = np.arange(1, n + 1)
+        sines = np.sqrt(2 / (n + 1)) * np.sin(np.pi * np.outer(k, k) / (n + 1))
+        line = 2 * CN_STEP * ((n + 1) * np.sin(np.pi * k / (2 * (n + 1)))) ** 2
+        both = line[:, None] + line
+        factor = ((1 - both) / (1 + both)) ** p["steps"]
+        return lambda: sines @ (factor * (sines @ start @ sines)) @ sines
+
+    return Job(build, lambda u: (u,))
+
+
+def call(p: Sizes, x: Any, y: Any) -> Job:
+    """The formula itself."""
+
+    def f(x: Any, y: Any) -> Any:
+        return x * y + x - y
+
+    return Job(lambda: lambda: f(x, y), lambda r: (r,))
+
+
+CASES = {
+    "map": map_,
+    "scalar_ops": scalar_ops,
+    "logreg": logreg,
+    "adam_loop": adam_loop,
+    "heat2d": heat2d,
+    "crank_nicolson": crank_nicolson,
+    "call": call,
+}
