@@ -49,7 +49,12 @@ sub = Elementwise(
 
 
 def _unit_product(x: Node, y: Node) -> Node | None:
-    return y if is_literal(x, 1) else -y if is_literal(x, -1) else None
+    for factor, other in ((x, y), (y, x)):
+        if is_literal(factor, 1):
+            return other
+        if is_literal(factor, -1):
+            return -other
+    return None
 
 
 mul = Elementwise(
@@ -61,17 +66,7 @@ mul = Elementwise(
     partials=lambda r, x, y: (2 * x, None) if x is y else (y, x),
     native="mul",
     kinds="promote",
-    neutral=lambda x, y: (
-        y
-        if is_literal(x, 1)
-        else x
-        if is_literal(y, 1)
-        else -y
-        if is_literal(x, -1)
-        else -x
-        if is_literal(y, -1)
-        else None
-    ),
+    neutral=_unit_product,
 )
 div = Elementwise(
     "div",
