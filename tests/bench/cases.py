@@ -86,9 +86,12 @@ OPERATIONS = ("+", "-", "*", "sin", "gauss")
 
 @dataclass(frozen=True, slots=True)
 class Straight:
-    """A straight-line program: values 0 … 9 are inputs, `steps[k]` = (operation, a, b) computes value 10 + k."""
+    """A straight-line program: values 0 … 9 are inputs, `steps[k]` = (operation, a, b) computes value 10 + k.
 
-    steps: tuple[tuple[str, int, int | None], ...]
+    b is None where there is one operand.
+    """
+
+    steps: tuple[tuple[str, int, Any], ...]
     outputs: tuple[int, ...]
 
     def __call__(self, inputs: Sequence[Any], sin: Callable[[Any], Any], exp: Callable[[Any], Any]) -> list[Any]:
@@ -115,7 +118,7 @@ def straight_line(n: int) -> Straight:
         raise ValueError(f"scalar_ops needs n >= {WIDTH * WIDTH}, got {n}.")
     rng = _generator(0)
     per_layer, left = divmod(n + WIDTH, WIDTH + 1)
-    steps: list[tuple[str, int, int | None]] = []
+    steps: list[tuple[str, int, Any]] = []
     layer = list(range(WIDTH))
 
     def add(operation: str, a: int, b: int | None = None) -> int:

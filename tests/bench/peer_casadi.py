@@ -23,10 +23,11 @@ def scalar_ops(p: Sizes, program: Straight, point: np.ndarray, options: Any = No
         y = ca.vertcat(*program(ca.vertsplit(x), ca.sin, ca.exp))
         slopes = ca.densify(ca.jacobian(y, x))
         f = ca.Function("f", [x], [y, slopes], {"cse": True, **(options or {})})
+        buffer: Any
         buffer, call = f.buffer()
-        buffer.set_arg(0, memoryview(point))
-        buffer.set_res(0, memoryview(value))
-        buffer.set_res(1, memoryview(columns))
+        buffer.set_arg(0, memoryview(point.data))
+        buffer.set_res(0, memoryview(value.data))
+        buffer.set_res(1, memoryview(columns.data))
 
         def run(_held: Any = (f, buffer)) -> tuple[np.ndarray, np.ndarray]:
             call()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import heyoka as hy
+import heyoka as hy  # type: ignore[import-untyped]  # published without types
 import numpy as np
 
 from tests.bench.cases import WIDTH, Sizes, Straight

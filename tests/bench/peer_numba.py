@@ -80,7 +80,7 @@ def map_(p: Sizes, x: np.ndarray) -> Job:
 
     def build() -> Any:
         @njit(parallel=True, fastmath=True)
-        def both(x, value, slope):  # type: ignore[no-untyped-def]  # compiled for the types of a call
+        def both(x, value, slope):
             for i in prange(x.size):
                 t = x[i]
                 bell, wave = np.exp(-t * t), np.sin(3 * t)
@@ -102,7 +102,7 @@ def heat2d(p: Sizes, start: np.ndarray) -> Job:
 
     def build() -> Any:
         @njit(parallel=True, fastmath=True)
-        def advance(u, after, rate, steps):  # type: ignore[no-untyped-def]  # compiled for the types of a call
+        def advance(u, after, rate, steps):
             rows, cols = u.shape
             for _ in range(steps):
                 for i in prange(1, rows - 1):
@@ -122,7 +122,7 @@ def call(p: Sizes, x: Any, y: Any) -> Job:
 
     def build() -> Any:
         @njit
-        def f(x, y):  # type: ignore[no-untyped-def]  # compiled for the types of a call
+        def f(x, y):
             return x * y + x - y
 
         return lambda: f(x, y)

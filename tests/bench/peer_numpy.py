@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -10,19 +11,20 @@ from tests.bench.cases import ADAM, CN_STEP, HEAT_RATE, RIDGE, WIDTH, Sizes, Str
 from tests.bench.measure import Job
 
 
-class _Dual(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Dual:
     """A value and its derivatives by all inputs."""
 
     value: Any
     slope: Any
 
-    def __add__(self, other: Any) -> _Dual:  # type: ignore[override]  # a number, not a sequence
+    def __add__(self, other: _Dual) -> _Dual:
         return _Dual(self.value + other.value, self.slope + other.slope)
 
     def __sub__(self, other: _Dual) -> _Dual:
         return _Dual(self.value - other.value, self.slope - other.slope)
 
-    def __mul__(self, other: Any) -> _Dual:  # type: ignore[override]  # a number, not a sequence
+    def __mul__(self, other: _Dual) -> _Dual:
         return _Dual(self.value * other.value, self.slope * other.value + self.value * other.slope)
 
     def __neg__(self) -> _Dual:
