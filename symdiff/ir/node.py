@@ -208,10 +208,15 @@ def _forget(entry: _Entry) -> None:
 
 
 class _Here(threading.local):
-    """The source line that new nodes get instead of the caller's, while a pass rewrites a node."""
+    """Where new nodes come from, in this thread.
+
+    `source` is set while a pass rewrites a node: what it makes inherits that node's line. `said` replaces the
+    caller's line, for text that does not stand in a file.
+    """
 
     def __init__(self) -> None:
         self.source: Source | None = None
+        self.said: Source | None = None
 
 
 here = _Here()
@@ -219,6 +224,8 @@ here = _Here()
 
 def _user_source() -> Source | None:
     """Return the innermost frame outside this package."""
+    if here.said is not None:
+        return here.said
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         if not frame.f_code.co_filename.startswith(_PACKAGE):
@@ -237,6 +244,9 @@ def make(op: Primitive, args: tuple[Node, ...], params: Mapping[str, Any] = _NO_
     if entry is not None:
         known = entry()
         if known is not None:
+            if here.source is None:
+                # The user has written it again: from now on errors point at the newer line.
+                known.source = _user_source() or known.source
             return known
     source = here.source or _user_source()
     try:

@@ -51,11 +51,11 @@ def run_diff(console: Any, text: str, at: str, wrt: str, form: str) -> None:
 @contextmanager
 def _from_expression() -> Iterator[None]:
     """Let errors say "the expression:1" where they would name the line of a library that called us."""
-    before, here.source = here.source, (compile("", "the expression", "exec"), 1)
+    before, here.said = here.said, (compile("", "the expression", "exec"), 1)
     try:
         yield
     finally:
-        here.source = before
+        here.said = before
 
 
 def parse_point(text: str, f: Node) -> Point:
