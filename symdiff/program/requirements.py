@@ -33,8 +33,8 @@ class InRange:
         last = start + (count - 1) * self.step
         if count < 0 or (count > 0 and not (0 <= start < extent and 0 <= last < extent)):
             raise DomainError(
-                f"A slice ({self.line}) of {count} entries from {start} in steps of {self.step} is out of range for an axis of "
-                f"extent {extent}; slices of run-time sizes are not clipped."
+                f"A slice ({self.line}) of {count} entries from {start} in steps of {self.step} is out of range for an "
+                f"axis of extent {extent}; slices of run-time sizes are not clipped."
             )
 
     def __str__(self) -> str:
@@ -52,7 +52,9 @@ class NotEmpty:
     def check(self, sizes: Mapping[str, int]) -> None:
         """Raise DomainError if it does not hold for these sizes."""
         if evaluate(self.extent, sizes) <= 0:
-            raise DomainError(f"{self.what} ({self.line}) over an empty axis, of extent {self.extent} = 0, has no value.")
+            raise DomainError(
+                f"{self.what} ({self.line}) over an empty axis, of extent {self.extent} = 0, has no value."
+            )
 
     def __str__(self) -> str:
         return f"require {self.extent} > 0 for {self.what}"
@@ -71,11 +73,12 @@ def requirements(roots: Iterable[Node], inputs: Iterable[Node]) -> tuple[Require
     stack = [list(roots)]
     while stack:
         for node in made_order(stack.pop()):
-            missing = {name for d in (*node.shape, node.params.get("dim")) if isinstance(d, Dim) for name in d.names - given}
+            dims = [d for d in (*node.shape, node.params.get("dim")) if isinstance(d, Dim)]
+            missing = {name for d in dims for name in d.names - given}
             if missing:
                 raise UnknownSymbolError(
-                    f"{brief(node)} ({node.line}) has the run-time size {min(missing)!r}, which the shape of no input gives; "
-                    "add an input with an axis of that size."
+                    f"{brief(node)} ({node.line}) has the run-time size {min(missing)!r}, which the shape of no input "
+                    "gives; add an input with an axis of that size."
                 )
             found |= dict.fromkeys(_of(node))
             stack += [list(sub.outputs) for sub in node.params.values() if isinstance(sub, Subgraph)]
@@ -88,7 +91,8 @@ def _of(node: Node) -> Iterator[Requirement]:
         small, large = (node, arg) if node.op.name == "slice" else (arg, node)
         p = node.params
         for start, step, count, extent in zip(p["starts"], p["steps"], small.shape, large.shape, strict=True):
-            if any(isinstance(e, Dim) for e in (start, count, extent)) and not (start == 0 and step == 1 and count == extent):
+            is_whole = start == 0 and step == 1 and count == extent
+            if any(isinstance(e, Dim) for e in (start, count, extent)) and not is_whole:
                 yield InRange(start, step, count, extent, node.line)
     elif node.op.name in ("max", "min"):
         for axis in node.params["axes"]:

@@ -11,28 +11,36 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from symdiff.ir.dims import Extent, Shape, product, size_names
+from symdiff.ir.dims import Extent, Shape, size_names
 from symdiff.ir.errors import CompileError
 from symdiff.ir.graph import topological
 from symdiff.ir.node import Node, make
 from symdiff.ir.primitive import Elementwise
 from symdiff.ops.control import item
-from symdiff.program.ir import Buffer, Call, Gather, Instr, Loop, Nest, Op, Program, Reduce, Statement, Store
+from symdiff.program.bodies import Body, spread
+from symdiff.program.ir import Buffer, Call, Gather, Loop, Nest, Program, Reduce, Statement, Store
 from symdiff.program.nests import normalise
+from symdiff.program.pool import Pool
 from symdiff.program.products import expand_products
 from symdiff.program.requirements import requirements
-from symdiff.program.views import View, broadcast, c_strides, of_literal, read, reshaped, sliced, through, whole, write
+from symdiff.program.views import (
+    View,
+    c_strides,
+    of_literal,
+    over,
+    parts_of,
+    read,
+    sliced,
+    steps_forward,
+    through,
+    through_units,
+    whole,
+    write,
+)
 
 _VIEWS = frozenset({"broadcast_to", "transpose", "slice", "embed", "reshape"})
 _REDUCTIONS = frozenset({"sum", "prod", "max", "min"})
 _CALLS = frozenset({"matmul", "solve", "cholesky"})
-# Recomputing one of these from memory costs less than writing and reading its result.
-_CHEAP = frozenset({"add", "sub", "mul", "neg", "abs", "where", "lt", "le", "gt", "ge", "eq", "ne", "cast", "not", "and", "or"})
-
-
-# Temporaries of up to this many entries share buffers, of these lengths in entries.
-_SMALL = 16
-_FIRST_SHARED, _LARGEST_SHARED = 64, 8192
 
 
 def schedule(outputs: Sequence[Node], inputs: Sequence[Node]) -> Program:
@@ -40,10 +48,10 @@ def schedule(outputs: Sequence[Node], inputs: Sequence[Node]) -> Program:
 
     Raises CompileError for a primitive that programs do not have.
     """
-    pool = _Pool()
+    pool = Pool()
     roots = expand_products(outputs)
     views = {x: whole(pool.new(x.shape, x.dtype, "input")) for x in inputs}
-    data = [n for n in _all_data(roots)]
+    data = _all_data(roots)
     views |= {n: whole(pool.new(n.shape, n.dtype, "input")) for n in data}
     results = [pool.new(r.shape, r.dtype, "output") for r in roots]
     block = _Block(pool, views)
@@ -71,31 +79,6 @@ def _all_data(roots: Sequence[Node]) -> list[Node]:
     return list(found)
 
 
-class _Pool:
-    """Numbers the buffers. Small temporaries share buffers: a large scalar graph has thousands of them."""
-
-    def __init__(self) -> None:
-        self.buffers: list[Buffer] = []
-        self._shared: dict[str, tuple[Buffer, int]] = {}
-
-    def temp(self, shape: Shape, dtype: str) -> View:
-        """Memory for a temporary that belongs to no loop's state."""
-        n = product(shape)
-        if not isinstance(n, int) or n > _SMALL:
-            return whole(self.new(shape, dtype))
-        held, used = self._shared.get(dtype, (None, 0))
-        if held is None or used + n > held.shape[0]:  # type: ignore[operator]
-            length = _FIRST_SHARED if held is None else min(2 * held.shape[0], _LARGEST_SHARED)  # type: ignore[operator]
-            held, used = self.new((length,), dtype), 0
-        self._shared[dtype] = (held, used + n)
-        return View(held, used, c_strides(shape), shape)
-
-    def new(self, shape: Shape, dtype: str, kind: str = "temp") -> Buffer:
-        buffer = Buffer(len(self.buffers), shape, dtype, kind)
-        self.buffers.append(buffer)
-        return buffer
-
-
 @dataclass(slots=True)
 class _Group:
     """What one nest will do: nodes to write, reductions over `axes`, copies of views."""
@@ -111,7 +94,7 @@ _Key = tuple[int, Shape, tuple[int, ...]]
 class _Block:
     """Lowers one straight-line graph: the whole function, or one turn of a loop."""
 
-    def __init__(self, pool: _Pool, views: Mapping[Node, View]):
+    def __init__(self, pool: Pool, views: Mapping[Node, View]):
         self.pool = pool
         self.views = dict(views)
         self.ready: dict[Node, int] = dict.fromkeys(views, 0)
@@ -131,7 +114,7 @@ class _Block:
         for node, view in self.dest.items():
             self._materialise(node, view)
         for node, view in copies:
-            self._copy(self._view(node), view, self.ready[node])
+            self._copy(self.view(node), view, self.ready[node])
         statements: dict[int, list[Statement]] = {s: list(v) for s, v in self.others.items()}
         # Last stage first: a nest may ask that an earlier one writes a node.
         for stage in sorted({k[0] for k in self.groups} | set(statements), reverse=True):
@@ -142,7 +125,9 @@ class _Block:
 
     # --- where results go ---------------------------------------------------
 
-    def _choose_destinations(self, order: Sequence[Node], roots: Sequence[tuple[Node, View]]) -> list[tuple[Node, View]]:
+    def _choose_destinations(
+        self, order: Sequence[Node], roots: Sequence[tuple[Node, View]]
+    ) -> list[tuple[Node, View]]:
         """Let nodes write where their value is needed: outputs, and parts of a concatenation. The rest is copied."""
         copies = []
         for node, view in roots:
@@ -153,14 +138,14 @@ class _Block:
         for node in reversed(order):
             if node.op.name == "concatenate":
                 target = self.dest.setdefault(node, self.pool.temp(node.shape, node.dtype))
-                for arg, part in zip(node.args, _parts(node, target), strict=True):
+                for arg, part in zip(node.args, parts_of(node, target), strict=True):
                     inner, place = arg, part
                     # A scalar that is stacked writes to its entry directly.
                     while inner.op.name == "reshape" and inner not in self.views and inner not in self.dest:
-                        through_unit = _unit_reshape(place, inner.args[0].shape)
-                        if through_unit is None:
+                        direct = through_units(place, inner.args[0].shape)
+                        if direct is None:
                             break
-                        inner, place = inner.args[0], through_unit
+                        inner, place = inner.args[0], direct
                     if inner not in self.dest and self._can_write(inner):
                         self.dest[inner] = place
         return copies
@@ -168,7 +153,8 @@ class _Block:
     def _can_write(self, node: Node) -> bool:
         if node in self.views:
             return False
-        return isinstance(node.op, Elementwise) or node.op.name in _REDUCTIONS or node.op.name in ("concatenate", "take")
+        name = node.op.name
+        return isinstance(node.op, Elementwise) or name in _REDUCTIONS or name in ("concatenate", "take")
 
     # --- stages -------------------------------------------------------------
 
@@ -187,7 +173,7 @@ class _Block:
             self.stage[node] = max((self._inline_stage(a, node.shape) for a in node.args), default=0)
         elif name == "take":
             self._buffered(node.args[0])
-            self._view(node.args[1])
+            self.view(node.args[1])
             self.stage[node] = max(self.ready[a] for a in node.args)
         elif name in _REDUCTIONS:
             self._reduce(node)
@@ -202,7 +188,8 @@ class _Block:
         elif name == "item":
             pass  # known since its loop was placed
         elif name in ("symbol", "input"):
-            raise CompileError(f"{node.params.get('name', 'an input')!r} ({node.line}) is used but not among the inputs of the function.")
+            name = node.params.get("name", "an input")
+            raise CompileError(f"{name!r} ({node.line}) is used but not among the inputs of the function.")
         else:
             raise CompileError(f"The primitive {name!r} ({node.line}) has no lowering.")
 
@@ -213,10 +200,10 @@ class _Block:
         """The first stage at which a nest over `shape` can have the value of `arg`."""
         if arg in self.stage and arg not in self.views and arg.shape == shape:
             return self.stage[arg]
-        self._view(arg)
+        self.view(arg)
         return self.stage[arg] if arg in self.stage and arg.shape == shape else self.ready[arg]
 
-    def _view(self, node: Node) -> View:
+    def view(self, node: Node) -> View:
         """Return a view of a node, which is written to memory if it is not there yet."""
         if node not in self.views:
             self._materialise(node, self.dest.get(node) or self.pool.temp(node.shape, node.dtype))
@@ -237,7 +224,7 @@ class _Block:
 
     def _buffered(self, node: Node) -> View:
         """Return a view of real memory without guards, copying if need be."""
-        view = self._view(node)
+        view = self.view(node)
         if isinstance(view.base, Buffer) and not view.guards:
             return view
         copied = self.pool.temp(node.shape, node.dtype)
@@ -247,17 +234,17 @@ class _Block:
 
     def _place_view(self, node: Node) -> None:
         (arg,) = node.args
-        view = through(node, self._view(arg))
+        view = through(node, self.view(arg))
         ready = self.ready[arg]
         if view is None and node.op.name == "embed":
             target = self.pool.new(node.shape, node.dtype)
             p = node.params
-            place = _strided(whole(target), arg.shape, p["starts"], p["steps"])
-            self._copy(self._view(arg), place, ready, (target,))
+            place = sliced(whole(target), p["starts"], arg.shape, p["steps"])
+            self._copy(self.view(arg), place, ready, (target,))
             view, ready = whole(target), ready + 1
         elif view is None:
             copied = self.pool.temp(arg.shape, arg.dtype)
-            self._copy(self._view(arg), copied, ready)
+            self._copy(self.view(arg), copied, ready)
             view, ready = through(node, copied), ready + 1
         assert view is not None
         self._known(node, view, ready)
@@ -274,8 +261,8 @@ class _Block:
     def _concatenate(self, node: Node) -> None:
         target = self.dest[node]
         ready = 0
-        for arg, part in zip(node.args, _parts(node, target), strict=True):
-            view = self._view(arg)
+        for arg, part in zip(node.args, parts_of(node, target), strict=True):
+            view = self.view(arg)
             if view != part:
                 self._copy(view, part, self.ready[arg])
                 ready = max(ready, self.ready[arg] + 1)
@@ -286,50 +273,60 @@ class _Block:
         x, index = node.args
         axis = node.params["axis"]
         target = self.pool.new(node.shape, node.dtype)
-        values, places = self._view(x), _spread(self._view(index), x.shape, axis)
+        values, places = self.view(x), spread(self.view(index), x.shape, axis)
         stage = max(self.ready[x], self.ready[index])
         strides = c_strides(node.shape)
         body = (read(values), read(places))
         gather = Gather(1, strides[axis], node.params["extent"])
-        spread = (*strides[:axis], *(0,) * index.ndim, *strides[axis + 1 :])
-        store = Store(0, write(View(target, 0, spread, x.shape), (gather,)), add=True)
+        along = (*strides[:axis], *(0,) * index.ndim, *strides[axis + 1 :])
+        store = Store(0, write(View(target, 0, along, x.shape), (gather,)), add=True)
         nest = Nest(x.shape, body, (store,), (), (), serial=True, zero=(target,))
         self.others.setdefault(stage, []).append(nest)
         self._known(node, whole(target), stage + 1)
 
     def _call(self, node: Node) -> None:
-        if node.op.name == "matmul":
-            a, b = (self._matrix(x) for x in node.args)
-            target = self.pool.temp(node.shape, node.dtype)
-            extents: tuple[Extent, ...] = (node.shape[0], node.shape[1], a.shape[1])
-            stage = max(self.ready[x] for x in node.args)
-            self._emit_call(Call("gemm", (write(a), write(b), write(target)), extents, node.dtype), stage, node, target)
-            return
-        # LAPACK overwrites its operands: it gets copies, the right-hand sides column by column.
-        a = node.args[0]
-        matrix = whole(self.pool.new(a.shape, a.dtype))
-        self._copy(self._view(a), matrix, self.ready[a])
-        stage = self.ready[a] + 1
-        if node.op.name == "cholesky":
-            self._emit_call(Call("cholesky", (write(matrix),), (a.shape[0],), node.dtype), stage, node, matrix)
-            return
-        b = node.args[1]
-        columns = b.shape[1] if b.ndim == 2 else 1
-        held = self.pool.new((columns, b.shape[0]), b.dtype)
-        one, n = c_strides(held.shape)[1] or 0, b.shape[0]
+        match node.op.name:
+            case "matmul":
+                self._product(node)
+            case "cholesky":
+                matrix = self._own_copy(node.args[0])
+                stage = self.ready[node.args[0]] + 1
+                self._emit_call(Call("cholesky", (write(matrix),), (node.shape[0],), node.dtype), stage, node, matrix)
+            case _:
+                self._solve(node)
+
+    def _product(self, node: Node) -> None:
+        a, b = (self._matrix(x) for x in node.args)
+        target = self.pool.temp(node.shape, node.dtype)
+        extents: tuple[Extent, ...] = (node.shape[0], node.shape[1], a.shape[1])
+        stage = max(self.ready[x] for x in node.args)
+        self._emit_call(Call("gemm", (write(a), write(b), write(target)), extents, node.dtype), stage, node, target)
+
+    def _own_copy(self, node: Node) -> View:
+        """A copy that a library routine may overwrite."""
+        copied = whole(self.pool.new(node.shape, node.dtype))
+        self._copy(self.view(node), copied, self.ready[node])
+        return copied
+
+    def _solve(self, node: Node) -> None:
+        """LAPACK overwrites its operands: it gets copies, the right-hand sides column by column."""
+        matrix, b = node.args
+        n, columns = b.shape[0], b.shape[1] if b.ndim == 2 else 1
+        copied = self._own_copy(matrix)
+        held = self.pool.new((columns, n), b.dtype)
+        one = c_strides(held.shape)[1] or 0
         result = View(held, 0, (one, n if columns != 1 else 0) if b.ndim == 2 else (one,), b.shape)
-        self._copy(self._view(b), result, self.ready[b])
-        stage = max(stage, self.ready[b] + 1)
+        self._copy(self.view(b), result, self.ready[b])
         pivots = whole(self.pool.new((n,), "int64"))
-        call = Call("solve", (write(matrix), write(whole(held)), write(pivots)), (n, columns), node.dtype)
-        self._emit_call(call, stage, node, result)
+        call = Call("solve", (write(copied), write(whole(held)), write(pivots)), (n, columns), node.dtype)
+        self._emit_call(call, max(self.ready[matrix], self.ready[b]) + 1, node, result)
 
     def _matrix(self, node: Node) -> View:
         """A view that BLAS can take: one of its strides is 1 and the other no smaller than its rows are long."""
         view = self._buffered(node)
         row, col = view.strides
         m, n = view.shape
-        if (col == 1 and _steps_forward(row, view)) or (row == 1 and _steps_forward(col, view)):
+        if (col == 1 and steps_forward(row, view)) or (row == 1 and steps_forward(col, view)):
             return view
         if view.is_contiguous() and 1 not in (m, n):
             return view
@@ -346,11 +343,11 @@ class _Block:
         cond, body = node.params["cond"], node.params["body"]
         n = len(body.outputs)
         slots = body.input_nodes()
-        inner = dict(zip(slots[n:], (self._view(a) for a in node.args[n:]), strict=True))
+        inner = dict(zip(slots[n:], (self.view(a) for a in node.args[n:]), strict=True))
         start = max((self.ready[a] for a in node.args[n:]), default=0)
         now = [whole(self.pool.new(s.shape, s.dtype)) for s in slots[:n]]
         for arg, view in zip(node.args[:n], now, strict=True):
-            self._copy(self._view(arg), view, self.ready[arg])
+            self._copy(self.view(arg), view, self.ready[arg])
             start = max(start, self.ready[arg] + 1)
         inner |= dict(zip(slots[:n], now, strict=True))
         inner |= {d: v for d, v in self.views.items() if d.op.name == "data"}
@@ -382,7 +379,7 @@ class _Block:
     def _nests(self, key: _Key) -> list[Nest]:
         stage, space, axes = key
         group = self.groups[key]
-        body = _Body(self, stage, space)
+        body = Body(self, stage, space)
         nests = []
         stores = [Store(body.value(node), write(view)) for node, view in group.writes.items()]
         for source, target, zero in group.copies:
@@ -391,132 +388,9 @@ class _Block:
             else:
                 stores.append(Store(body.add(read(source)), write(target)))
         reductions = [
-            Reduce(node.op.name, body.operand(node.args[0]), write(_over(target, space, axes)), node.dtype)
+            Reduce(node.op.name, body.operand(node.args[0]), write(over(target, space, axes)), node.dtype)
             for node, target in group.reductions
         ]
         if stores or reductions:
             nests.append(Nest(space, tuple(body.instrs), tuple(stores), tuple(reductions), axes))
         return [normalise(n) for n in nests]
-
-
-class _Body:
-    """Collects the instructions of one nest, each once."""
-
-    def __init__(self, block: _Block, stage: int, space: Shape):
-        self.block, self.stage, self.space = block, stage, space
-        self.instrs: list[Instr] = []
-        self.numbers: dict[Instr, int] = {}
-        self.values: dict[Node, int] = {}
-
-    def add(self, instr: Instr) -> int:
-        number = self.numbers.get(instr)
-        if number is None:
-            number = self.numbers[instr] = len(self.instrs)
-            self.instrs.append(instr)
-        return number
-
-    def operand(self, node: Node) -> int:
-        """The value of an argument: read from memory, or computed here."""
-        block = self.block
-        if node in self.values:
-            return self.values[node]
-        here = node in block.stage and node.shape == self.space
-        if here and self._fits(node):
-            return self.value(node)
-        view = block._view(node)
-        return self.add(read(broadcast(view, self.space)))
-
-    def _fits(self, node: Node) -> bool:
-        """Whether a node of this space is computed here: it belongs here, or waits for its only user, or is cheap."""
-        block = self.block
-        if block.stage[node] == self.stage:
-            return True
-        alone = isinstance(node.op, Elementwise) and block.uses[node] == 1
-        return node not in block.views and (alone or self._is_cheap(node))
-
-    def _is_cheap(self, node: Node) -> bool:
-        op = node.op
-        return isinstance(op, Elementwise) and op.native in _CHEAP and all(a in self.block.views for a in node.args)
-
-    def value(self, root: Node) -> int:
-        """Compute a node in this nest, with everything it needs that is not in memory. Iterative: chains are long."""
-        stack = [root]
-        while stack:
-            node = stack[-1]
-            if node in self.values:
-                stack.pop()
-                continue
-            waiting = [a for a in node.args if a not in self.values and self._computes(a)] if node.op.name != "take" else []
-            if waiting:
-                stack += reversed(waiting)
-                continue
-            stack.pop()
-            self.values[node] = self._instr(node)
-        return self.values[root]
-
-    def _computes(self, node: Node) -> bool:
-        block = self.block
-        if node not in block.stage or node.shape != self.space:
-            return False
-        return self._fits(node)
-
-    def _instr(self, node: Node) -> int:
-        if node.op.name == "take":
-            return self._take(node)
-        assert isinstance(node.op, Elementwise)
-        if node.op.native is None:
-            raise CompileError(f"The primitive {node.op.name!r} ({node.line}) has no native form and no expansion.")
-        return self.add(Op(node.op.native, tuple(self.operand(a) for a in node.args), node.dtype, node.source))
-
-    def _take(self, node: Node) -> int:
-        x, index = (self.block.views[a] for a in node.args)
-        axis, m = node.params["axis"], len(index.shape)
-        place = self.add(read(_spread(index, node.shape, axis)))
-        strides = (*x.strides[:axis], *(0,) * m, *x.strides[axis + 1 :])
-        gather = Gather(place, x.strides[axis], x.shape[axis])
-        return self.add(read(View(x.base, x.offset, strides, node.shape), (gather,)))
-
-
-def _spread(index: View, shape: Shape, axis: int) -> View:
-    """Read an index array that stands at `axis` of a larger shape."""
-    lead, tail = axis, len(shape) - axis - len(index.shape)
-    strides = (*(0,) * lead, *index.strides, *(0,) * tail)
-    guards = tuple(type(g)(g.offset, (*(0,) * lead, *g.coefs, *(0,) * tail), g.limit) for g in index.guards)
-    return View(index.base, index.offset, strides, shape, guards)
-
-
-def _over(target: View, space: Shape, axes: tuple[int, ...]) -> View:
-    """The target of a reduction as a view over the full space, with stride 0 along the reduced axes."""
-    strides = iter(target.strides)
-    return View(target.base, target.offset, tuple(0 if k in axes else next(strides) for k in range(len(space))), space)
-
-
-def _parts(node: Node, target: View) -> list[View]:
-    """The places of a concatenation's arguments inside its own."""
-    axis = node.params["axis"]
-    parts, start = [], 0
-    for arg in node.args:
-        starts = tuple(start if k == axis else 0 for k in range(node.ndim))
-        parts.append(_strided(target, arg.shape, starts, (1,) * node.ndim))
-        start = arg.shape[axis] + start  # type: ignore[operator]
-    return parts
-
-
-def _strided(view: View, extents: Shape, starts: Sequence[Extent], steps: Sequence[int]) -> View:
-    return sliced(view, tuple(starts), extents, tuple(steps))
-
-
-def _unit_reshape(place: View, shape: Shape) -> View | None:
-    squeezed = [d for d in place.shape if d != 1]
-    return reshaped(place, shape) if squeezed == [d for d in shape if d != 1] else None
-
-
-def _steps_forward(stride: Extent, view: View) -> bool:
-    """Whether a stride goes from one row of memory to a later one, whatever the run-time sizes are."""
-    assert isinstance(view.base, Buffer)
-    if isinstance(stride, int):
-        return stride > 1
-    # n - 1 may be a stride of memory and -n + 1 one of reversed rows: the sign of a polynomial does not show.
-    return stride in c_strides(view.base.shape) or all(c > 0 for _, c in stride.terms)
-
-

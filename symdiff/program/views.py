@@ -160,5 +160,38 @@ def read(view: View, gathers: tuple[Gather, ...] = ()) -> Instr:
 
 def write(view: View, gathers: tuple[Gather, ...] = ()) -> Access:
     """Return the address that a store into the view has."""
-    assert isinstance(view.base, Buffer) and not view.guards
+    assert isinstance(view.base, Buffer)
+    assert not view.guards
     return Access(view.base, view.offset, view.strides, (), gathers)
+
+
+def over(target: View, space: Shape, axes: tuple[int, ...]) -> View:
+    """The target of a reduction as a view over the full space, with stride 0 along the reduced axes."""
+    strides = iter(target.strides)
+    return View(target.base, target.offset, tuple(0 if k in axes else next(strides) for k in range(len(space))), space)
+
+
+def parts_of(node: Node, target: View) -> list[View]:
+    """The places of a concatenation's arguments inside its own."""
+    axis = node.params["axis"]
+    parts, start = [], 0
+    for arg in node.args:
+        starts = tuple(start if k == axis else 0 for k in range(node.ndim))
+        parts.append(sliced(target, starts, arg.shape, (1,) * node.ndim))
+        start = arg.shape[axis] + start
+    return parts
+
+
+def through_units(place: View, shape: Shape) -> View | None:
+    """Read the same entries with axes of extent 1 put in or left out; None if more than that differs."""
+    squeezed = [d for d in place.shape if d != 1]
+    return reshaped(place, shape) if squeezed == [d for d in shape if d != 1] else None
+
+
+def steps_forward(stride: Extent, view: View) -> bool:
+    """Whether a stride goes from one row of memory to a later one, whatever the run-time sizes are."""
+    assert isinstance(view.base, Buffer)
+    if isinstance(stride, int):
+        return stride > 1
+    # n - 1 may be a stride of memory and -n + 1 one of reversed rows: the sign of a polynomial does not show.
+    return stride in c_strides(view.base.shape) or all(c > 0 for _, c in stride.terms)
