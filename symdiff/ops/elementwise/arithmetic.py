@@ -78,7 +78,7 @@ div = Elementwise(
     native="div",
     neutral=lambda x, y: x if is_literal(y, 1) else -x if is_literal(y, -1) else None,
 )
-neg = Elementwise(
+neg: Elementwise = Elementwise(
     "neg",
     doc="-x.",
     evaluate_=np.negative,
@@ -143,7 +143,7 @@ mod = Elementwise(
 )
 
 
-abs_ = Elementwise(
+abs_: Elementwise = Elementwise(
     "abs",
     doc="|x|; derivative sign(x), 0 at 0.",
     evaluate_=np.abs,

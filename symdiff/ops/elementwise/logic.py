@@ -41,7 +41,7 @@ or_ = _logic("or", "x or y.", np.logical_or, 2)
 xor = _logic("xor", "One of x and y, not both.", np.logical_xor, 2)
 not_ = _logic("not", "not x.", np.logical_not, 1)
 
-where = Elementwise(
+where: Elementwise = Elementwise(
     "where",
     doc="x where the condition holds, else y. The branch not taken never contaminates a derivative.",
     evaluate_=lambda c, x, y: np.where(c, x, y),
