@@ -7,13 +7,14 @@ and compiled once more for that combination of arguments.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from symdiff.diff.batch import batch
-from symdiff.ir.dims import Dim, as_extent, evaluate, shape_text
+from symdiff.ir.dims import Dim, Extent, as_extent, evaluate, shape_text
 from symdiff.ir.errors import CompileError, DTypeError, ShapeError
 from symdiff.ir.graph import count_ops
 from symdiff.ir.node import PRIMITIVES, Node, make
@@ -46,21 +47,20 @@ class Function:
         self.kernel, self.graph, self.program = load(self.outputs, self.inputs)
         self._scalar = tuple(s.shape == () for s in inputs)
         self._mapped: dict[tuple[bool, ...], Any] = {}
-        self._sized = [
-            [(axis, str(d)) for axis, d in enumerate(s.shape) if isinstance(d, Dim) and str(d).isidentifier()] for s in inputs
-        ]
+        self._sized = [[(axis, str(d)) for axis, d in enumerate(s.shape) if is_name(d)] for s in inputs]
         # Extents such as n + 1 are checked when the others have given n.
         self._formulas = [
             (k, axis, d)
             for k, s in enumerate(inputs)
             for axis, d in enumerate(s.shape)
-            if isinstance(d, Dim) and not str(d).isidentifier()
+            if isinstance(d, Dim) and not is_name(d)
         ]
         make_door = getattr(self.kernel, "door", None)
         self._door = make_door(form) if make_door is not None and isinstance(form, str) else None
 
     def __repr__(self) -> str:
-        args = ", ".join(f"{n}: {s.dtype}{shape_text(s.shape) if s.shape else ''}" for n, s in zip(self.names, self.inputs, strict=True))
+        kinds = [f"{s.dtype}{shape_text(s.shape) if s.shape else ''}" for s in self.inputs]
+        args = ", ".join(f"{n}: {kind}" for n, kind in zip(self.names, kinds, strict=True))
         return f"<symdiff function ({args}) on {self.target}, {count_ops(self.outputs)} operations>"
 
     def __call__(self, *args: Any, out: Any = None, **named: Any) -> Any:
@@ -111,7 +111,7 @@ class Function:
         if type(value) is np.ndarray and value.dtype == dtype:
             return value
         if isinstance(value, Node):
-            raise DTypeError(f"The argument {self.names[k]!r} is an expression; call .subs to build, or pass numbers to run.")
+            raise DTypeError(f"The argument {self.names[k]!r} is an expression; pass numbers, or use .subs to build.")
         try:
             array = np.asarray(value)
         except ValueError as error:
@@ -119,7 +119,8 @@ class Function:
         if array.size == 0 and array.dtype.kind == "f":
             return array.astype(dtype)
         if array.dtype.kind not in _KINDS[dtype] or isinstance(value, np.ma.MaskedArray):
-            raise DTypeError(f"The argument {self.names[k]!r} has dtype {dtype}, got {array.dtype} ({type(value).__name__}).")
+            got = f"{array.dtype} ({type(value).__name__})"
+            raise DTypeError(f"The argument {self.names[k]!r} has dtype {dtype}, got {got}.")
         if dtype == "int64" and array.dtype == np.uint64 and array.size and array.max() > _LARGEST_INT:
             raise DTypeError(f"The argument {self.names[k]!r} has dtype int64, got the larger integer {array.max()}.")
         return array.astype(dtype)
@@ -144,8 +145,8 @@ class Function:
     def _wrong_shape(self, k: int, array: np.ndarray, sizes: Mapping[str, int]) -> ShapeError:
         known = ", ".join(f"{n} = {v}" for n, v in sizes.items())
         where = f" where {known}" if known else ""
-        shape = shape_text(self.inputs[k].shape)
-        return ShapeError(f"The argument {self.names[k]!r} has shape {shape}{where}, got an array of shape {array.shape}.")
+        wanted = f"{shape_text(self.inputs[k].shape)}{where}"
+        return ShapeError(f"The argument {self.names[k]!r} has shape {wanted}, got an array of shape {array.shape}.")
 
     def _result_shape(self, f: Node, sizes: Mapping[str, int]) -> tuple[int, ...]:
         from symdiff.ir.interpret import concrete_shape
@@ -177,7 +178,8 @@ class Function:
         targets: list[np.ndarray] = []
         copies = []
         for k, (item, f, shape) in enumerate(zip(items, self.outputs, shapes, strict=True)):
-            if not isinstance(item, np.ndarray) or item.shape != shape or item.dtype != f.dtype or not item.flags.writeable:
+            fits = isinstance(item, np.ndarray) and item.shape == shape and item.dtype == f.dtype
+            if not fits or not item.flags.writeable:
                 raise ShapeError(
                     f"out[{k}] must be a writeable {f.dtype} array of shape {shape}, got {type(item).__name__} "
                     f"{getattr(item, 'dtype', '')} {getattr(item, 'shape', '')}."
@@ -255,6 +257,32 @@ class Function:
             return self.kernel.inspect(what)
         raise CompileError(f"inspect shows 'graph', 'program', 'llvm', 'asm' or 'ptx', got {what!r}.")
 
+    @functools.cached_property
+    def njit(self) -> Any:
+        """The function as one of Numba's, for use in `@numba.njit` code; the Function itself can be used there too.
+
+        Takes numbers and C-contiguous arrays as declared, gives a number, an array or a tuple of them. It runs on
+        the calling thread and its code stays in memory for ever.
+
+        >>> import numba, symdiff as sd
+        >>> x, y = sd.symbols("x y")
+        >>> fn = sd.compile(x * y, [x, y])
+        >>> @numba.njit
+        ... def shifted(a, b):
+        ...     return fn(a, b) + 1
+        >>> shifted(3.0, 0.5)
+        2.5
+        """
+        make = getattr(self.kernel, "njit", None)
+        if make is None:
+            raise CompileError(f"A function for target={self.target!r} cannot be called from Numba; use target='cpu'.")
+        return make(self.names, self._form == "single")
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What Numba asks of objects that it meets in its code."""
+        return self.njit._numba_type_
+
     @property
     def address(self) -> int:
         """The address of `void entry(int64_t *context)`; see `backends.cpu.layout` for the context."""
@@ -262,6 +290,11 @@ class Function:
         if address is None:
             raise CompileError(f"A function for target={self.target!r} has no address.")
         return address
+
+
+def is_name(extent: Extent) -> bool:
+    """Whether an extent is a run-time size and no formula of some: an argument's shape fixes it."""
+    return isinstance(extent, Dim) and str(extent).isidentifier()
 
 
 def _readable(a: np.ndarray) -> np.ndarray:

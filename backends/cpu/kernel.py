@@ -96,6 +96,12 @@ class Kernel:
         address = self._library.address(f"door_{form}")
         return open_door(address, self) if address else None
 
+    def njit(self, names: Sequence[str], single: bool) -> Any:
+        """The function for the user's own Numba code, taking arguments of these names. Imports Numba."""
+        from backends.cpu.numba_door import njit
+
+        return njit(self, names, single)
+
     def inspect(self, what: str) -> str:
         """Return the optimised LLVM text or the machine code as assembly."""
         if what not in ("llvm", "asm"):
@@ -103,7 +109,9 @@ class Kernel:
         module, target = optimised(self._llvm()[0], self.effort)
         return str(module) if what == "llvm" else target.emit_assembly(module)
 
-    def __call__(self, arrays: Sequence[np.ndarray], sizes: Mapping[str, int], out: Sequence[np.ndarray] | None = None) -> list[np.ndarray]:
+    def __call__(
+        self, arrays: Sequence[np.ndarray], sizes: Mapping[str, int], out: Sequence[np.ndarray] | None = None
+    ) -> list[np.ndarray]:
         """Run on C-contiguous arrays in the order of the program's inputs; returns the outputs.
 
         Raises DomainError when an index was out of range; the outputs are then not to be used.
@@ -168,4 +176,3 @@ def _code_version() -> str:
     for path in sorted([*here.glob("*.py"), here.parent / "emit.py"]):
         digest.update(path.read_bytes())
     return digest.hexdigest()
-
