@@ -18,7 +18,8 @@ from symdiff.ir.errors import DerivativeError
 from symdiff.ir.graph import count_ops, made_order
 from symdiff.ir.node import PRIMITIVES, Node, const, make
 from symdiff.ops.elementwise import eq, where
-from symdiff.ops.index import broadcast_to, reshape, slice_, transpose
+from symdiff.ops.elementwise.values import is_literal
+from symdiff.ops.index import broadcast_to, reshape, slice_, transpose, zeros_like
 from symdiff.ops.leaves import iota
 from symdiff.passes.tidy import read_order, tidy
 
@@ -56,7 +57,11 @@ def jvp(f: Any, wrt: Any, tangents: Any) -> Any:
     if len(set(xs)) < len(xs):
         raise DerivativeError("jvp takes one tangent for each symbol; a symbol is given twice.")
     dots = check_like(as_list(tangents)[0], xs, "tangents")
-    out = _polish(jvp_nodes(as_functions(fs), xs, dots))
+    # A literal 0 is an exact zero: it leaves no 0*… behind.
+    given = {x: None if is_literal(d, 0.0) else d for x, d in zip(xs, dots, strict=True)}
+    nodes = as_functions(fs)
+    pushed = push(nodes, given)
+    out = _polish([zeros_like(g) if p is None else p for g, p in zip(nodes, pushed, strict=True)])
     return out[0] if single else out
 
 

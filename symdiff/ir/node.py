@@ -255,7 +255,8 @@ def make(op: Primitive, args: tuple[Node, ...], params: Mapping[str, Any] = _NO_
         if "(in " in str(error):
             raise
         where = f", {source[0].co_filename}:{source[1]}" if source else ""
-        raise type(error)(f"{error} (in {op.name}{where})") from None
+        operands = f" of {' and '.join(map(_brief, args))}" if args else ""
+        raise type(error)(f"{error} (in {op.name}{operands}{where})") from None
     node = _new(Node)
     node.op, node.args, node.params = op, args, params
     node.shape, node.dtype, node.source = shape, dtype, source
@@ -322,12 +323,14 @@ class Literal(float):
 
     __slots__ = ()
 
-    def __hash__(self, pack: Any = struct.Struct("<d").pack) -> int:
-        # `pack` is held here: entries are forgotten at interpreter exit, when the module's globals are gone.
-        return hash(pack(self))
+    # Held by the class: nodes are forgotten at interpreter exit too, when the module's globals are gone.
+    _pack = staticmethod(struct.Struct("<d").pack)
+
+    def __hash__(self) -> int:
+        return hash(self._pack(self))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Literal) and struct.pack("<d", self) == struct.pack("<d", other)
+        return type(other) is type(self) and self._pack(self) == self._pack(other)
 
     def __ne__(self, other: object) -> bool:
         return not self == other

@@ -1,6 +1,6 @@
 """reduce_strength: replace operations by cheaper ones of the same value.
 
-    x**3 -> x*x*x     x**0.5 -> sqrt(x)     x**-2 -> 1/(x*x)     x/4 -> 0.25*x     eye @ X -> X
+    x**3 -> x*x*x     x**0.5 -> sqrt(x)     x**-2 -> 1/(x*x)     x/4 -> 0.25*x
 
 Needs: nothing.  Keeps: shape, dtype, source line; the value to within n/2 ulp for x**n.
 """
@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from symdiff.ir.graph import transform
 from symdiff.ir.node import Node, const
 from symdiff.ops import elementwise as el
-from symdiff.ops.linalg import matmul
 
 # Powers by repeated squaring lose half an ulp a product; beyond this the C library's pow is as fast.
 LARGEST_POWER = 8
@@ -32,10 +31,6 @@ def _reduce(node: Node) -> Node:
         # Only a power of two has an exact reciprocal.
         if divisor and math.isfinite(divisor) and math.frexp(abs(divisor))[0] == 0.5:
             return node.args[0] * const(1 / divisor, node.dtype)
-    if node.op is matmul:
-        for k, other in ((0, 1), (1, 0)):
-            if _is_eye(node.args[k]) and node.args[other].ndim == 2:
-                return node.args[other]
     return node
 
 
@@ -62,21 +57,3 @@ def _repeated(base: Node, n: int) -> Node:
             square = square * square
     assert out is not None
     return out
-
-
-def _is_eye(node: Node) -> bool:
-    """Whether a node is the identity matrix as `diff.jacobian.eye` builds it."""
-    if node.op is not el.where or node.ndim != 2 or node.args[0].op is not el.eq:
-        return False
-    one, zero = node.args[1:]
-    if not (one.op.name == zero.op.name == "const" and float(one) == 1.0 and float(zero) == 0.0):
-        return False
-    row, col = node.args[0].args
-    n = node.shape[0]
-    return (
-        row.op.name == col.op.name == "reshape"
-        and row.args[0] is col.args[0]
-        and row.args[0].op.name == "iota"
-        and row.shape == (n, 1)
-        and col.shape == (1, n)
-    )

@@ -1,6 +1,6 @@
 """tidy: bring signs and literal factors of products to the front, so that formulas read as people write them.
 
-    exp(x) * -(2*x)  ->  -2*exp(x)*x      (a*2)/4  ->  0.5*a      x**1 * x**2  ->  x**3
+    exp(x) * -(2*x)  ->  -2*exp(x)*x      (a*2)/4  ->  0.5*a      x**1 * x**2  ->  x**3      eye @ X  ->  X
 
 Needs: nothing.  Keeps: shape, dtype, source line; the value up to the rounding of literal factors that are not
 powers of two.
@@ -16,7 +16,8 @@ from symdiff.ir.node import Node, const
 from symdiff.ir.primitive import Elementwise
 from symdiff.ops import elementwise as el
 from symdiff.ops.elementwise.values import is_literal
-from symdiff.ops.index import broadcast_to
+from symdiff.ops.index import broadcast_to, transpose
+from symdiff.ops.linalg import matmul
 
 _SMALL = 1e-30
 _READABLE = 300
@@ -47,6 +48,10 @@ def scale(c: float, node: Node) -> Node:
 def tidy_node(node: Node) -> Node:
     """Tidy one node whose arguments are tidy."""
     node = _without_broadcasts(node)
+    if node.op is matmul:
+        return _product_with_eye(node)
+    if node.op is transpose and node.args[0].op is transpose:
+        return transpose(node.args[0], perm=node.params["perm"])  # composed when it is built
     if not node.dtype.startswith("float"):
         return node
     if node.op is el.mul:
@@ -78,6 +83,31 @@ def _without_broadcasts(node: Node) -> Node:
             if others and broadcast_shapes(bare.shape, *others) == node.shape:
                 args[k] = bare
     return node.op(*args, **node.params)
+
+
+def _product_with_eye(node: Node) -> Node:
+    for k, other in ((0, 1), (1, 0)):
+        if _is_eye(node.args[k]) and node.args[other].ndim == 2:
+            return node.args[other]
+    return node
+
+
+def _is_eye(node: Node) -> bool:
+    """Whether a node is the identity matrix as `diff.jacobian.eye` builds it."""
+    if node.op is not el.where or node.ndim != 2 or node.args[0].op is not el.eq:
+        return False
+    one, zero = node.args[1:]
+    if not (one.op.name == zero.op.name == "const" and float(one) == 1.0 and float(zero) == 0.0):
+        return False
+    row, col = node.args[0].args
+    n = node.shape[0]
+    return (
+        row.op.name == col.op.name == "reshape"
+        and row.args[0] is col.args[0]
+        and row.args[0].op.name == "iota"
+        and row.shape == (n, 1)
+        and col.shape == (1, n)
+    )
 
 
 def _product(a: Node, b: Node) -> Node:

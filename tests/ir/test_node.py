@@ -84,7 +84,7 @@ def test_errors_name_shapes_and_line() -> None:
     assert here is not None
     with pytest.raises(sd.ShapeError, match=rf"3 against 4.*test_node\.py:{here.f_lineno + 1}"):
         A + np.ones(4)
-    with pytest.raises(sd.ShapeError, match=r"\(n, 3\) @ \(2,\).*in matmul, .*test_node\.py"):
+    with pytest.raises(sd.ShapeError, match=r"\(n, 3\) @ \(2,\).*in matmul of .*test_node\.py"):
         A @ np.ones(2)
     with pytest.raises(sd.ShapeError, match="cannot be reshaped"):
         sd.reshape(A, (4,))
