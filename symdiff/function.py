@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from symdiff.diff.batch import batch
+from symdiff.explain import Explanation, explain
 from symdiff.ir.dims import Dim, Extent, as_extent, evaluate, shape_text
 from symdiff.ir.errors import CompileError, DTypeError, ShapeError
 from symdiff.ir.graph import count_ops
@@ -256,6 +257,17 @@ class Function:
         if what in ("llvm", "asm", "ptx", "program"):
             return self.kernel.inspect(what)
         raise CompileError(f"inspect shows 'graph', 'program', 'llvm', 'asm' or 'ptx', got {what!r}.")
+
+    def explain(self) -> Explanation:
+        """Return what became of the function: operations after each pass, statements, memory, code.
+
+        >>> import symdiff as sd
+        >>> x = sd.symbols("x")
+        >>> sd.compile(x**2 * 3, [x]).explain().operations[0]
+        ('as written', 2)
+        """
+        facts = getattr(self.kernel, "facts", None)
+        return explain(repr(self), self.outputs, self.program, facts() if facts is not None else {})
 
     @functools.cached_property
     def njit(self) -> Any:

@@ -57,6 +57,7 @@ class Kernel:
         self.text = str(program)
         data, self.from_store = (_store() if store is None else store).get_or_build(self.key, self._build)
         head, _, code = data.partition(b"\0")
+        self.code_bytes = len(code)
         self._library = Library(code, json.loads(head))
         self.address = self._library.address("entry")
         self._entry = _Entry(self.address)
@@ -95,6 +96,17 @@ class Kernel:
             return None
         address = self._library.address(f"door_{form}")
         return open_door(address, self) if address else None
+
+    def facts(self) -> dict[str, str]:
+        """What `Function.explain` tells of the code."""
+        here = machine()
+        rule = f"nests of more than {PARALLEL_NANOSECONDS / 1000:.0f} us of work, in blocks that depend on sizes only"
+        return {
+            "object": f"{self.code_bytes} bytes, {'from the kernel store' if self.from_store else 'compiled now'}",
+            "LLVM effort": str(self.effort),
+            "lanes": f"{here.lanes_f64} float64, {here.cpu_name}, vector maths: {here.vector_library or 'none'}",
+            "threads": "one" if self.threads == 1 else f"{rule}; {self.threads or 'all'} threads",
+        }
 
     def njit(self, names: Sequence[str], single: bool) -> Any:
         """The function for the user's own Numba code, taking arguments of these names. Imports Numba."""

@@ -20,6 +20,7 @@ import numba
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.errors import TypingError
+from numba.core.types.containers import BaseTuple, Tuple
 from numba.extending import intrinsic
 from numba.np import arrayobj
 
@@ -71,7 +72,7 @@ class _Entry:
 
     def result_type(self, packed: Any) -> Any:
         """The Numba type of the result. Raises Numba's TypingError for arguments that do not fit."""
-        given = tuple(packed.types) if isinstance(packed, types.BaseTuple) else ()
+        given = tuple(packed.types) if isinstance(packed, BaseTuple) else ()
         if len(given) != len(self.names):
             raise TypingError(
                 f"The function takes {len(self.names)} arguments ({', '.join(self.names)}), got {len(given)}."
@@ -79,7 +80,7 @@ class _Entry:
         for name, kind, buffer in zip(self.names, given, self.program.inputs, strict=False):
             _check_type(name, kind, buffer)
         results = [_type_of(b) for b in self.program.outputs]
-        return results[0] if self.single else types.Tuple(results)
+        return results[0] if self.single else Tuple(results)
 
     def generate(self, context: Any, builder: Any, signature: Any, args: Any) -> Any:
         """Emit the call."""
