@@ -23,6 +23,7 @@ import threading
 from backends.cpu.host import Library, build_object
 from backends.cpu.layout import THREADS
 from backends.cpu.machine import machine
+from backends.store import KernelStore, kernel_key
 
 # Turns of the waiting loop before a helper sleeps: some microseconds.
 _SPIN = 2000
@@ -195,8 +196,10 @@ class _Pool:
             return self._library.address("parallel_for") if self._works else 0
         with self._lock:
             if self._library is None:
-                # Not from the store: the text is short, and a pool belongs to one process.
-                self._library = Library(build_object(f'target triple = "{machine().triple}"\n' + _TEXT, 2), _SYMBOLS)
+                text = f'target triple = "{machine().triple}"\n' + _TEXT
+                key = kernel_key(text, machine().key)
+                code, _ = KernelStore().get_or_build(key, lambda: build_object(text, 2))
+                self._library = Library(code, _SYMBOLS)
                 self._works = ctypes.CFUNCTYPE(ctypes.c_int64)(self._library.address("start"))() == 0
             if not self._works:
                 return 0
