@@ -144,43 +144,20 @@ def _c_functions() -> dict[str, int]:
 
 
 def threads() -> Iterator[Finding]:
-    """Cores, threads, and the layer that runs them."""
+    """Cores, threads, and whether helpers start."""
     from backends.cpu.machine import machine
+    from backends.cpu.threads import default_threads, parallel_for_address
 
-    cores = machine().cores
-    chosen = os.environ.get("NUMBA_NUM_THREADS")
-    text = f"{chosen or cores} for {cores} cores" + (" (NUMBA_NUM_THREADS)" if chosen else "")
-    layer, error = _threading_layer()
-    if layer is None:
-        yield Finding("threads", f"Numba has no threading layer: {error}", False, "pip install --force-reinstall numba")
+    cores, chosen = machine().cores, default_threads()
+    text = f"{chosen} for {cores} cores"
+    if chosen > 1 and not parallel_for_address(chosen):
+        remedy = "this system has no unnamed semaphores; everything runs on one thread"
+        yield Finding("threads", text, False, remedy)
         return
-    yield Finding("threads", f"{text}, layer {layer}")
+    yield Finding("threads", text)
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > 0.75 * cores:
-        remedy = (
-            "threads wait for each other on a busy machine; NUMBA_NUM_THREADS=1 may be faster, and timings mean little"
-        )
-        yield Finding("load", f"{load:.1f} on {cores} cores", None, remedy)
-
-
-def _threading_layer() -> tuple[str | None, str]:
-    """Return the layer that Numba will use, as it chooses it: the first in its order of preference that loads."""
-    import importlib
-
-    from numba import config  # half a second, the price of asking Numba itself
-
-    wanted = config.THREADING_LAYER
-    order = config.THREADING_LAYER_PRIORITY if wanted in ("default", "safe", "threadsafe", "forksafe") else [wanted]
-    errors = []
-    for name in order:
-        module = {"tbb": "tbbpool", "omp": "omppool", "workqueue": "workqueue"}.get(name)
-        try:
-            importlib.import_module(f"numba.np.ufunc.{module}")
-        except ImportError as error:
-            errors.append(f"{name}: {error}")
-            continue
-        return name, ""
-    return None, "; ".join(errors)
+        yield Finding("load", f"{load:.1f} on {cores} cores", None, "this machine is busy: timings mean little")
 
 
 def graphics() -> Iterator[Finding]:
