@@ -186,8 +186,17 @@ def _cast(x: ir.Value, dtype: str, lanes: Lanes) -> ir.Value:
         return _compare("!=", (x, lanes.fill(zero)), lanes)
     if is_float(x):
         if dtype == "int64":
-            return b.fptosi(x, kind)
+            return _to_integer(x, lanes)
         return b.fpext(x, kind) if source == F32 else b.fptrunc(x, kind)
     if dtype == "int64":
         return b.zext(x, kind)
     return b.uitofp(x, kind) if source == I1 else b.sitofp(x, kind)
+
+
+def _to_integer(x: ir.Value, lanes: Lanes) -> ir.Value:
+    """x rounded towards 0; the smallest integer for NaN and for what is too large, where LLVM promises nothing."""
+    b = lanes.builder
+    low, high, zero = (lanes.fill(ir.Constant(element(x.type), v)) for v in (-(2.0**63), 2.0**63, 0.0))
+    fits = b.and_(b.fcmp_ordered(">=", x, low), b.fcmp_ordered("<", x, high))
+    whole = b.fptosi(b.select(fits, x, zero), lanes.type("int64"))
+    return b.select(fits, whole, lanes.const(-(2**63), "int64"))

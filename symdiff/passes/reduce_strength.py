@@ -16,6 +16,7 @@ from symdiff.ops import elementwise as el
 
 # Powers by repeated squaring lose half an ulp a product; beyond this the C library's pow is as fast.
 LARGEST_POWER = 8
+_LARGEST_EXPONENT = {"float64": 1000, "float32": 100}
 
 
 def reduce_strength(roots: Sequence[Node]) -> list[Node]:
@@ -28,8 +29,9 @@ def _reduce(node: Node) -> Node:
         return _power(node, node.args[0], float(node.args[1].params["value"]))
     if node.op is el.div and node.args[1].op.name == "const":
         divisor = float(node.args[1].params["value"])
-        # Only a power of two has an exact reciprocal.
-        if divisor and math.isfinite(divisor) and math.frexp(abs(divisor))[0] == 0.5:
+        # Only a power of two has an exact reciprocal, and only one that is far from overflow.
+        mantissa, exponent = math.frexp(divisor)
+        if abs(mantissa) == 0.5 and abs(exponent) < _LARGEST_EXPONENT[node.dtype]:
             return node.args[0] * const(1 / divisor, node.dtype)
     return node
 
