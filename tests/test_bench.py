@@ -7,8 +7,14 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.bench import measure, ours, peer_numpy
+from tests.bench import measure, ours, peer_numpy, report
 from tests.bench.cases import CASES, OPERATIONS, WIDTH, Case, difference, fingerprint, straight_line
+from tests.bench.runner import Comparison, Entry
+
+
+def said(value: float, run_s: float) -> dict:
+    """What a process prints."""
+    return {"check": {"value": [value]}, "build_s": 0.25, "run_s": run_s, "import_s": 0.1}
 
 
 @pytest.mark.parametrize("way", ours.CASES)
@@ -64,3 +70,23 @@ def test_a_result_that_changes_between_runs_is_refused():
     work = measure.Job(lambda: lambda: next(numbers), lambda r: (r,))
     with pytest.raises(ValueError, match="differs from the first"):
         measure.measure("call", work)
+
+
+def test_results_are_compared_in_every_round_and_failures_named():
+    good, bad = said(3.0, 2e-7), said(3.0 + 1e-9, 1e-7)
+    entries = [Entry("symdiff", [good, good]), Entry("numpy", [good, good]), Entry("numba", [good, bad])]
+    found = Comparison("call", {"n": 1}, entries)
+    assert [text[:39] for text in found.failures] == ["call n=1: numba and symdiff differ by 3"]
+    assert found.fastest_peer("run_s") == pytest.approx(1.5e-7)
+    broken = Comparison("call", {"n": 1}, [Entry("symdiff", problem="NameError: x", failed=True), *entries[1:]])
+    assert broken.failures[0] == "call n=1: symdiff: NameError: x"
+    assert "numba and numpy differ" in broken.failures[1]
+
+
+def test_tables_show_every_implementation_and_the_cost_of_ours():
+    entries = [Entry("symdiff", [said(3.0, 2e-7)], [0.03]), Entry("numpy", [said(3.0, 1e-7)])]
+    entries.append(Entry("jax", problem="left out"))
+    found = [Comparison("call", {"n": 1}, entries), Comparison("call", {"n": 8}, entries)]
+    assert report.times_table(found).row_count == 2 * (1 + 3)
+    assert report.cost_table(found).row_count == 2
+    assert report.notes(found) == ["call n=1, jax: left out", "call n=8, jax: left out"]

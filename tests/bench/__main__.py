@@ -18,11 +18,15 @@ from tests.bench.cases import CASES, Sizes
 from tests.bench.measure import PEERS, is_installed
 from tests.bench.runner import Comparison, compare
 
+WIDTH = 110  # of tables in a file
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the cases that the command line names and print their tables."""
     args = _parser().parse_args(arguments)
     console = output()
+    # In a file or a pipe rich takes 80 columns, too few for these tables.
+    console.width = console.width if console.is_terminal else WIDTH
     work = _work(args.cases, args.size)
     peers = _peers(args.peers)
     before = report.machine_facts()
@@ -37,6 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for text in failures:
         console.print(f"[bold red]FAILED[/] {text}", soft_wrap=True)
     console.print(report.times_table(comparisons))
+    for text in report.notes(comparisons):
+        console.print(f"[dim]{text}[/]", soft_wrap=True)
     console.print(report.cost_table(comparisons))
     _warn_if_busy(console, after)
     if args.json:

@@ -51,10 +51,18 @@ def times_table(comparisons: Sequence[Comparison]) -> Any:
                 _time(e.median("run_s")), _spread(e), _ratio(e.median("run_s"), c.fastest_peer("run_s")),
                 _difference(c, e), style="green" if _is_ours(e) else None,
             )  # fmt: skip
-            if e.problem:
-                out.add_row(f"    {e.problem}", style="red" if e.failed else "dim")
         out.add_section()
     return out
+
+
+def notes(comparisons: Sequence[Comparison]) -> list[str]:
+    """Return why numbers are missing or come from one round only; failures are told apart."""
+    return [
+        f"{c.case} {size_text(c.sizes)}, {e.name}: {e.problem}"
+        for c in comparisons
+        for e in c.entries
+        if e.problem and not e.failed
+    ]
 
 
 def cost_table(comparisons: Sequence[Comparison]) -> Any:
@@ -99,4 +107,6 @@ def _ratio(value: float | None, fastest: float | None) -> str:
 
 def _difference(c: Comparison, e: Entry) -> Any:
     d = c.differences.get(e.name)
-    return "" if d is None else mark(d <= CASES[c.case].tolerance).append(f" {d:.0e}", "default")
+    if d is None or e is c.reference:
+        return ""
+    return mark(d <= CASES[c.case].tolerance).append(f" {d:.0e}", "default")
