@@ -14,7 +14,8 @@ from llvmlite import ir
 
 from symdiff.ir.errors import CompileError
 
-F64, F32, I64, I32, I8, I1 = ir.DoubleType(), ir.FloatType(), ir.IntType(64), ir.IntType(32), ir.IntType(8), ir.IntType(1)
+F64, F32 = ir.DoubleType(), ir.FloatType()
+I64, I32, I8, I1 = ir.IntType(64), ir.IntType(32), ir.IntType(8), ir.IntType(1)
 POINTER = ir.PointerType()
 SCALAR = {"float64": F64, "float32": F32, "int64": I64, "bool": I1}
 _CONTRACT = ("contract",)

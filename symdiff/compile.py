@@ -1,6 +1,6 @@
 """compile: the one place that knows the whole way: passes, schedule, target.
 
-    expressions -> optimised graph -> Program -> code of a target -> Function
+expressions -> optimised graph -> Program -> code of a target -> Function
 """
 
 from __future__ import annotations
@@ -117,7 +117,9 @@ def _missing_text(missing: Sequence[Node], symbols: Sequence[Node]) -> str:
         twin = given.get(name)
         hint = f", of shape {m.shape} while the input of that name has shape {twin.shape}" if twin is not None else ""
         parts.append(f"{name!r} ({m.line}){hint}")
-    return f"The expression contains {', '.join(parts)}, not among the inputs {', '.join(map(repr, given)) or '(none)'}."
+    return (
+        f"The expression contains {', '.join(parts)}, not among the inputs {', '.join(map(repr, given)) or '(none)'}."
+    )
 
 
 def _flatten(outputs: Any) -> tuple[Any, list[Any]]:
@@ -153,7 +155,9 @@ def retype(roots: Sequence[Node], replaced: Mapping[Node, Node], dtype: str) -> 
     for node in topological(roots, known=frozenset(replaced)):
         args = [memo[a] for a in node.args]
         if node.op.name == "while_loop":
-            raise CompileError(f"dtype= does not reach into while_loop ({node.line}); declare its symbols as {dtype} instead.")
+            raise CompileError(
+                f"dtype= does not reach into while_loop ({node.line}); declare its symbols as {dtype} instead."
+            )
         if node.op.name == "const" and node.dtype.startswith("float"):
             memo[node] = const(node.params["value"], dtype)
         elif node.op.name == "cast" and node.dtype.startswith("float"):

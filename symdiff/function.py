@@ -114,9 +114,12 @@ class Function:
         if isinstance(value, Node):
             raise DTypeError(f"The argument {self.names[k]!r} is an expression; pass numbers, or use .subs to build.")
         try:
-            array = np.asarray(value)
+            # Python's integers have no bound, and NumPy's have.
+            array = np.asarray(float(value) if type(value) is int and dtype.startswith("float") else value)
         except ValueError as error:
             raise ShapeError(f"The argument {self.names[k]!r} is not an array: {error}.") from None
+        except OverflowError:
+            raise DTypeError(f"The argument {self.names[k]!r} has dtype {dtype}, got an int that is larger.") from None
         if array.size == 0 and array.dtype.kind == "f":
             return array.astype(dtype)
         if array.dtype.kind not in _KINDS[dtype] or isinstance(value, np.ma.MaskedArray):

@@ -20,9 +20,12 @@ from symdiff.program.ir import Access, Affine, Const, Guard, Instr, Load, Nest, 
 
 # Nanoseconds for one vector of an operation on one thread, roughly; calls of functions take longer than all else.
 _WEIGHTS = {"load": 0.5, "div": 3.0, "sqrt": 4.0, "rem": 20.0}
-_NATIVE = frozenset(
-    "add sub mul neg abs sign max min floor ceil trunc lt le gt ge eq ne and or xor not where cast".split()
-)
+# fmt: off
+_NATIVE = frozenset({
+    "add", "sub", "mul", "neg", "abs", "sign", "max", "min", "floor", "ceil", "trunc", "lt", "le", "gt", "ge", "eq",
+    "ne", "and", "or", "xor", "not", "where", "cast",
+})
+# fmt: on
 _CALL_WEIGHT = 10.0
 # Above this many instructions a body is emitted once, with masks, instead of twice.
 LARGE = 150
@@ -43,7 +46,9 @@ def body_weight(body: Sequence[Instr]) -> float:
 class Body:
     """Emits the instructions of a nest and remembers their values at the current point."""
 
-    def __init__(self, frame: Frame, nest: Nest, width: int, order: Sequence[tuple[int, ...]], pieces: Pieces | None = None):
+    def __init__(
+        self, frame: Frame, nest: Nest, width: int, order: Sequence[tuple[int, ...]], pieces: Pieces | None = None
+    ):
         self.frame, self.nest, self.pieces = frame, nest, pieces
         self.lanes = lanes(frame.builder, width)
         self.memory = Memory(frame, self.lanes)
@@ -85,8 +90,9 @@ class Body:
         body, values = self.nest.body, self._values
         for group in order:
             if len(group) > 1:
-                name, args = body[group[0]].name, [[values[a] for a in body[k].args] for k in group]
-                values |= zip(group, emit_pack(self.frame.builder, name, args), strict=True)
+                calls = [c for c in (body[k] for k in group) if isinstance(c, Op)]
+                args = [[values[a] for a in c.args] for c in calls]
+                values |= zip(group, emit_pack(self.frame.builder, calls[0].name, args), strict=True)
             elif group[0] not in values:
                 values[group[0]] = self._emit(body[group[0]], point, self.memory, values)
 
@@ -113,7 +119,9 @@ class Body:
             case Load():
                 return memory.load(instr.access, point, [values[g.value] for g in instr.access.gathers])
             case Affine():
-                return self._guarded(memory.numbers(instr.offset, instr.coefs, point), "int64", instr.guards, point, memory)
+                return self._guarded(
+                    memory.numbers(instr.offset, instr.coefs, point), "int64", instr.guards, point, memory
+                )
             case Const():
                 return self._guarded(wide.const(instr.value, instr.dtype), instr.dtype, instr.guards, point, memory)
             case Op():

@@ -57,8 +57,10 @@ def _emit_entry(module: Module, program: Program, layout: Layout, codes: dict[in
 
 
 class _Entry:
-    """Emits the entry point. It reads buffer addresses from the context each time: it writes them, and loops
-    exchange them."""
+    """Emits the entry point.
+
+    It reads buffer addresses from the context each time: it writes them itself, and loops exchange them.
+    """
 
     def __init__(self, frame: Frame, codes: dict[int, NestCode]):
         self.frame, self.codes = frame, codes

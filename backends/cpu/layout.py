@@ -48,5 +48,3 @@ class Layout:
     def arena_bytes(self, sizes: Mapping[str, int]) -> int:
         """The memory that the temporary buffers need for these sizes."""
         return sum(-(-evaluate(b.n_bytes, sizes) // ALIGN) * ALIGN for b in self.temps)
-
-

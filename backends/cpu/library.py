@@ -120,7 +120,9 @@ def _cholesky(frame: Frame, call: Call, base: Base) -> None:
 
     def run() -> None:
         size = _number(frame, n)
-        b.call(_routine(frame, f"lapack.{_LETTER[call.dtype]}potrf", 5), [_letter(frame, "U"), size, base(a), size, info])
+        b.call(
+            _routine(frame, f"lapack.{_LETTER[call.dtype]}potrf", 5), [_letter(frame, "U"), size, base(a), size, info]
+        )
 
         def clear_row(i: Value) -> None:
             row = b.gep(base(a), [b.mul(i, n)], source_etype=kind)

@@ -108,7 +108,9 @@ class Memory:
         size = ITEMSIZE[access.buffer.dtype]
         if mask is None:
             return b.load(at, typ=kind, align=size)
-        return self._call(f"llvm.masked.load.{_kind_text(kind)}.p0", kind, [at, ir.Constant(I32, size), mask, _zero(kind)])
+        return self._call(
+            f"llvm.masked.load.{_kind_text(kind)}.p0", kind, [at, ir.Constant(I32, size), mask, _zero(kind)]
+        )
 
     def _scattered_load(self, access: Access, point: Point, gathered: Sequence[Any], mask: Any | None) -> Any:
         b, lanes, memory = self.frame.builder, self.lanes, _memory_type(access.buffer.dtype)
@@ -147,9 +149,7 @@ class Memory:
             wrapped = b.select(negative, b.add(value, extent), value)
             legal = b.icmp_unsigned("<", wrapped, extent)
             bad = b.not_(legal) if mask is None else b.and_(mask, b.not_(legal))
-            frame.when(
-                self._any(bad), lambda: b.store(i64(INDEX_OUT_OF_RANGE), frame.word_address(STATUS))
-            )
+            frame.when(self._any(bad), lambda: b.store(i64(INDEX_OUT_OF_RANGE), frame.word_address(STATUS)))
             # Even entry 0 may not exist: nothing is read or written where an index is out of range.
             mask = self._both(mask, legal)
             index = b.add(index, b.mul(wrapped, self.lanes.splat(frame.extent(g.stride))))
@@ -205,5 +205,3 @@ def _kind_text(kind: ir.Type) -> str:
     scalar = element(kind)
     text = f"i{scalar.width}" if isinstance(scalar, ir.IntType) else {"double": "f64", "float": "f32"}[str(scalar)]
     return f"v{kind.count}{text}"
-
-

@@ -57,7 +57,10 @@ def packs(body: Sequence[Instr]) -> list[tuple[int, ...]]:
 
 
 def emit_pack(builder: Builder, name: str, args: Sequence[Sequence[Value]]) -> list[Value]:
-    """Emit one vector call for several scalar ones; `args` holds the arguments of each. Spare lanes repeat the first."""
+    """Emit one vector call for several scalar ones; `args` holds the arguments of each.
+
+    Spare lanes repeat the first call.
+    """
     wide = lanes(builder, machine().lanes_f64)
     vectors = []
     for k in range(len(args[0])):

@@ -226,5 +226,3 @@ os.register_at_fork(after_in_child=_after_fork)
 def parallel_for_address(threads: int) -> int:
     """Return the address of `parallel_for(task, n, context)`, or 0 where one thread is all there is."""
     return 0 if threads <= 1 else _pool.address(min(threads, 4 * machine().cores))
-
-

@@ -17,7 +17,9 @@ class Kernel:
     def __init__(self, outputs: Sequence[Node], inputs: Sequence[Node]):
         self.outputs, self.inputs = tuple(outputs), tuple(inputs)
 
-    def __call__(self, arrays: Sequence[np.ndarray], sizes: Mapping[str, int], out: Sequence[np.ndarray] | None = None) -> list[np.ndarray]:
+    def __call__(
+        self, arrays: Sequence[np.ndarray], sizes: Mapping[str, int], out: Sequence[np.ndarray] | None = None
+    ) -> list[np.ndarray]:
         """Evaluate on arrays in the order of the inputs."""
         values = interpret(self.outputs, dict(zip(self.inputs, arrays, strict=True)))
         results = [np.array(v, dtype=f.dtype) for f, v in zip(self.outputs, values, strict=True)]

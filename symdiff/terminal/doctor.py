@@ -22,7 +22,6 @@ _REQUIRED = ("numpy", "scipy", "sympy", "mpmath", "numba", "llvmlite", "rich", "
 # Package -> the extra that brings it, and what for.
 _OPTIONAL = {
     "numba-cuda": ("cuda", "the CUDA target"),
-    "mpi4py": ("mpi", "runs on several machines"),
     "matplotlib": ("plot", "figures"),
     "ipython": ("repl", "a prompt with completion"),
 }
