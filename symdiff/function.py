@@ -21,6 +21,7 @@ from symdiff.ir.graph import count_ops
 from symdiff.ir.node import PRIMITIVES, Node, make
 from symdiff.ir.text import to_text
 from symdiff.program.ir import Program
+from symdiff.shortcut import Shortcuts
 
 # The run-time size of the axis that arrays in place of scalars are mapped over.
 POINTS = "points__"
@@ -48,6 +49,7 @@ class Function:
         self.kernel, self.graph, self.program = load(self.outputs, self.inputs)
         self._scalar = tuple(s.shape == () for s in inputs)
         self._mapped: dict[tuple[bool, ...], Any] = {}
+        self._shortcuts = Shortcuts(inputs, outputs)
         self._sized = [[(axis, str(d)) for axis, d in enumerate(s.shape) if is_name(d)] for s in inputs]
         # Extents such as n + 1 are checked when the others have given n.
         self._formulas = [
@@ -73,6 +75,10 @@ class Function:
             result = self._door(*args)
             if result is not NotImplemented:
                 return result
+        if not named:
+            results = self._shortcuts.call(args, [out] if out is not None and self._form == "single" else out)
+            if results is not None:
+                return out if out is not None else self._pack_arrays(results)
         return self._general(args, named, out)
 
     def _general(self, args: tuple[Any, ...], named: Mapping[str, Any], out: Any) -> Any:
@@ -81,12 +87,18 @@ class Function:
         if any(mapped):
             return self._map(arrays, mapped, out)
         sizes = self._check(arrays)
-        targets, copies = self._targets(out, [self._result_shape(f, sizes) for f in self.outputs], arrays)
-        arrays = [_readable(a) for a in arrays]
-        results = self.kernel(arrays, sizes, targets)
-        if out is not None:
-            return self._finish_out(out, targets, copies)
-        return self._pack([r.item() if f.shape == () else r for f, r in zip(self.outputs, results, strict=True)])
+        shapes = [self._result_shape(f, sizes) for f in self.outputs]
+        targets, copies = self._targets(out, shapes, arrays)
+        results = self.kernel([_readable(a) for a in arrays], sizes, targets)
+        self._learn(args, self.kernel, sizes, shapes)
+        return self._pack_arrays(results) if out is None else self._finish_out(out, copies)
+
+    def _learn(
+        self, args: Sequence[Any], kernel: Any, sizes: Mapping[str, int], results: Sequence[tuple[int, ...]]
+    ) -> None:
+        shapes = self._shortcuts.shapes(args)
+        if shapes is not None:
+            self._shortcuts.learn(shapes, kernel, sizes, results)
 
     # --- arguments ----------------------------------------------------------
 
@@ -169,6 +181,10 @@ class Function:
                 return tuple(values)
         return dict(zip(self._form, values, strict=True))
 
+    def _pack_arrays(self, results: Sequence[np.ndarray]) -> Any:
+        """Results without axes become Python numbers."""
+        return self._pack([r if r.ndim else r.item() for r in results])
+
     def _targets(
         self, out: Any, shapes: Sequence[tuple[int, ...]], arrays: Sequence[np.ndarray]
     ) -> tuple[list[np.ndarray] | None, list[tuple[np.ndarray, np.ndarray]]]:
@@ -208,7 +224,7 @@ class Function:
             raise ShapeError(f"out= needs {len(self.outputs)} arrays, got {len(items)}.")
         return items
 
-    def _finish_out(self, out: Any, targets: Any, copies: Sequence[tuple[np.ndarray, np.ndarray]]) -> Any:
+    def _finish_out(self, out: Any, copies: Sequence[tuple[np.ndarray, np.ndarray]]) -> Any:
         for item, value in copies:
             item[...] = value
         return out
@@ -233,9 +249,12 @@ class Function:
         cores = [self._result_shape(f, sizes) for f in self.outputs]
         targets, copies = self._targets(out, [(*shape, *core) for core in cores], arrays)
         flat = None if targets is None else [t.reshape((points, *core)) for t, core in zip(targets, cores, strict=True)]
-        results = self._mapped[mapped](full, {**sizes, POINTS: points}, flat)
+        kernel, sizes = self._mapped[mapped], {**sizes, POINTS: points}
+        results = kernel(full, sizes, flat)
+        if all(a.shape == shape for a, m in zip(arrays, mapped, strict=True) if m):
+            self._learn(arrays, kernel, sizes, [(*shape, *core) for core in cores])
         if out is not None:
-            return self._finish_out(out, targets, copies)
+            return self._finish_out(out, copies)
         return self._pack([r.reshape((*shape, *core)) for r, core in zip(results, cores, strict=True)])
 
     def _mapped_kernel(self, mapped: tuple[bool, ...]) -> Any:

@@ -39,9 +39,9 @@ _Entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """What a call needs for given run-time sizes."""
+    """What a call needs for given run-time sizes; `context` is the table with all that is known before."""
 
-    sizes: tuple[int, ...]
+    context: np.ndarray
     results: tuple[tuple[int, ...], ...]
     arena_bytes: int
     may_use_threads: bool
@@ -128,32 +128,38 @@ class Kernel:
 
         Raises DomainError when an index was out of range; the outputs are then not to be used.
         """
-        key = tuple(sizes[name] for name in self.program.sizes)
-        plan = self._plans.get(key) or self._plan(key, sizes)
+        plan = self._plan(sizes)
         if out is None:
             out = [np.empty(shape, b.dtype) for shape, b in zip(plan.results, self.program.outputs, strict=True)]
-        context = np.empty(self.layout.words, np.int64)
-        context[STATUS] = 0
-        arena = self._arena(plan.arena_bytes)
-        context[ARENA] = arena
-        word = ARENA + 1
-        context[word : word + len(key)] = key
-        word += len(key)
-        addresses = [a.__array_interface__["data"][0] for a in (*arrays, *self.program.data, *out)]
-        context[word : word + len(addresses)] = addresses
-        context[THREADS] = self.threads
-        context[PARALLEL_FOR] = parallel_for_address(self.threads) if plan.may_use_threads else 0
-        self._entry(context.ctypes.data)
-        if context[STATUS] == INDEX_OUT_OF_RANGE:
-            raise DomainError("An index is out of range for its axis; every index i needs -extent <= i < extent.")
+        self._run(plan, arrays, out)
         return list(out)
 
-    def _plan(self, key: tuple[int, ...], sizes: Mapping[str, int]) -> _Plan:
-        self.program.check(sizes)
-        results = tuple(tuple(evaluate(d, sizes) for d in b.shape) for b in self.program.outputs)
-        plan = _Plan(key, results, self.layout.arena_bytes(sizes), self._wants_threads(sizes))
-        self._plans[key] = plan
-        return plan
+    def prepare(self, sizes: Mapping[str, int]) -> Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], None]:
+        """Return the function of (arrays, outputs) that runs the program for fixed run-time sizes."""
+        return functools.partial(self._run, self._plan(sizes))
+
+    def _run(self, plan: _Plan, arrays: Sequence[np.ndarray], out: Sequence[np.ndarray]) -> None:
+        context = plan.context.copy()
+        context[ARENA] = self._arena(plan.arena_bytes)
+        if plan.may_use_threads:
+            context[PARALLEL_FOR] = parallel_for_address(self.threads)
+        addresses = [a.__array_interface__["data"][0] for a in (*arrays, *self.program.data, *out)]
+        first = ARENA + 1 + len(self.program.sizes)
+        context[first : first + len(addresses)] = addresses
+        self._entry(context.__array_interface__["data"][0])
+        if context[STATUS] == INDEX_OUT_OF_RANGE:
+            raise DomainError("An index is out of range for its axis; every index i needs -extent <= i < extent.")
+
+    def _plan(self, sizes: Mapping[str, int]) -> _Plan:
+        key = tuple(sizes[name] for name in self.program.sizes)
+        if key not in self._plans:
+            self.program.check(sizes)
+            results = tuple(tuple(evaluate(d, sizes) for d in b.shape) for b in self.program.outputs)
+            context = np.zeros(self.layout.words, np.int64)
+            context[THREADS] = self.threads
+            context[ARENA + 1 : ARENA + 1 + len(key)] = key
+            self._plans[key] = _Plan(context, results, self.layout.arena_bytes(sizes), self._wants_threads(sizes))
+        return self._plans[key]
 
     def _wants_threads(self, sizes: Mapping[str, int]) -> bool:
         """Whether some nest is large enough for threads: helpers are started only then."""

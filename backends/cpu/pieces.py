@@ -1,6 +1,6 @@
 """pieces: the functions of a body that `split` has cut, and their calls.
 
-    void piece(context, frame of slots[, mask], index...)
+Each is a `void piece(context, frame of slots[, mask], index...)`.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from symdiff.ir.graph import substitute
+from symdiff.ir.graph import topological
 from symdiff.ir.node import PRIMITIVES, Node, make
 
 _COMMUTATIVE = frozenset({"add", "mul", "maximum", "minimum", "and", "or"})
@@ -50,12 +50,12 @@ def match(pattern: Node, node: Node, found: dict[Node, Node]) -> bool:
 
 
 def rewriter(rules: Sequence[Rule]) -> Callable[[Node], Node]:
-    """Return a function that applies the first matching rule to one node, or returns the node."""
+    """Return a function that applies the first matching rule to one node, again to its result, until none matches."""
     by_op: dict[str, list[Rule]] = {}
     for rule in rules:
         by_op.setdefault(rule.pattern.op.name, []).append(rule)
 
-    def rewrite(node: Node) -> Node:
+    def once(node: Node) -> Node:
         for rule in by_op.get(node.op.name, ()):
             found: dict[Node, Node] = {}
             if match(rule.pattern, node, found):
@@ -64,8 +64,18 @@ def rewriter(rules: Sequence[Rule]) -> Callable[[Node], Node]:
                     return new
         return node
 
+    def rewrite(node: Node) -> Node:
+        # log(1 + exp(x)) -> log1p(exp(x)) -> softplus(x): what one rule gives another may take.
+        while (new := once(node)) is not node:
+            node = new
+        return node
+
     return rewrite
 
 
 def _fill(result: Node, found: Mapping[Node, Node]) -> Node:
-    return substitute([result], found)[0]
+    """Return the result of a rule, made of new nodes that have the user's line and not that of the rule."""
+    memo = dict(found)
+    for node in topological([result], known=found):
+        memo[node] = make(node.op, tuple(memo[a] for a in node.args), node.params)
+    return memo[result]
