@@ -163,6 +163,39 @@ def test_read_only_out_is_refused(target: str) -> None:
         sd.compile(W * 2, [W], target=target)(np.arange(3.0), out=array)
 
 
+def test_later_calls_of_the_same_shapes_are_looked_at_again(target: str) -> None:
+    """What is remembered of an earlier call holds for plain arrays only."""
+    fn = sd.compile([W[::-1] * 2, W + sd.sum(W)], [W], target=target)
+    w = np.arange(5.0)
+    expected = [w[::-1] * 2, w + 10]
+    for _ in range(2):
+        check(fn(w), expected)
+    check(fn(w.astype("f4")), expected)
+    check(fn(np.repeat(w, 2)[::2]), expected)
+    check(fn(list(w)), expected)
+    out = [np.empty(5), np.empty((5, 2))[:, 1]]
+    check(fn(w, out=out), expected)
+    check(fn(w, out=tuple(np.empty((2, 5)))), expected)
+    for wrong in ([np.empty(5)], [np.empty(4), np.empty(5)], [np.empty(5, int), np.empty(5)]):
+        with pytest.raises(sd.ShapeError, match="out"):
+            fn(w, out=wrong)
+    shared = w.copy()
+    check(fn(shared, out=[shared, np.empty(5)]), expected)
+    with pytest.raises(TypeError, match="'w'"):
+        fn(w * 1j)
+    with pytest.raises(sd.ShapeError, match="'w'"):
+        fn(np.zeros((5, 1)))
+    mapped = sd.compile([X * Y, X + Y], [X, Y], target=target)
+    for args in (
+        (COLUMN, ROW),
+        (COLUMN * ROW, COLUMN + ROW),
+        (COLUMN * ROW, COLUMN + ROW),
+        (COLUMN, ROW),
+        (COLUMN, 2.0),
+    ):
+        check(mapped(*args), [args[0] * args[1], args[0] + args[1]])
+
+
 # --- wrong input ------------------------------------------------------------------
 
 WRONG: dict[str, tuple[Callable[[Any], Any], type[Exception], str]] = {

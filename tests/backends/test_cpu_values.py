@@ -200,7 +200,7 @@ def test_results_do_not_depend_on_threads(shape: tuple[int, int]) -> None:
     ]  # fmt: skip
     args = [RNG.normal(size=shape), RNG.normal(size=shape[0])]
     runs: list[list[Any]] = []
-    for threads in (1, 2, None):
+    for threads in (1, 2, 5, None):
         fn = sd.compile(nodes, [a, w], threads=threads)
         runs += [fn(*args), fn(*args)]
     for run in runs[1:]:

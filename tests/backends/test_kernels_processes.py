@@ -148,13 +148,6 @@ def check(fn: Function, args: tuple[np.ndarray, ...], want: list[Any]) -> None:
         np.testing.assert_allclose(got, exact, rtol=1e-10, atol=1e-10)
 
 
-THREADS = """
-import sys; sys.path.insert(0, {root!r})
-from tests.backends.test_kernels_processes import eight_threads
-eight_threads()
-"""
-
-
 def eight_threads() -> None:
     """Call the same and different functions from eight threads, and compile a new one in each."""
     jobs = [(fn, args, fn(*args)) for fn, args in large()]
@@ -180,12 +173,6 @@ def eight_threads() -> None:
 
 def test_eight_threads_call_and_compile() -> None:
     eight_threads()
-
-
-def test_eight_threads_on_a_layer_that_is_not_threadsafe(tmp_path: Path) -> None:
-    """Numba's workqueue ends the process when two threads enter it: one enters, the others work on their own."""
-    code = "import os\nos.environ['NUMBA_THREADING_LAYER'] = 'workqueue'\n" + THREADS.format(root=str(ROOT))
-    finish(python(code, tmp_path))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
