@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from symdiff.ir.node import Node, const
+from symdiff.live import Live
 from symdiff.optimize.inputs import Problem, Values, check_limits, not_finite, read_problem
 from symdiff.optimize.loop import MOST_STEPS, Carry, Iteration, Status
 from symdiff.optimize.messages import explain
 from symdiff.optimize.methods import as_rule
-from symdiff.optimize.progress import PERIOD, Panel, Progress
+from symdiff.optimize.progress import PERIOD, Progress, panel
 from symdiff.optimize.result import OptimizeResult
 from symdiff.optimize.rule import Rule
 
@@ -53,8 +54,9 @@ def minimize(
     """
     check_limits(tol, max_steps)
     rule, problem = as_rule(method), read_problem(f, start, data)
-    with Panel(f"minimize ({type(rule).__name__})", int(max_steps), float(tol)) if progress else nullcontext() as panel:
-        run = _Run(problem, rule, float(tol), int(max_steps), target, callback, panel)
+    title = f"minimize ({type(rule).__name__})"
+    with panel(title, int(max_steps), float(tol)) if progress else nullcontext() as live:
+        run = _Run(problem, rule, float(tol), int(max_steps), target, callback, live)
         return run.finish(run.go())
 
 
@@ -69,10 +71,10 @@ class _Run:
         max_steps: int,
         target: str,
         callback: Callback | None,
-        panel: Panel | None,
+        live: Live | None,
     ) -> None:
         self.problem, self.tol, self.max_steps, self.target = problem, tol, max_steps, target
-        self.rule, self.callback, self.panel = rule, callback, panel
+        self.rule, self.callback, self.live = rule, callback, live
         self.iteration = Iteration(problem.objective, rule)
         self.fixed = list(problem.data.values())
         self.carry, self.template = self._begin()
@@ -126,8 +128,8 @@ class _Run:
             # The run is over: Ctrl-C here has nothing left to stop, and must not cost the result.
             with suppress(KeyboardInterrupt):
                 self.callback(now)
-        if self.panel:
-            self.panel.close(now, message)
+        if self.live:
+            self.live.close(now, message)
         return OptimizeResult(now.x, now.loss, now.grad_norm, now.step, end is Status.CONVERGED, message, history)
 
     def _begin(self) -> tuple[Carry, Carry]:
@@ -154,12 +156,12 @@ class _Run:
     def _look(self, force: bool = False) -> bool:
         """Draw the panel and call the callback if it is time; returns whether the callback asks to stop."""
         now = time.perf_counter()
-        if (not force and now - self.looked < PERIOD) or not (self.panel or self.callback):
+        if (not force and now - self.looked < PERIOD) or not (self.live or self.callback):
             return False
         self.looked = now
         state = self._progress(self.carry.x, self.carry.loss, self.carry.norm)
-        if self.panel:
-            self.panel.show(state)
+        if self.live:
+            self.live.show(state)
         return self.callback is not None and self.callback(state) is True
 
     def _progress(self, x: Sequence[Any], loss: Any, norm: Any) -> Progress:

@@ -13,7 +13,7 @@ from symdiff.ir.node import Node
 from symdiff.pde.errors import RunError
 from symdiff.pde.implicit import ACCEPTED_RESIDUAL
 from symdiff.pde.kernel import Kernel
-from symdiff.pde.panel import Panel
+from symdiff.pde.panel import panel
 from symdiff.pde.schedule import Piece
 from symdiff.pde.solution import Progress, Solution
 from symdiff.pde.stepper import Stepper
@@ -43,7 +43,7 @@ class Run:
         self.pieces, self.callback, self.compile_seconds = pieces, callback, compile_seconds
         self.total = sum(p.n for p in pieces)
         title = f"{stepper.name} on {' x '.join(map(str, solver.grid.shape))} points"
-        self.panel = Panel(title) if progress else None
+        self.live = panel(title) if progress else None
         self.t, self.step, self.busy, self.chunk = 0.0, 0, 0.0, 1
         self.state: list[np.ndarray] = []
         self.times: list[float] = []
@@ -54,7 +54,7 @@ class Run:
         self.state = state
         self._save()
         self.began = self.looked = time.perf_counter()
-        with self.panel or nullcontext():
+        with self.live or nullcontext():
             try:
                 stopped = self._look(force=True) or any(self._piece(p) for p in self.pieces)
                 message = f"stopped by the callback at t = {self.t:g}" if stopped else f"reached t = {self.t:g}"
@@ -63,8 +63,8 @@ class Run:
                 stopped, message = True, f"interrupted at t = {self.t:g}"
             if not stopped:
                 self._look(force=True)
-            if self.panel:
-                self.panel.close(self._progress(), message)
+            if self.live:
+                self.live.close(self._progress(), message)
         return self._solution(message, finished=not stopped)
 
     def _piece(self, piece: Piece) -> bool:
@@ -124,12 +124,12 @@ class Run:
     def _look(self, force: bool = False) -> bool:
         """Show progress and call the callback if it is time; returns whether the callback asks to stop."""
         now = time.perf_counter()
-        if not (self.panel or self.callback) or (not force and now - self.looked < PERIOD):
+        if not (self.live or self.callback) or (not force and now - self.looked < PERIOD):
             return False
         self.looked = now
         state = self._progress()
-        if self.panel:
-            self.panel.show(state)
+        if self.live:
+            self.live.show(state)
         return self.callback is not None and self.callback(state) is True
 
     def _progress(self) -> Progress:
