@@ -34,8 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _warn_if_busy(console, before)
     comparisons: list[Comparison] = []
     with console.status("") as status:
-        for case, p in work:
-            comparisons.append(compare(case, p, peers, args.rounds, args.target, status.update))
+        try:
+            for case, p in work:
+                comparisons.append(compare(case, p, peers, args.rounds, args.target, status.update))
+        except KeyboardInterrupt:
+            console.print("Interrupted: what follows was measured before.")
     after = report.machine_facts()
     failures = [text for c in comparisons for text in c.failures]
     for text in failures:
