@@ -13,6 +13,9 @@ import numpy as np
 
 from symdiff.ir.node import Node
 
+# Shapes that are remembered; a program that sees more of them is hardly called twice with one.
+_MOST = 256
+
 Run = Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], None]
 Shapes = tuple[tuple[int, ...], ...]
 
@@ -40,6 +43,8 @@ class Shortcuts:
         """Remember a call that went through."""
         prepare = getattr(kernel, "prepare", None)
         if prepare is not None:
+            if len(self._known) >= _MOST:
+                self._known.clear()
             self._known[shapes] = (prepare(sizes), tuple(results))
 
     def call(self, args: Sequence[Any], out: Sequence[Any] | None) -> list[np.ndarray] | None:

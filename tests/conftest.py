@@ -9,6 +9,9 @@ from unittest import mock
 import pytest
 from hypothesis import settings
 
+# Every pass checks what it made; read when symdiff.passes is imported.
+os.environ["SYMDIFF_VERIFY"] = "1"
+
 # Derandomised: a failure in one place is the same failure everywhere. No deadline: a first call compiles.
 settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
 settings.load_profile("ci")

@@ -34,6 +34,9 @@ _SMALL, _LARGE = 300, 20_000
 # A nest of this many points runs too briefly for its loop to matter.
 _FEW_POINTS = 64
 
+# Run-time sizes that are remembered.
+_MOST_PLANS = 256
+
 _Entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
 
@@ -152,14 +155,19 @@ class Kernel:
 
     def _plan(self, sizes: Mapping[str, int]) -> _Plan:
         key = tuple(sizes[name] for name in self.program.sizes)
-        if key not in self._plans:
-            self.program.check(sizes)
-            results = tuple(tuple(evaluate(d, sizes) for d in b.shape) for b in self.program.outputs)
-            context = np.zeros(self.layout.words, np.int64)
-            context[THREADS] = self.threads
-            context[ARENA + 1 : ARENA + 1 + len(key)] = key
-            self._plans[key] = _Plan(context, results, self.layout.arena_bytes(sizes), self._wants_threads(sizes))
-        return self._plans[key]
+        plan = self._plans.get(key)
+        if plan is not None:
+            return plan
+        self.program.check(sizes)
+        results = tuple(tuple(evaluate(d, sizes) for d in b.shape) for b in self.program.outputs)
+        context = np.zeros(self.layout.words, np.int64)
+        context[THREADS] = self.threads
+        context[ARENA + 1 : ARENA + 1 + len(key)] = key
+        plan = _Plan(context, results, self.layout.arena_bytes(sizes), self._wants_threads(sizes))
+        if len(self._plans) >= _MOST_PLANS:
+            self._plans.clear()
+        self._plans[key] = plan
+        return plan
 
     def _wants_threads(self, sizes: Mapping[str, int]) -> bool:
         """Whether some nest is large enough for threads: helpers are started only then."""

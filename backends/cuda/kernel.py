@@ -121,6 +121,7 @@ class Kernel:
         Raises CompileError without a GPU, DomainError when an index was out of range.
         """
         require_gpu()
+        self.program.check(sizes)
         run = _Run(self, sizes)
         try:
             for buffer, array in zip(self.program.inputs, (*arrays, *self.program.data), strict=True):

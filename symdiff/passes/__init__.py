@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 
 from symdiff.ir.node import Node
+from symdiff.ir.verify import verify
 from symdiff.passes.expand import expand
 from symdiff.passes.hoist import hoist
 from symdiff.passes.loops import Pass, in_loops
@@ -12,6 +14,7 @@ from symdiff.passes.reduce_strength import reduce_strength
 from symdiff.passes.stabilise import stabilise
 from symdiff.passes.tidy import tidy
 
+_VERIFY = os.environ.get("SYMDIFF_VERIFY") == "1"
 PIPELINE: tuple[Pass, ...] = (stabilise, tidy, expand, reduce_strength, hoist)
 
 
@@ -22,6 +25,8 @@ def optimise(roots: Sequence[Node], pipeline: Sequence[Pass] = PIPELINE) -> list
         out = list(nodes)
         for one in pipeline:
             out = one(out)
+            if _VERIFY:
+                verify(out)
         return out
 
     return in_loops(run, roots)
