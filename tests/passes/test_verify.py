@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 import symdiff as sd
 from symdiff.ir.errors import VerifyError
 from symdiff.ir.node import Node
