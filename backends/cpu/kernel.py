@@ -9,6 +9,7 @@ import ctypes
 import functools
 import hashlib
 import json
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,19 @@ class _Plan:
     results: tuple[tuple[int, ...], ...]
     arena_bytes: int
     may_use_threads: bool
+
+
+# An array object holds the address of its data right behind the object header (numpy/ndarraytypes.h). Reading it
+# there takes a tenth of the time of `__array_interface__`, which builds a dict.
+_HEADER = object.__basicsize__
+_read = ctypes.c_int64.from_address
+_probe = np.empty(1)
+_is_behind_header = sys.implementation.name == "cpython" and _read(id(_probe) + _HEADER).value == _probe.ctypes.data
+
+
+def _address(array: np.ndarray) -> int:
+    """The address of an array's data."""
+    return _read(id(array) + _HEADER).value if _is_behind_header else array.ctypes.data
 
 
 class Kernel:
@@ -146,10 +160,10 @@ class Kernel:
         context[ARENA] = self._arena(plan.arena_bytes)
         if plan.may_use_threads:
             context[PARALLEL_FOR] = parallel_for_address(self.threads)
-        addresses = [a.__array_interface__["data"][0] for a in (*arrays, *self.program.data, *out)]
+        addresses = [_address(a) for a in (*arrays, *self.program.data, *out)]
         first = ARENA + 1 + len(self.program.sizes)
         context[first : first + len(addresses)] = addresses
-        self._entry(context.__array_interface__["data"][0])
+        self._entry(_address(context))
         if context[STATUS] == INDEX_OUT_OF_RANGE:
             raise DomainError("An index is out of range for its axis; every index i needs -extent <= i < extent.")
 
@@ -184,9 +198,10 @@ class Kernel:
         """The address of this thread's arena, which is kept between calls. Temporaries are not cleared."""
         held = getattr(self._local, "arena", None)
         # A line more than it needs: the address of an empty buffer at the end is read from, though not used.
-        if held is None or held.nbytes < n_bytes + 2 * ALIGN:
-            held = self._local.arena = np.empty(n_bytes + 2 * ALIGN, np.uint8)
-        return -(-held.ctypes.data // ALIGN) * ALIGN
+        if held is None or held[0].nbytes < n_bytes + 2 * ALIGN:
+            memory = np.empty(n_bytes + 2 * ALIGN, np.uint8)
+            held = self._local.arena = (memory, -(-memory.ctypes.data // ALIGN) * ALIGN)
+        return held[1]
 
 
 @functools.cache
