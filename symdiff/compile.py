@@ -12,9 +12,9 @@ from typing import Any
 
 from symdiff.function import Function
 from symdiff.ir.errors import CompileError, DTypeError, UnknownSymbolError
-from symdiff.ir.graph import free_symbols, substitute
-from symdiff.ir.node import PRIMITIVES, Node, as_node, brief, make
-from symdiff.ir.primitive import cast
+from symdiff.ir.graph import free_symbols, made_order
+from symdiff.ir.node import PRIMITIVES, Node, as_node, brief, const, make
+from symdiff.ir.primitive import Elementwise, cast
 from symdiff.passes import optimise
 from symdiff.program.ir import Program
 from symdiff.program.schedule import schedule
@@ -47,8 +47,9 @@ def compile(
     _check_names(symbols)
     form, roots = _flatten(outputs)
     roots = [as_node(r) for r in roots]
-    missing = [s for s in free_symbols(roots) if s not in set(symbols)]
-    if missing:
+    given = set(symbols)
+    if any(s.op.name == "symbol" and s not in given for s in made_order(roots)):
+        missing = [s for s in free_symbols(roots) if s not in given]
         raise UnknownSymbolError(_missing_text(missing, symbols))
     if dtype is not None:
         roots, symbols = _convert(roots, symbols, dtype)
@@ -142,17 +143,13 @@ def _convert(roots: Sequence[Node], symbols: Sequence[Node], dtype: str) -> tupl
         return make(PRIMITIVES["symbol"], (), {**s.params, "dtype": dtype})
 
     new = [converted(s) for s in symbols]
-    return retype(substitute(roots, {}), dict(zip(symbols, new, strict=True)), dtype), new
+    return retype(roots, dict(zip(symbols, new, strict=True)), dtype), new
 
 
 def retype(roots: Sequence[Node], replaced: Mapping[Node, Node], dtype: str) -> list[Node]:
     """Rebuild a graph with real numbers of `dtype`: literals are weak, so primitives are applied again."""
-    from symdiff.ir.graph import topological
-    from symdiff.ir.node import const
-    from symdiff.ir.primitive import Elementwise
-
     memo: dict[Node, Node] = dict(replaced)
-    for node in topological(roots, known=frozenset(replaced)):
+    for node in made_order(roots, known=replaced):
         args = [memo[a] for a in node.args]
         if node.op.name == "while_loop":
             raise CompileError(

@@ -73,6 +73,8 @@ def requirements(roots: Iterable[Node], inputs: Iterable[Node]) -> tuple[Require
     stack = [list(roots)]
     while stack:
         for node in made_order(stack.pop()):
+            if not node.shape and not node.params:
+                continue  # most nodes of a scalar graph ask nothing
             dims = [d for d in (*node.shape, node.params.get("dim")) if isinstance(d, Dim)]
             missing = {name for d in dims for name in d.names - given}
             if missing:

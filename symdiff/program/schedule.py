@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from symdiff.ir.dims import Extent, Shape, size_names
 from symdiff.ir.errors import CompileError
-from symdiff.ir.graph import topological
+from symdiff.ir.graph import made_order, topological
 from symdiff.ir.node import Node, make
 from symdiff.ir.primitive import Elementwise
 from symdiff.ops.control import item
@@ -49,9 +49,10 @@ def schedule(outputs: Sequence[Node], inputs: Sequence[Node]) -> Program:
     Raises CompileError for a primitive that programs do not have.
     """
     pool = Pool()
-    roots = expand_products(outputs)
+    names = {n.op.name for n in made_order(outputs)}
+    roots = expand_products(outputs) if "matmul" in names else list(outputs)
     views = {x: whole(pool.new(x.shape, x.dtype, "input")) for x in inputs}
-    data = _all_data(roots)
+    data = _all_data(roots) if names & {"data", "while_loop"} else []
     views |= {n: whole(pool.new(n.shape, n.dtype, "input")) for n in data}
     results = [pool.new(r.shape, r.dtype, "output") for r in roots]
     block = _Block(pool, views)
