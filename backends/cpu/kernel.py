@@ -99,9 +99,12 @@ class Kernel:
     @property
     def effort(self) -> int:
         """How hard LLVM should try: see `host.optimised`."""
-        nests = [s for s in walk(self.program.statements) if isinstance(s, Nest)]
+        statements = list(walk(self.program.statements))
+        nests = [s for s in statements if isinstance(s, Nest)]
         operations = sum(len(n.body) for n in nests)
-        if operations > _LARGE:
+        # Plain numbers run once through straight-line code: nothing to optimise, and a prompt waits for the answer.
+        plain = all(isinstance(s, Nest) and not s.space for s in statements)
+        if operations > _LARGE or plain:
             return 0
         points = [product(n.space) for n in nests]
         brief = all(isinstance(p, int) and p <= _FEW_POINTS for p in points)
