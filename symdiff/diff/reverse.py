@@ -71,7 +71,7 @@ def _contributions(
     if op.name == "item":
         # Raises the error of the loop, which has no transpose.
         loop = node.args[0]
-        return [(loop, (None, PRIMITIVES["while_loop"].transpose(loop, bar[1], 0)))]  # type: ignore[attr-defined]
+        return [(loop, (None, PRIMITIVES["while_loop"].transpose(loop, bar[1], 0)))]  # type: ignore[attr-defined]  # structured
     if linear or isinstance(op, Linear):
         value = _settle(bar)
         return [
