@@ -177,7 +177,10 @@ def parts_of(node: Node, target: View) -> list[View]:
     parts, start = [], 0
     for arg in node.args:
         starts = tuple(start if k == axis else 0 for k in range(node.ndim))
-        parts.append(sliced(target, starts, arg.shape, (1,) * node.ndim))
+        part = sliced(target, starts, arg.shape, (1,) * node.ndim)
+        # As everywhere, an axis of extent 1 has stride 0: a column that is written in place is then known as such.
+        strides = tuple(0 if d == 1 else s for s, d in zip(part.strides, part.shape, strict=True))
+        parts.append(replace(part, strides=strides))
         start = arg.shape[axis] + start
     return parts
 
