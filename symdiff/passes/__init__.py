@@ -11,11 +11,12 @@ from symdiff.passes.expand import expand
 from symdiff.passes.hoist import hoist
 from symdiff.passes.loops import Pass, in_loops
 from symdiff.passes.reduce_strength import reduce_strength
+from symdiff.passes.settle import settle
 from symdiff.passes.stabilise import stabilise
 from symdiff.passes.tidy import tidy
 
 _VERIFY = os.environ.get("SYMDIFF_VERIFY") == "1"
-PIPELINE: tuple[Pass, ...] = (stabilise, tidy, expand, reduce_strength, hoist)
+PIPELINE: tuple[Pass, ...] = (settle, stabilise, tidy, expand, reduce_strength, hoist)
 
 
 def optimise(roots: Sequence[Node], pipeline: Sequence[Pass] = PIPELINE) -> list[Node]:
@@ -32,4 +33,4 @@ def optimise(roots: Sequence[Node], pipeline: Sequence[Pass] = PIPELINE) -> list
     return in_loops(run, roots)
 
 
-__all__ = ["PIPELINE", "expand", "hoist", "optimise", "reduce_strength", "stabilise", "tidy"]
+__all__ = ["PIPELINE", "expand", "hoist", "optimise", "reduce_strength", "settle", "stabilise", "tidy"]
