@@ -45,6 +45,7 @@ _HOME = {
     "symdiff.lambdify": "lambdify",
     "symdiff.diff.symbolic": "diff",
     "symdiff.diff.jacobian": "gradient jvp vjp jacobian hessian hvp",
+    "symdiff.diff.taylor": "taylor",
     "symdiff.diff.finite": "finite_difference richardson",
     "symdiff.diff.compare": "compare",
     "symdiff.compile": "compile",
