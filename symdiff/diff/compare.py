@@ -2,73 +2,56 @@
 
 A row passes when its error is within what that method must lose: for symbolic, forward and reverse the rounding
 of their own expression (Monte Carlo arithmetic), for differences also their truncation, which is known exactly
-because the same difference quotient is evaluated with mpmath.
+because the same difference quotient is evaluated with mpmath. Arrays too large for every entry are compared along a
+random direction, and tested for transposition and by Taylor remainders.
 """
 
 from __future__ import annotations
 
-import io
-import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from symdiff.diff.bounds import difference_bound
-from symdiff.diff.exact import DIGITS, FAINT, Exact, distance, exact_derivative
-from symdiff.diff.finite import (
-    Values,
-    as_number,
-    default_step,
-    finite_difference,
-    read_point,
-    richardson,
-    ridders_steps,
-)
-from symdiff.diff.forward import jvp_nodes
-from symdiff.diff.jacobian import jacobian
-from symdiff.diff.reverse import vjp_nodes
-from symdiff.diff.rounding import rounding_error
-from symdiff.diff.symbolic import diff
+from symdiff.diff.along import random_line, work
+from symdiff.diff.dot_product import run_dot_product
+from symdiff.diff.exact import DIGITS, exact_derivative
+from symdiff.diff.faulty_rule import first_faulty_rule
+from symdiff.diff.finite import Values, read_point
+from symdiff.diff.parting import Parting, first_parting
+from symdiff.diff.rules import RULES, Rule
+from symdiff.diff.study import DIFFERENCES, Compiler, Row, Study
+from symdiff.diff.sweep import Sweep, sweep
+from symdiff.diff.taylor_remainder import run_taylor
+from symdiff.diff.wrt import as_function
 from symdiff.ir.errors import DerivativeError
-from symdiff.ir.graph import count_ops
-from symdiff.ir.interpret import interpret
-from symdiff.ir.node import Node, const
-from symdiff.passes.tidy import tidy
+from symdiff.ir.node import Node
 
-Compiler = Callable[[Sequence[Node], Sequence[Node]], Callable[..., Sequence[Any]]]
-Blocks = list[np.ndarray]
-
-# SciPy's special functions of complex arguments are right to some thousand ulp.
-_COMPLEX_ULPS = 4096
-# Two rules for one formula at a kink differ by a few roundings, of terms that may cancel.
-_KINK_ULPS = 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One method's result: value like `wrt`, errors as the largest over all entries, cost, and whether it passed."""
-
-    method: str
-    value: Any
-    max_abs_error: float
-    max_ulp: float
-    ops: int
-    seconds: float
-    passed: bool
+# Operations on numbers, summed over all entries, up to which every entry is compared: some ten seconds.
+LIMIT = 60_000
+# A method that passes but has lost half of its digits owes an explanation.
+_LOSS = 2.0**26
+_SEED = 17
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What `compare` found; prints as a table. `reference` is in mpmath numbers, in the form of a row's value."""
+    """What `compare` found; prints as a table. `reference` is in mpmath numbers, in the form of a row's value.
+
+    `sweep` has the errors of differences over their steps. `parting` is the first node at which a method that
+    fails, or loses half of its digits, parts from the exact values. `direction` maps symbols to the random direction
+    that was followed, None where every entry was compared; then the values of rows are derivatives along it.
+    """
 
     rows: tuple[Row, ...]
     reference: Any
     point: Mapping[Node, np.ndarray]
     wrt: tuple[Node, ...]
     notes: tuple[str, ...]
+    sweep: Sweep | None = None
+    parting: Parting | None = None
+    direction: Mapping[Node, np.ndarray] | None = None
 
     @property
     def passed(self) -> bool:
@@ -81,24 +64,28 @@ class Comparison:
         return comparison_table(self)
 
     def __str__(self) -> str:
-        from rich.console import Console
+        from symdiff.diff.table import printed
 
-        out = io.StringIO()
-        Console(file=out, width=110, no_color=True, force_terminal=False, color_system=None).print(self)
-        return out.getvalue().rstrip("\n")
+        return printed(self)
 
 
-def compare(f: Any, point: Mapping[Any, Any], wrt: Any = None, compiler: Compiler | None = None) -> Comparison:
+def compare(
+    f: Any, point: Mapping[Any, Any], wrt: Any = None, compiler: Compiler | None = None, limit: float = LIMIT
+) -> Comparison:
     """Return the derivative of `f` at a point by every method, with errors against a 50-digit reference.
 
     `point` maps symbols, or their names, to numbers or arrays; `wrt` is by default every real symbol of `f`.
     `compiler` makes functions from expressions, as `sd.compile` does; without one the graphs are interpreted.
+    `limit` bounds the operations of `f` times the entries of `wrt`. Above it the derivative is compared along one
+    random direction, with a dot-product test and Taylor tests of both modes and of the Hessian-vector product as
+    further rows; where even one value of `f` takes more, these tests remain.
 
     An ulp is the spacing of floating-point numbers at the reference's entry, and at the largest entry where that
     is 0. At a kink the error is the distance to the interval between the two one-sided derivatives, and a note
-    says so. A method that has no rule for `f` is left out with a note.
+    says so. A method that has no rule for `f` is left out with a note. Where a method fails, `parting` and a note
+    name the first node at which it goes wrong.
     Raises: UnknownSymbolError, DerivativeError, ShapeError.
-    Cost: dominated by five values of `f` with 200-digit numbers per entry of `wrt`.
+    Cost: dominated by nine values of `f` with 200-digit numbers per entry of `wrt`, up to `limit`.
 
     >>> import symdiff as sd
     >>> x, y = sd.symbols("x y")
@@ -106,190 +93,119 @@ def compare(f: Any, point: Mapping[Any, Any], wrt: Any = None, compiler: Compile
     True
     """
     node, values, symbols, single = read_point(f, point, wrt)
+    effort = work(node, values)
+    if effort * sum(values[x].size for x in symbols) <= limit:
+        return _by_entries(node, values, symbols, single, compiler)
+    return _along_a_line(node, values, symbols, compiler, exactly=effort <= limit)
+
+
+def _by_entries(node: Node, values: Values, symbols: list[Node], single: bool, compiler: Compiler | None) -> Comparison:
     exact = [exact_derivative(node, values, x) for x in symbols]
-    study = _Study(node, values, symbols, single, exact, compiler)
-    notes = [text for e in exact for text in e.notes]
+    study = Study(node, values, symbols, single, exact, compiler, {})
+    rows, notes = _judged(study, RULES)
+    curves = sweep(node, values, symbols, exact)
+    parting, more = _explained(study, rows, [node], values)
+    notes += more
+    reference = study.form([_fifty(e.value) for e in exact])
+    return Comparison(tuple(rows), reference, values, tuple(symbols), tuple(notes), curves, parting)
+
+
+def _judged(study: Study, rules: Mapping[str, Rule]) -> tuple[list[Row], list[str]]:
+    """The rows of all methods, and notes on the point and on what is left out."""
+    notes = [text for e in study.exact for text in e.notes]
     rows: list[Row] = []
-    for method, build in _RULES.items():
+    for method, build in rules.items():
         try:
             rows.append(study.by_rule(method, build))
         except DerivativeError as error:
             notes.append(f"{method} is left out: {error}")
     rows = study.agreeing(rows)
-    bound = study.rounding(rows)
-    rows += [study.by_difference(m, bound) for m in ("forward", "central", "complex", "richardson")]
+    bound = study.rounding()
+    rows += [study.by_difference(m, bound) for m in DIFFERENCES]
     notes += [f"{r.method}: a step leaves the domain of f" for r in rows[-4:] if np.isnan(r.max_abs_error)]
-    return Comparison(tuple(rows), study.form([_fifty(e.value) for e in exact]), values, tuple(symbols), tuple(notes))
+    return rows, notes
 
 
-def _symbolic(f: Node, symbols: Sequence[Node]) -> list[Node]:
-    return [diff(f, x) if x.shape == () else tidy([jacobian(f, x, mode="forward")])[0] for x in symbols]
+def _along_a_line(
+    node: Node, values: Values, symbols: list[Node], compiler: Compiler | None, exactly: bool
+) -> Comparison:
+    """Compare the derivative of <w, f(x + t v)> by t, if one value of `f` has a reference; test both modes."""
+    line = random_line(node, values, symbols, _SEED)
+    direction = {x: line.values[v] for x, v in zip(symbols, line.directions, strict=True)}
+    rows: list[Row] = []
+    notes = ["too large for every entry: one random direction, and tests of the whole derivative"]
+    reference, curves, study = None, None, None
+    if exactly:
+        phi = line.phi
+        exact = [exact_derivative(phi, line.values, line.t)]
+        study = Study(phi, line.values, [line.t], True, exact, compiler, {})
+        rows, more = _judged(study, line.rules())
+        notes += more
+        reference = study.form([_fifty(exact[0].value)])
+        curves = sweep(phi, line.values, [line.t], exact)
+    stable = as_function(node)
+    more_rows, more = _tests(stable, values, symbols)
+    rows, notes = rows + more_rows, notes + more
+    if study is not None:
+        parting, more = _explained(study, rows, [node], values)
+    else:
+        parting, more = _explained_by_rules(rows, [node], values)
+    return Comparison(tuple(rows), reference, values, tuple(symbols), tuple(notes + more), curves, parting, direction)
 
 
-def _forward(f: Node, symbols: Sequence[Node]) -> list[Node]:
-    one = [const(1.0, x.dtype) for x in symbols]
-    return [
-        jvp_nodes([f], [x], [c])[0] if x.shape == () else jacobian(f, x, mode="forward")
-        for x, c in zip(symbols, one, strict=True)
+def _tests(f: Node, values: Values, symbols: list[Node]) -> tuple[list[Row], list[str]]:
+    """The rows of the tests that need no reference: dot products, and Taylor remainders of orders 1 and 2."""
+    rows: list[Row] = []
+    notes: list[str] = []
+    try:
+        dots = run_dot_product(f, values, symbols, trials=3, seed=_SEED)
+        ulp = dots.error / np.spacing(abs(dots.forward[0])) if np.isfinite(dots.error) else np.nan
+        rows.append(Row("dot product", dots.forward[0], dots.error, float(ulp), dots.ops, dots.seconds, dots.passed))
+    except DerivativeError as error:
+        notes.append(f"the dot-product test is left out: {error}")
+    for mode, order in (("forward", 1), ("reverse", 1), ("reverse", 2)):
+        name = f"taylor, {mode}" if order == 1 else f"taylor, {mode} (hvp)"
+        try:
+            test = run_taylor(f, values, symbols, order, mode, _SEED)
+        except DerivativeError as error:
+            notes.append(f"{name} is left out: {error}")
+            continue
+        rows.append(Row(name, test.slope, np.nan, np.nan, test.ops, test.seconds, test.passed))
+        notes += [f"{name}: {text}" for text in test.notes]
+    return rows, notes
+
+
+def _explained(
+    study: Study, rows: Sequence[Row], roots: list[Node], values: Values
+) -> tuple[Parting | None, list[str]]:
+    """The node at which the worst method goes wrong, if one fails or has lost half of its digits, and a note on it."""
+    ruled = [r for r in rows if r.method in study.graphs]
+    failed = [r for r in ruled if not r.passed]
+    for row in failed[:1]:
+        parting = first_parting(study.graphs[row.method], study.values, kinds=("value",))
+        if parting is not None:
+            return parting, [f"{row.method} goes wrong at {parting}"]
+    if failed:
+        return _explained_by_rules(rows, roots, values)
+    lossy = [r for r in ruled if r.max_ulp > _LOSS]
+    for row in lossy[:1]:
+        parting = first_parting(study.graphs[row.method], study.values)
+        if parting is not None:
+            return parting, [f"{row.method} is as good as its formula: {parting}"]
+    return _explained_by_rules(rows, roots, values)
+
+
+def _explained_by_rules(rows: Sequence[Row], roots: list[Node], values: Values) -> tuple[Parting | None, list[str]]:
+    failed = [r.method for r in rows if not r.passed and r.method not in DIFFERENCES.values()]
+    if not failed:
+        return None, []
+    parting = first_faulty_rule([as_function(f) for f in roots], values) or first_faulty_rule(roots, values)
+    if parting is not None:
+        return parting, [f"the methods part at {parting}"]
+    return None, [
+        f"{', '.join(failed)}: every primitive's rule is right alone at these values; "
+        "the methods part in how the rules are put together"
     ]
-
-
-def _reverse(f: Node, symbols: Sequence[Node]) -> list[Node]:
-    if f.shape == ():
-        return vjp_nodes([f], symbols, [const(1.0, f.dtype)])
-    return jacobian(f, list(symbols), mode="reverse")
-
-
-_RULES = {"symbolic": _symbolic, "forward": _forward, "reverse": _reverse}
-_NAMES = {m: f"{m} difference" for m in ("forward", "central")} | {
-    "complex": "complex step",
-    "richardson": "richardson",
-}
-
-
-@dataclass(slots=True)
-class _Study:
-    """Everything that the rows of one comparison share."""
-
-    f: Node
-    values: Values
-    symbols: list[Node]
-    single: bool
-    exact: list[Exact]
-    compiler: Compiler | None
-
-    def form(self, blocks: Sequence[np.ndarray]) -> Any:
-        """Bring one array per symbol into the form of `wrt`."""
-        out = [as_number(b) for b in blocks]
-        return out[0] if self.single else out
-
-    def by_rule(self, method: str, build: Callable[[Node, Sequence[Node]], list[Node]]) -> Row:
-        """The row of a method that makes an expression."""
-        graph = build(self.f, self.symbols)
-        blocks, seconds = self._timed(graph)
-        return self._row(method, blocks, rounding_error(graph, self.values), count_ops(graph), seconds)
-
-    def _timed(self, graph: list[Node]) -> tuple[Blocks, float]:
-        """Evaluate; the time is the shortest of three runs, without building or compiling."""
-        if self.compiler is None:
-            run: Callable[[], Sequence[Any]] = partial(interpret, graph, self.values)
-        else:
-            run = partial(self.compiler(graph, list(self.values)), *self.values.values())
-        seconds = np.inf
-        for _ in range(3):
-            start = time.perf_counter()
-            out = run()
-            seconds = min(seconds, time.perf_counter() - start)
-        return [np.asarray(v) for v in out], seconds
-
-    def agreeing(self, rows: list[Row]) -> list[Row]:
-        """Fail the rows whose finite entries differ from the first row's by more than rounding.
-
-        Between the one-sided slopes of a kink every value is right, but all rules must choose the same.
-        """
-        out = rows[:1]
-        for row in rows[1:]:
-            same = True
-            for a, b, exact in zip(self._blocks(rows[0].value), self._blocks(row.value), self.exact, strict=True):
-                chosen = (exact.low != exact.high) & np.isfinite(a) & np.isfinite(b)
-                scale = np.spacing(np.maximum(np.abs(a[chosen]), np.abs(b[chosen])))
-                same = same and bool(np.all(np.abs(a[chosen] - b[chosen]) <= _KINK_ULPS * scale))
-            out.append(row if same else replace(row, passed=False))
-        return out
-
-    def _blocks(self, value: Any) -> Blocks:
-        return [np.asarray(v) for v in ([value] if self.single else value)]
-
-    def rounding(self, rows: Sequence[Row]) -> Blocks:
-        """The rounding errors of exact differentiation: what the complex step may lose as well."""
-        graph = _RULES[rows[0].method](self.f, self.symbols) if rows else [self.f] * len(self.symbols)
-        return rounding_error(graph, self.values)
-
-    def by_difference(self, method: str, rounding: Blocks) -> Row:
-        """The row of a method that only evaluates `f`."""
-        point, many = self.values, list(self.symbols)
-        start = time.perf_counter()
-        if method == "richardson":
-            blocks, errors = richardson(self.f, point, many)
-        else:
-            blocks, errors = finite_difference(self.f, point, many, method), None  # type: ignore[arg-type]  # a name of its list
-        seconds = time.perf_counter() - start
-        blocks = [np.asarray(b) for b in blocks]
-        beyond = [~np.isfinite(interpret([self.f], point)[0])[(..., *[None] * point[x].ndim)] for x in many]
-        match method:
-            case "complex":
-                bounds = [
-                    r * 4 + _COMPLEX_ULPS * _ulp(e.value, b.dtype)
-                    for r, b, e in zip(rounding, blocks, self.exact, strict=True)
-                ]
-                # A difference of finite values is never infinite.
-                bounds = [
-                    np.where(np.isinf(e.value.astype(float)), np.inf, b)
-                    for e, b in zip(self.exact, bounds, strict=True)
-                ]
-            case "richardson":
-                pairs = zip(errors, rounding, strict=True)
-                bounds = [self._ridders_bound(blocks[k], 10 * np.asarray(e) + r, k) for k, (e, r) in enumerate(pairs)]
-            case _:
-                bounds = [
-                    self._bound(k, partial(default_step, method, eps=self._eps(k)), method) for k in range(len(many))
-                ]
-        # Differences of infinities have no value.
-        bounds = [np.where(far, np.inf, bound) for far, bound in zip(beyond, bounds, strict=True)]
-        entries = sum(point[x].size for x in many)
-        evaluations = {"forward": entries + 1, "central": 2 * entries, "complex": entries}.get(method, 24 * entries)
-        return self._row(_NAMES[method], blocks, bounds, evaluations * count_ops([self.f]), seconds)
-
-    def _eps(self, k: int) -> float:
-        return float(max(np.finfo(node.dtype).eps for node in (self.f, self.symbols[k])))
-
-    def _bound(self, k: int, step: Callable[[float], float], method: str) -> np.ndarray:
-        return difference_bound(self.f, self.values, self.symbols[k], self.exact[k], step, method == "forward")
-
-    def _ridders_bound(self, value: np.ndarray, estimate: np.ndarray, k: int) -> np.ndarray:
-        """The error that Ridders' table estimates itself, or that of its worst difference.
-
-        Extrapolation supposes that f is smooth over the widest step. Where a kink is nearer, an entry of the table
-        is still a combination of differences whose weights sum to 1 and their absolute values to less than 4.
-        """
-        if np.all(distance(value, self.exact[k].low, self.exact[k].high) <= estimate):
-            return estimate
-        x = self.values[self.symbols[k]]
-        rows = max((len(ridders_steps(float(v))) for v in x.ravel()), default=0)
-        for j in range(rows):
-            step = partial(_nth_step, j=j)
-            estimate = np.maximum(estimate, 4 * self._bound(k, step, "central"))
-        return estimate
-
-    def _row(self, method: str, blocks: Sequence[Any], bounds: Sequence[Any], ops: int, seconds: float) -> Row:
-        worst = ulps = 0.0
-        passed = True
-        for block, bound, exact in zip(blocks, bounds, self.exact, strict=True):
-            value = np.asarray(block)
-            error = distance(value, exact.low, exact.high)
-            if not error.size:
-                continue
-            worst, ulps = _larger(worst, np.max(error)), _larger(ulps, np.max(error / _ulp(exact.value, value.dtype)))
-            with np.errstate(invalid="ignore"):
-                passed = passed and bool(np.all((error <= bound + FAINT) | (bound == np.inf)))
-        return Row(method, self.form([np.asarray(b) for b in blocks]), worst, ulps, ops, seconds, passed)
-
-
-def _nth_step(x: float, j: int) -> float:
-    steps = ridders_steps(x)
-    return steps[min(j, len(steps) - 1)]
-
-
-def _larger(a: float, b: Any) -> float:
-    return float(b) if b != b or b > a else a
-
-
-def _ulp(reference: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    """The spacing of numbers at each entry; at the largest entry, or at 1, for entries that are 0."""
-    size = np.abs(reference.astype(float)).astype(dtype if dtype.kind == "f" else float)
-    finite = size[np.isfinite(size)]
-    largest = finite.max() if finite.size and finite.max() > 0 else size.dtype.type(1)
-    return np.asarray(np.spacing(np.where(np.isfinite(size) & (size > 0), size, largest)))
 
 
 def _fifty(values: np.ndarray) -> np.ndarray:

@@ -1,7 +1,9 @@
-"""The comparison as a table for people."""
+"""Comparisons and tests of derivatives as tables for people."""
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,26 +18,60 @@ if TYPE_CHECKING:
 _SHOWN = 3
 
 
+def printed(renderable: Any) -> str:
+    """Return a rich renderable as plain text."""
+    from rich.console import Console
+
+    out = io.StringIO()
+    Console(file=out, width=110, no_color=True, force_terminal=False, color_system=None).print(renderable)
+    return out.getvalue().rstrip("\n")
+
+
+def report_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[Any]], notes: Sequence[str] = ()) -> Any:
+    """Return a rich table of texts set to the right; the last cell of a row is its verdict, None for none."""
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, box=box.SIMPLE_HEAD, caption="\n".join(notes) or None)
+    table.caption_justify = "left"
+    for heading in (*headings, ""):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for *cells, verdict in rows:
+        table.add_row(*cells, "" if verdict is None else _mark(verdict))
+    return table
+
+
+def _mark(passed: bool) -> Any:
+    from rich.text import Text
+
+    return Text("✓", "green") if passed else Text("✗", "bold red")
+
+
 def comparison_table(cmp: Comparison) -> Any:
     """Return a rich table with one line per method, the reference first and the notes below."""
     from rich import box
     from rich.table import Table
-    from rich.text import Text
 
     names = ", ".join(str(x.params["name"]) for x in cmp.wrt)
     at = ", ".join(f"{x.params['name']} = {_brief(v)}" for x, v in cmp.point.items())
-    table = Table(title=f"derivative by {names} at {at}", box=box.SIMPLE_HEAD, caption="\n".join(cmp.notes) or None)
+    along = " along a random direction" if cmp.direction is not None else ""
+    table = Table(
+        title=f"derivative by {names}{along} at {at}", box=box.SIMPLE_HEAD, caption="\n".join(cmp.notes) or None
+    )
     table.caption_justify = "left"
     table.add_column("method", no_wrap=True)
     table.add_column("value", no_wrap=True)
     for heading in ("abs error", "ulp", "ops", "time", ""):
         table.add_column(heading, justify="right", no_wrap=True)
     blocks = _blocks(cmp.reference, cmp.wrt)
-    table.add_row("50 digits (mpmath)", _value(blocks, 20), "", "", "", "", "")
+    if cmp.reference is not None:
+        table.add_row("50 digits (mpmath)", _value(blocks, 20), "", "", "", "", "")
     for row in cmp.rows:
-        mark = Text("✓", "green") if row.passed else Text("✗", "bold red")
-        cells = (f"{row.max_abs_error:.1e}", _ulp(row.max_ulp), str(row.ops), _time(row.seconds))
-        table.add_row(row.method, _value(_blocks(row.value, cmp.wrt), 17), *cells, mark)
+        # What a test of slopes has none of is NaN and stays empty; elsewhere a NaN is an error and shows.
+        tested = row.method.startswith("taylor")
+        errors = ("", "") if tested else (f"{row.max_abs_error:.1e}", _ulp(row.max_ulp))
+        value = f"slope {row.value:.2f}" if tested else _value(_blocks(row.value, cmp.wrt), 17)
+        table.add_row(row.method, value, *errors, str(row.ops), _time(row.seconds), _mark(row.passed))
     return table
 
 

@@ -46,5 +46,9 @@ class ConvergenceError(SymdiffError, RuntimeError):
     """An iteration that had to converge and did not."""
 
 
+class CheckError(SymdiffError, AssertionError):
+    """A derivative that `check` found wrong: a failed assertion of the user's test."""
+
+
 class VerifyError(SymdiffError, AssertionError):
     """An internal invariant of the IR does not hold: a bug in a pass, never the user's mistake."""

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
     from rich.text import Text
 
-    from symdiff.diff.compare import Comparison, Row
+    from symdiff.diff.compare import Comparison
+    from symdiff.diff.study import Row
 
 _MOST = 12  # lines of one method
 _REFERENCE = "50 digits (mpmath)"
