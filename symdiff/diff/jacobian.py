@@ -7,7 +7,7 @@ matrix, so the graph does not grow with their number and sizes may be known only
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from symdiff.diff.batch import batch
 from symdiff.diff.forward import jvp_nodes, push
@@ -23,7 +23,7 @@ from symdiff.ops.index import broadcast_to, reshape, slice_, transpose, zeros_li
 from symdiff.ops.leaves import iota
 from symdiff.passes.tidy import read_order, tidy
 
-Mode = Literal["auto", "forward", "reverse"]
+Mode = Literal["auto", "forward", "reverse", "cross-country"]
 
 # Up to here a formula is read by people and tidied for them; beyond, it is for the compiler, whose passes tidy anyway.
 _READABLE = 300
@@ -98,19 +98,25 @@ def jacobian(f: Any, wrt: Any, mode: Mode = "auto", sparse: bool = False) -> Any
     """Return the derivatives of all entries of `f` by all entries of `wrt`.
 
     Shapes: for one function and one symbol (*f.shape, *wrt.shape); lists on either side give (nested) lists.
-    `mode` "auto" takes forward mode when the symbol has no more entries than the function.
+    `mode` "auto" takes forward mode when the symbol has no more entries than the function; "cross-country" takes
+    the order that `accumulation` finds cheapest.
     Raises: DerivativeError, ShapeError.
     """
-    if mode not in ("auto", "forward", "reverse"):
-        raise DerivativeError(f"The mode of a Jacobian is 'auto', 'forward' or 'reverse', got {mode!r}.")
+    if mode not in get_args(Mode):
+        raise DerivativeError(f"The mode of a Jacobian is one of {', '.join(map(repr, get_args(Mode)))}, got {mode!r}.")
     if sparse:
         raise DerivativeError("Sparse Jacobians are not implemented yet; leave out sparse=True for a dense one.")
     fs, single_f = as_list(f)
     xs, single_x = as_list(wrt)
     fs, xs = as_functions(fs), [as_symbol(x) for x in xs]
-    rows = _columns_as_vectors(fs, xs) if mode != "reverse" else None
+    rows = _columns_as_vectors(fs, xs) if mode in ("auto", "forward") else None
     if rows is None:
-        rows = [[_block(g, x, mode) for x in xs] for g in fs]
+        if mode == "cross-country":
+            from symdiff.diff.cross_country import cross_country  # which needs this module
+
+            rows = cross_country(fs, xs)
+        else:
+            rows = [[_block(g, x, mode) for x in xs] for g in fs]
         flat = _polish([b for row in rows for b in row])
         rows = [flat[k : k + len(xs)] for k in range(0, len(flat), len(xs))]
     out = [row[0] if single_x else row for row in rows]

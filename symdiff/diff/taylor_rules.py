@@ -341,7 +341,8 @@ def _tangent(node: Node, marks: Sequence[Node | None]) -> tuple[Node | None, boo
             continue
         if n.op.name in LEAVES or n is node or len(found) > _SMALL:
             return tangent, False
-        new = [a for a in n.args if a not in seen]
+        # Integers and conditions, such as an index, are constant between jumps.
+        new = [a for a in n.args if a not in seen and a.dtype.startswith("float")]
         seen.update(new)
         found += new
     return tangent, True
