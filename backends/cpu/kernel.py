@@ -22,13 +22,13 @@ from backends.cpu.body import body_weight
 from backends.cpu.codegen import PARALLEL_NANOSECONDS, codegen, layout_of
 from backends.cpu.door import emit_doors, fits, open_door
 from backends.cpu.host import Library, build_object, optimised
-from backends.cpu.layout import ALIGN, ARENA, INDEX_OUT_OF_RANGE, PARALLEL_FOR, STATUS, THREADS
+from backends.cpu.layout import ALIGN, ARENA, CALLBACK_FAILED, INDEX_OUT_OF_RANGE, PARALLEL_FOR, STATUS, THREADS
 from backends.cpu.machine import machine
 from backends.cpu.threads import default_threads, parallel_for_address
 from backends.store import KernelStore, kernel_key
 from symdiff.ir.dims import evaluate, product
 from symdiff.ir.errors import CompileError, DomainError
-from symdiff.program.ir import Nest, Program, walk
+from symdiff.program.ir import Call, Nest, Program, walk
 
 # Operations: below, optimising costs nothing worth saving; above, LLVM's passes take longer than the program is worth.
 _SMALL, _LARGE = 300, 20_000
@@ -79,6 +79,8 @@ class Kernel:
         self.address = self._library.address("entry")
         self._entry = _Entry(self.address)
         self._plans: dict[tuple[int, ...], _Plan] = {}
+        calls = [s for s in walk(program.statements) if isinstance(s, Call)]
+        self._callbacks = tuple(dict.fromkeys(c.callback for c in calls if c.callback is not None))
         self._local = threading.local()
 
     @property
@@ -132,6 +134,9 @@ class Kernel:
         """The function for the user's own Numba code, taking arguments of these names. Imports Numba."""
         from backends.cpu.numba_door import njit
 
+        if self._callbacks:
+            named = ", ".join(repr(c.name) for c in self._callbacks)
+            raise CompileError(f"A function that calls Python ({named}) cannot be used inside njit.")
         return njit(self, names, single)
 
     def inspect(self, what: str) -> str:
@@ -160,7 +165,8 @@ class Kernel:
 
     def _run(self, plan: _Plan, arrays: Sequence[np.ndarray], out: Sequence[np.ndarray]) -> None:
         context = plan.context.copy()
-        context[ARENA] = self._arena(plan.arena_bytes)
+        memory = self._memory(plan.arena_bytes)
+        context[ARENA] = -(-_address(memory) // ALIGN) * ALIGN
         if plan.may_use_threads:
             context[PARALLEL_FOR] = parallel_for_address(self.threads)
         addresses = [_address(a) for a in (*arrays, *self.program.data, *out)]
@@ -169,6 +175,9 @@ class Kernel:
         self._entry(_address(context))
         if context[STATUS] == INDEX_OUT_OF_RANGE:
             raise DomainError("An index is out of range for its axis; every index i needs -extent <= i < extent.")
+        if context[STATUS] == CALLBACK_FAILED:
+            for callback in self._callbacks:
+                callback.raise_failure()
 
     def _plan(self, sizes: Mapping[str, int]) -> _Plan:
         key = tuple(sizes[name] for name in self.program.sizes)
@@ -197,14 +206,16 @@ class Kernel:
                     return True
         return False
 
-    def _arena(self, n_bytes: int) -> int:
-        """The address of this thread's arena, which is kept between calls. Temporaries are not cleared."""
-        held = getattr(self._local, "arena", None)
+    def _memory(self, n_bytes: int) -> np.ndarray:
+        """Memory for the arena, which this thread keeps between calls. Temporaries are not cleared."""
         # A line more than it needs: the address of an empty buffer at the end is read from, though not used.
-        if held is None or held[0].nbytes < n_bytes + 2 * ALIGN:
-            memory = np.empty(n_bytes + 2 * ALIGN, np.uint8)
-            held = self._local.arena = (memory, -(-memory.ctypes.data // ALIGN) * ALIGN)
-        return held[1]
+        if self._callbacks:
+            # A Python function that is called may call this function again, which must not write to the same memory.
+            return np.empty(n_bytes + 2 * ALIGN, np.uint8)
+        held = getattr(self._local, "memory", None)
+        if held is None or held.nbytes < n_bytes + 2 * ALIGN:
+            held = self._local.memory = np.empty(n_bytes + 2 * ALIGN, np.uint8)
+        return held
 
 
 @functools.cache

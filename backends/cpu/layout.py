@@ -17,7 +17,7 @@ PARALLEL_FOR, STATUS, THREADS, ARENA = range(4)
 _HEAD = 4
 ALIGN = 64
 # What `STATUS` says after a call.
-OK, INDEX_OUT_OF_RANGE = 0, 1
+OK, INDEX_OUT_OF_RANGE, CALLBACK_FAILED = 0, 1, 2
 
 
 @dataclass(frozen=True, slots=True)

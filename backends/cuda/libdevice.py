@@ -14,6 +14,7 @@ from symdiff.program.ir import Op
 EXCEPTIONS: dict[str, str] = {
     "digamma": "libdevice has no digamma function",
     "solve": "LU factorisation has no CUDA kernel yet",
+    "opaque": "it calls a Python function, and a GPU cannot",
     "cholesky": "the Cholesky factorisation has no CUDA kernel yet",
 }
 """Primitives that this target lacks, with the reason, which is also the text of the error."""

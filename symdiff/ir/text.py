@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.ir.callback import Callback, find
 from symdiff.ir.dims import CeilDiv, Dim
 from symdiff.ir.errors import ParseError
 from symdiff.ir.graph import topological
@@ -83,6 +84,8 @@ def _encode(value: Any) -> Any:
         case FrozenArray():
             data = base64.b64encode(value.array.tobytes()).decode()
             return {"array": data, "shape": list(value.array.shape), "dtype": value.array.dtype.str}
+        case Callback():
+            return {"callback": value.token}
         case Subgraph():
             inputs = [[_encode(s), d] for s, d in value.inputs]
             return {"graph": to_text(value.outputs), "inputs": inputs, "level": value.level}
@@ -105,6 +108,8 @@ def _decode(value: Any) -> Any:
     if "array" in value:
         flat = np.frombuffer(base64.b64decode(value["array"]), dtype=value["dtype"])
         return FrozenArray(flat.reshape(value["shape"]))
+    if "callback" in value:
+        return find(value["callback"])
     if "graph" in value:
         inputs = tuple((_decode(s), d) for s, d in value["inputs"])
         return Subgraph(inputs, tuple(parse_text(value["graph"])), value["level"])
