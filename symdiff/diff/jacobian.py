@@ -160,7 +160,7 @@ def _columns_as_vectors(fs: Sequence[Node], xs: Sequence[Node]) -> list[list[Nod
     """All columns of a large scalar Jacobian at once: tangents are vectors with one entry per symbol."""
     if len(xs) < _VECTOR_COLUMNS or len(fs) < 2 or any(x.shape for x in xs):
         return None
-    if any(node.shape or node.op.name == "item" for node in made_order(fs)) or count_ops(fs) <= _READABLE // 3:
+    if any(node.shape or node.op.name in ("item", "custom", "opaque") for node in made_order(fs)) or count_ops(fs) <= _READABLE // 3:
         return None
     n, index = len(xs), iota(n=len(xs))
     one, zero = const(1.0, xs[0].dtype), const(0.0, xs[0].dtype)

@@ -243,8 +243,8 @@ def _require_linear(name: str, node: Node) -> None:
         if bad is not None:
             kind, by = ("jvp", "tangents") if what == "rule" else ("vjp", "cotangent")
             raise DerivativeError(
-                f"The {kind} of {name} is not linear in the {by}: {bad.op.name} at {bad.line}; what depends on the {by} "
-                "may be added and multiplied by other values only."
+                f"The {kind} of {name} is not linear in the {by}: {bad.op.name} at {bad.line}; what depends on "
+                f"the {by} may be added and multiplied by other values only."
             )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Union
 
+from symdiff.ir.callback import Callback
 from symdiff.ir.dims import Extent, Shape, multiply, product, shape_text
 from symdiff.program.requirements import Requirement
 
@@ -46,11 +47,15 @@ class Guard:
 
 @dataclass(frozen=True, slots=True)
 class Gather:
-    """An index from data: body value `value`, negative from the end, times `stride`; `extent` bounds it."""
+    """An index from data: body value `value`, negative from the end, times `stride`; `extent` bounds it.
+
+    A `uniform` index is the same at all points of the nest: it chooses a row, whose entries stay side by side.
+    """
 
     value: int
     stride: Extent
     extent: Extent
+    uniform: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,13 +146,18 @@ class Nest:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A library routine: "gemm", "solve", "cholesky"; operands are matrices given by accesses over (row, column)."""
+    """A library routine: "gemm", "solve", "cholesky"; operands are matrices given by accesses over (row, column).
+
+    Of "opaque" the operands are the address of a C function, its arguments and its result; `callback` holds the
+    function, which is data and no part of the program's text.
+    """
 
     name: str
     operands: tuple[Access, ...]
     extents: tuple[Extent, ...]
     dtype: str
     flags: tuple[str, ...] = ()
+    callback: Callback | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,13 +15,16 @@ from symdiff.program.ir import Program
 from symdiff.program.lower_index import INDEX
 from symdiff.program.lower_linalg import LINALG
 from symdiff.program.lower_loops import LOOPS
+from symdiff.program.lower_opaque import OPAQUE
+from symdiff.program.lower_recurrence import RECURRENCE
+from symdiff.program.lower_sorting import SORTING
 from symdiff.program.pool import Pool
 from symdiff.program.products import expand_products
 from symdiff.program.requirements import requirements
 from symdiff.program.views import whole
 
 # Adding a structured primitive's lowering: a function in a `lower_` module and its table here.
-LOWERINGS: Lowerings = {**INDEX, **LINALG, **LOOPS}
+LOWERINGS: Lowerings = {**INDEX, **LINALG, **LOOPS, **OPAQUE, **RECURRENCE, **SORTING}
 
 
 def schedule(outputs: Sequence[Node], inputs: Sequence[Node]) -> Program:
