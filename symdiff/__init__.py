@@ -59,11 +59,14 @@ _HOME = {
     "symdiff.diff.accumulation": "accumulation",
     "symdiff.diff.finite": "finite_difference richardson",
     "symdiff.diff.compare": "compare",
+    "symdiff.diff.check": "check",
+    "symdiff.diff.dot_product": "dot_product_test",
+    "symdiff.diff.taylor_remainder": "taylor_test",
     "symdiff.compile": "compile",
     "symdiff.optimize": "minimize",
     "symdiff.ir.errors": (
         "SymdiffError ShapeError DTypeError DomainError ParseError DerivativeError UnknownSymbolError "
-        "CompileError ConvergenceError"
+        "CompileError ConvergenceError CheckError"
     ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()} | {"Expr": "symdiff.ir.node"}
