@@ -67,7 +67,10 @@ class Memory:
         """Read an access; lanes outside the guards get 0."""
         dtype = access.buffer.dtype
         mask = self._both(self.guard(access.guards, point), point.mask)
-        if gathered or (self.lanes.width > 1 and (access.strides[-1] if access.strides else 0) not in (0, 1)):
+        last = access.strides[-1] if access.strides else 0
+        if self.lanes.width > 1 and gathered and last in (0, 1) and all(g.uniform for g in access.gathers):
+            value = self._row_load(access, point, gathered, mask)
+        elif gathered or (self.lanes.width > 1 and last not in (0, 1)):
             value = self._scattered_load(access, point, gathered, mask)
         elif self.lanes.width > 1 and access.strides and access.strides[-1] == 1:
             value = self._run_load(access, point, mask)
@@ -111,6 +114,38 @@ class Memory:
         return self._call(
             f"llvm.masked.load.{_kind_text(kind)}.p0", kind, [at, ir.Constant(I32, size), mask, _zero(kind)]
         )
+
+    def _row_load(self, access: Access, point: Point, gathered: Sequence[Any], mask: Any | None) -> Any:
+        """Read from a row that is chosen at run time; its entries are side by side, or one for all lanes."""
+        b, memory = self.frame.builder, _memory_type(access.buffer.dtype)
+        row, legal = self._row(access, gathered)
+        kind = self._vector(memory)
+        index = b.add(self.affine(access.offset, access.strides, point.indices), row)
+        # A row out of range may not exist: something harmless is read instead, and the run reports it.
+        at = b.select(legal, self._address(access, index), self.frame.alloca(kind))
+        size = ITEMSIZE[access.buffer.dtype]
+        if not access.strides or access.strides[-1] == 0:
+            value = self.lanes.splat(b.load(at, typ=memory, align=size))
+            return value if mask is None else b.select(mask, value, _zero(kind))
+        if mask is None:
+            return b.load(at, typ=kind, align=size)
+        return self._call(
+            f"llvm.masked.load.{_kind_text(kind)}.p0", kind, [at, ir.Constant(I32, size), mask, _zero(kind)]
+        )
+
+    def _row(self, access: Access, gathered: Sequence[Any]) -> tuple[Any, Any]:
+        """Return the offset of the chosen row, and whether it is in range; if not, that is reported."""
+        b, frame = self.frame.builder, self.frame
+        offset, legal = i64(0), None
+        for g, value in zip(access.gathers, gathered, strict=True):
+            number = b.extract_element(value, ir.Constant(I32, 0))
+            extent = frame.extent(g.extent)
+            wrapped = b.select(b.icmp_signed("<", number, i64(0)), b.add(number, extent), number)
+            inside = b.icmp_unsigned("<", wrapped, extent)
+            legal = self._both(legal, inside)
+            offset = b.add(offset, b.mul(wrapped, frame.extent(g.stride)))
+        frame.when(b.not_(legal), lambda: b.store(i64(INDEX_OUT_OF_RANGE), frame.word_address(STATUS)))
+        return offset, legal
 
     def _scattered_load(self, access: Access, point: Point, gathered: Sequence[Any], mask: Any | None) -> Any:
         b, lanes, memory = self.frame.builder, self.lanes, _memory_type(access.buffer.dtype)
@@ -169,6 +204,9 @@ class Memory:
                 name = f"llvm.masked.store.{_kind_text(value.type)}.p0"
                 self._call(name, ir.VoidType(), [value, at, ir.Constant(I32, size), point.mask])
             return
+        if lanes.width > 1 and gathered and access.strides[-1] == 1 and all(g.uniform for g in access.gathers):
+            self._row_store(value, access, point, gathered)
+            return
         index, mask = self._gather_index(access, point, gathered, point.mask)
         if lanes.width == 1:
             if mask is None:
@@ -180,6 +218,23 @@ class Memory:
         on = mask if mask is not None else lanes.const(1, "bool")
         name = f"llvm.masked.scatter.{_kind_text(value.type)}.v{lanes.width}p0"
         self._call(name, ir.VoidType(), [value, pointers, ir.Constant(I32, size), on])
+
+    def _row_store(self, value: Any, access: Access, point: Point, gathered: Sequence[Any]) -> None:
+        """Write to a row that is chosen at run time; nothing is written where it is out of range."""
+        row, legal = self._row(access, gathered)
+        b = self.frame.builder
+        index = b.add(self.affine(access.offset, access.strides, point.indices), row)
+        size = ITEMSIZE[access.buffer.dtype]
+
+        def run() -> None:
+            at = self._address(access, index)
+            if point.mask is None:
+                b.store(value, at, align=size)
+            else:
+                name = f"llvm.masked.store.{_kind_text(value.type)}.p0"
+                self._call(name, ir.VoidType(), [value, at, ir.Constant(I32, size), point.mask])
+
+        self.frame.when(legal, run)
 
     def _to_bool(self, value: Any) -> Any:
         return self.frame.builder.icmp_unsigned("!=", value, _zero(value.type))

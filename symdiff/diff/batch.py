@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from symdiff.diff.batch_custom import batch_custom
+from symdiff.diff.loops import batch_loop
 from symdiff.ir.graph import made_order
 from symdiff.ir.node import Node, here
 from symdiff.ir.primitive import Elementwise, Structured
@@ -23,6 +25,7 @@ def batch(roots: Sequence[Node], mapped: Mapping[Node, Node]) -> list[Node]:
     """
     memo: dict[Node, Node] = dict(mapped)
     moved: set[Node] = set(mapped)
+    loops: dict[Node, list[Node]] = {}
     n = next(iter(mapped.values())).shape[0]
     saved = here.source
     try:
@@ -35,7 +38,14 @@ def batch(roots: Sequence[Node], mapped: Mapping[Node, Node]) -> list[Node]:
                 continue
             moved.add(node)
             op = node.op
-            if isinstance(op, Structured):
+            if op.name == "while_loop":
+                loops[node] = batch_loop(node, args, flags, batch)
+                memo[node] = node
+            elif op.name == "item":
+                memo[node] = loops[node.args[0]][node.params["k"]]
+            elif op.name == "custom":
+                memo[node] = batch_custom(node, args, flags, batch)
+            elif isinstance(op, Structured):
                 memo[node] = op.batch(node, args, flags)
             else:
                 assert isinstance(op, Elementwise)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from symdiff.ir.graph import depends_on, made_order
+from symdiff.diff.flow import carriers
+from symdiff.diff.loops import push_loop
 from symdiff.ir.node import Node, const, here
 from symdiff.ir.primitive import Elementwise, Structured, cast
 from symdiff.ops import elementwise as el
-from symdiff.ops.control import while_loop
+from symdiff.ops.custom import forward_form
 from symdiff.ops.index import broadcast_to, zeros_like
 
 Tangents = Mapping[Node, Node | None]
@@ -26,18 +27,19 @@ def push(outputs: Sequence[Node], tangents: Tangents) -> list[Node | None]:
     loops: dict[Node, dict[int, Node]] = {}
     saved = here.source
     try:
-        for node in made_order(outputs, known=tangents):
+        for node in carriers(outputs, tangents):
             here.source = node.source
             if node.op.name == "item":
                 memo[node] = loops.get(node.args[0], {}).get(node.params["k"])
                 continue
-            dots = [memo[a] for a in node.args]
+            dots = [memo.get(a) for a in node.args]
             memo[node] = None
             if any(d is not None for d in dots):
                 if node.op.name == "while_loop":
-                    loops[node] = _push_loop(node, dots)
+                    loops[node] = push_loop(node, dots, push)
                 elif node.dtype.startswith("float"):
-                    memo[node] = push_one(node, dots)
+                    tangent = push_one(node, dots)
+                    memo[node] = tangent if tangent is None else forward_form(tangent)
     finally:
         here.source = saved
     return [memo[r] for r in outputs]
@@ -73,37 +75,6 @@ def scaled(partial: Node | float, v: Node, dtype: str) -> Node:
     else:
         out = cast(partial, dtype) * v
     return cast(out, dtype)
-
-
-def _push_loop(node: Node, dots: Sequence[Node | None]) -> dict[int, Node]:
-    """Return the tangents of a loop's state: the loop runs over (state, tangents of its active part)."""
-    cond, body = node.params["cond"], node.params["body"]
-    n = len(body.outputs)
-    slots = body.input_nodes()
-    active = [d is not None for d in dots]
-    while True:
-        moved = depends_on(body.outputs, [s for s, a in zip(slots, active, strict=True) if a])
-        grown = [
-            a or (k < n and body.outputs[k] in moved and slots[k].dtype.startswith("float"))
-            for k, a in enumerate(active)
-        ]
-        if grown == active:
-            break
-        active = grown
-    lead = [k for k in range(n) if active[k]]
-    outer = list(node.args[n:])
-
-    def next_state(*state: Node) -> list[Node]:
-        values = body.call([*state[:n], *outer])
-        tangents: dict[Node, Node | None] = dict(zip(outer, dots[n:], strict=True))
-        tangents |= dict.fromkeys(state[:n])
-        tangents |= {state[k]: state[n + j] for j, k in enumerate(lead)}
-        pushed = push([values[k] for k in lead], tangents)
-        return [*values, *(zeros_like(values[k]) if p is None else p for k, p in zip(lead, pushed, strict=True))]
-
-    start = [d if d is not None else zeros_like(node.args[k]) for k, d in ((k, dots[k]) for k in lead)]
-    result = while_loop(lambda *state: cond.call([*state[:n], *outer])[0], next_state, [*node.args[:n], *start])
-    return {k: result[n + j] for j, k in enumerate(lead)}
 
 
 def jvp_nodes(outputs: Sequence[Node], inputs: Sequence[Node], tangents: Sequence[Node]) -> list[Node]:

@@ -12,9 +12,12 @@ Structured nodes carry a guard to the entries of their arguments that the guarde
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Container, Iterable, Sequence
 
 from symdiff.diff.forward import push_one, scaled
+from symdiff.diff.reverse_loops import pull_loop
 from symdiff.ir.graph import made_order
 from symdiff.ir.node import PRIMITIVES, Node, const, here, make
 from symdiff.ir.primitive import Elementwise, Linear, Structured, cast
@@ -24,18 +27,29 @@ from symdiff.ops.index import broadcast_to, unbroadcast, zeros_like
 Guarded = tuple[Node | None, Node]
 
 
-def pull(outputs: Sequence[Node], cotangents: Sequence[Node], inputs: Sequence[Node]) -> list[Node | None]:
-    """Return the cotangents of `inputs` for those of `outputs`; None is an exact zero."""
-    pulled = _pull(outputs, [(None, bar) for bar in cotangents], inputs, frozenset(inputs), linear=False)
+def pull(
+    outputs: Sequence[Node], cotangents: Sequence[Node], inputs: Sequence[Node], max_bytes: int | None = None
+) -> list[Node | None]:
+    """Return the cotangents of `inputs` for those of `outputs`; None is an exact zero.
+
+    `max_bytes` bounds what a loop may remember of its states, unless the loop says so itself.
+    """
+    pulled = _pull(outputs, [(None, bar) for bar in cotangents], inputs, frozenset(inputs), False, max_bytes)
     return [None if bar is None else _settle(bar) for bar in pulled]
 
 
 def _pull(
-    outputs: Sequence[Node], cotangents: Sequence[Guarded], inputs: Sequence[Node], ends: Container[Node], linear: bool
+    outputs: Sequence[Node],
+    cotangents: Sequence[Guarded],
+    inputs: Sequence[Node],
+    ends: Container[Node],
+    linear: bool,
+    max_bytes: int | None,
 ) -> list[Guarded | None]:
     """Pull guarded cotangents; at `ends` guards are of no more use. A `linear` graph is transposed as it stands."""
     active = _active(outputs, inputs)
     bars: dict[Node, Guarded] = {}
+    loops: dict[Node, dict[int, Guarded]] = {}
     for f, bar in zip(outputs, cotangents, strict=True):
         if f in active:
             _accumulate(bars, f, bar)
@@ -43,8 +57,16 @@ def _pull(
     saved = here.source
     try:
         for node in reversed(made_order(outputs, known=stops)):
-            if node in active and node in bars:
-                here.source = node.source
+            here.source = node.source
+            if node in loops:
+                for arg, bar in _through_loop(node, loops.pop(node), active, max_bytes):
+                    _accumulate(bars, arg, bar)
+            elif node not in active or node not in bars:
+                continue
+            elif node.op.name == "item":
+                # All values of a loop's final state are pulled back together, when the loop is reached.
+                loops.setdefault(node.args[0], {})[node.params["k"]] = bars.pop(node)
+            else:
                 for arg, bar in _contributions(node, bars.pop(node), active, ends, linear):
                     _accumulate(bars, arg, bar)
     finally:
@@ -68,10 +90,6 @@ def _contributions(
     if isinstance(op, Elementwise):
         return list(_elementwise(node, bar, active))
     assert isinstance(op, Structured)
-    if op.name == "item":
-        # Raises the error of the loop, which has no transpose.
-        loop = node.args[0]
-        return [(loop, (None, PRIMITIVES["while_loop"].transpose(loop, bar[1], 0)))]  # type: ignore[attr-defined]  # structured
     if linear or isinstance(op, Linear):
         value = _settle(bar)
         return [
@@ -86,8 +104,31 @@ def _contributions(
         return []
     pairs = [(a, m) for a, m in zip(node.args, marks, strict=True) if m is not None]
     inner_ends = {m for a, m in pairs if a in ends}
-    pulled = _pull([tangent], [bar], [m for _, m in pairs], inner_ends, linear=True)
+    pulled = _pull([tangent], [bar], [m for _, m in pairs], inner_ends, True, None)
     return [(a, p) for (a, _), p in zip(pairs, pulled, strict=True) if p is not None]
+
+
+def _through_loop(
+    node: Node, bars: dict[int, Guarded], active: set[Node], max_bytes: int | None
+) -> list[tuple[Node, Guarded]]:
+    """Pull the values of a loop's final state back. Where all are guarded, so are its arguments: as a whole."""
+    guards = [cast(g, "int64") for g, _ in bars.values() if g is not None]
+    guard: Node | None = None
+    if len(guards) == len(bars):
+        hits = [PRIMITIVES["max"](g, axes=tuple(range(g.ndim))) for g in guards]
+        guard = functools.reduce(operator.or_, (h > 0 for h in hits))
+
+    def inner(outputs: Sequence[Node], cotangents: Sequence[Node], inputs: Sequence[Node]) -> list[Node | None]:
+        return pull(outputs, cotangents, inputs, max_bytes)
+
+    settled = {k: _settle(bar) for k, bar in bars.items()}
+    settled = {k: broadcast_to(bar, shape=node.params["body"].inputs[k][0]) for k, bar in settled.items()}
+    pulled = pull_loop(node, settled, [a in active for a in node.args], inner, max_bytes)
+    # What a branch reads matters only where the branch is taken.
+    taken = node.params["cond"].call(node.args)[0] if node.params.get("turns") == "once" else None
+    inside = taken if guard is None else guard if taken is None else guard & taken
+    n = len(node.params["body"].outputs)
+    return [(node.args[k], (guard if k < n else inside, bar)) for k, bar in pulled]
 
 
 def _reached(node: Node, guard: Node | None, k: int) -> Node | None:
@@ -156,7 +197,9 @@ def _accumulate(bars: dict[Node, Guarded], node: Node, bar: Guarded) -> None:
         bars[node] = (None if g is None or h is None else g | h, _settle((g, v)) + _settle((h, w)))
 
 
-def vjp_nodes(outputs: Sequence[Node], inputs: Sequence[Node], cotangents: Sequence[Node]) -> list[Node]:
+def vjp_nodes(
+    outputs: Sequence[Node], inputs: Sequence[Node], cotangents: Sequence[Node], max_bytes: int | None = None
+) -> list[Node]:
     """Return the cotangents of the symbols `inputs` for those of `outputs`."""
-    pulled = pull(outputs, cotangents, inputs)
+    pulled = pull(outputs, cotangents, inputs, max_bytes)
     return [zeros_like(x) if p is None else broadcast_to(p, shape=x.shape) for x, p in zip(inputs, pulled, strict=True)]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from symdiff.ir.dims import Shape
-from symdiff.ir.graph import LEAVES, depends_on, substitute, topological
+from symdiff.ir.graph import LEAVES, depends_on, made_order, substitute, topological
 from symdiff.ir.node import PRIMITIVES, Node, make
 
 
@@ -42,18 +42,23 @@ def level_of(roots: Iterable[Node]) -> int:
     return 1 + max(levels, default=0)
 
 
-def trace(bodies: Sequence[Callable[..., Sequence[Node]]], like: Sequence[Node]) -> tuple[list[Subgraph], list[Node]]:
+def trace(
+    bodies: Sequence[Callable[..., Sequence[Node]]], like: Sequence[Node], lazy: bool = False
+) -> tuple[list[Subgraph], list[Node]]:
     """Turn Python functions of nodes like `like` into closed subgraphs that share their inputs.
 
     Returns the subgraphs and the outer nodes they read; these become inputs after the state. Everything in a
-    body that does not depend on the state is computed once, outside.
+    body that does not depend on the state is computed once, outside; if `lazy`, only what was there before.
     """
     marks = [
         make(PRIMITIVES["symbol"], (), {"name": f"\0state{_fresh()}", "shape": n.shape, "dtype": n.dtype}) for n in like
     ]
+    newest = max((m.number for m in marks), default=0)
     outputs = [list(body(*marks)) for body in bodies]
     flat = [n for group in outputs for n in group]
     inside = depends_on(flat, marks)
+    if lazy:
+        inside |= {n for n in made_order(flat) if n.number > newest and n.op.name not in LEAVES}
     captured: dict[Node, None] = {}
     for node in topological(flat):
         if node in inside:

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from symdiff.ops import control, elementwise, index, leaves, linalg, reduce
+from symdiff.ops import control, custom, elementwise, index, leaves, linalg, opaque, recurrence, reduce, rows, sorting
 
-__all__ = ["control", "elementwise", "index", "leaves", "linalg", "reduce"]
+__all__ = ["control", "custom", "elementwise", "index", "leaves", "linalg", "opaque", "recurrence", "reduce", "rows", "sorting"]

@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from symdiff.ir.dims import Shape, shape_text
-from symdiff.ir.errors import DerivativeError, DTypeError, ShapeError
+from symdiff.ir.dims import Extent, Shape, shape_text
+from symdiff.ir.errors import DerivativeError, DomainError, DTypeError, ShapeError
 from symdiff.ir.node import Node, as_node, make
 from symdiff.ir.primitive import Constant, Params, Structured, cast
-from symdiff.ir.subgraph import trace
+from symdiff.ir.subgraph import Subgraph, trace
 
 
 class _WhileLoop(Structured):
@@ -34,12 +34,10 @@ class _WhileLoop(Structured):
         )
 
     def transpose(self, node: Node, x_bar: Node, k: int) -> Node:
-        raise DerivativeError(
-            f"Reverse mode through while_loop ({node.line}) is not implemented; use mode='forward' or jvp."
-        )
+        raise DerivativeError("while_loop is pulled back by symdiff.diff.reverse_loops, as a loop over cotangents.")
 
     def batch(self, node: Node, args: Sequence[Node], batched: Sequence[bool]) -> Node:
-        raise DerivativeError(f"while_loop ({node.line}) cannot be mapped over a leading axis.")
+        raise DerivativeError("while_loop is mapped by symdiff.diff.batch, as a loop over stacked states.")
 
 
 class _Item(Constant):
@@ -53,27 +51,76 @@ class _Item(Constant):
         return values[0][params["k"]]
 
 
-def while_loop(cond: Callable[..., Any], body: Callable[..., Any], init: Sequence[Any]) -> list[Node]:
+def while_loop(
+    cond: Callable[..., Any],
+    body: Callable[..., Any],
+    init: Sequence[Any],
+    turns: Extent | str | None = None,
+    max_bytes: int | None = None,
+) -> list[Node]:
     """Return the state after `while cond(*state): state = body(*state)`.
+
+    `turns` says how often the body runs where that is known: an extent, or "once" for at most once (then nothing of
+    the body is computed unless it runs). `max_bytes`
+    bounds the memory that the loop's gradient may use for states; with less memory more turns are computed again.
 
     Shapes: `body` returns a sequence of the shapes and dtypes of `init`; `cond` a scalar bool.
     Raises ShapeError where they differ.
+
+    >>> import symdiff as sd
+    >>> x = sd.symbols("x")
+    >>> root, _ = sd.while_loop(lambda r, k: k < 6, lambda r, k: [(r + x / r) / 2, k + 1], [x, 0.0])
+    >>> sd.compile([root, sd.gradient(root, x)], [x])(4.0)
+    [2.0, 0.25]
     """
     start = [as_node(x) for x in init]
+    (closed_cond, closed_body), outer = trace(
+        [checked_condition(cond), checked_body(body, start)], start, lazy=turns == "once"
+    )
+    return items_of(make_loop([*start, *outer], closed_cond, closed_body, turns, max_bytes))
 
-    def checked_cond(*state: Node) -> list[Node]:
+
+def make_loop(
+    args: Sequence[Node], cond: Subgraph, body: Subgraph, turns: Extent | str | None, max_bytes: int | None
+) -> Node:
+    """Return the node of a loop: `args` are the initial state and the outer values that the subgraphs read."""
+    if max_bytes is not None and (not isinstance(max_bytes, int) or max_bytes <= 0):
+        raise DomainError(f"max_bytes is a positive int or None, got {max_bytes!r}.")
+    params: dict[str, Any] = {"cond": cond, "body": body}
+    if turns is not None:
+        params["turns"] = turns
+    if max_bytes is not None:
+        params["max_bytes"] = max_bytes
+    return make(loop, tuple(args), params)
+
+
+def items_of(node: Node) -> list[Node]:
+    """Return the values of a loop's final state."""
+    return [make(item, (node,), {"k": k}) for k in range(len(node.params["body"].outputs))]
+
+
+def checked_condition(cond: Callable[..., Any]) -> Callable[..., list[Node]]:
+    """Return `cond` with its result checked: one scalar bool."""
+
+    def checked(*state: Node) -> list[Node]:
         test = as_node(cond(*state))
         if test.shape != ():
             raise ShapeError(f"while_loop: the condition is a scalar, got shape {shape_text(test.shape)}.")
         return [cast(test, "bool")]
 
-    def checked_body(*state: Node) -> list[Node]:
+    return checked
+
+
+def checked_body(body: Callable[..., Any], start: Sequence[Node]) -> Callable[..., list[Node]]:
+    """Return `body` with its result checked: values like `start`."""
+
+    def checked(*state: Node) -> list[Node]:
         result = body(*state)
         after = [as_node(x) for x in (result if isinstance(result, (tuple, list)) else [result])]
-        if len(after) != len(state):
-            raise ShapeError(f"while_loop: the body returns {len(after)} values for a state of {len(state)}.")
+        if len(after) != len(start):
+            raise ShapeError(f"while_loop: the body returns {len(after)} values for a state of {len(start)}.")
         out = []
-        for k, (old, new) in enumerate(zip(state, after, strict=True)):
+        for k, (old, new) in enumerate(zip(start, after, strict=True)):
             if new.shape != old.shape:
                 raise ShapeError(
                     f"while_loop: value {k} of the state has shape {shape_text(old.shape)}, "
@@ -82,9 +129,7 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], init: Sequenc
             out.append(cast(new, old.dtype))
         return out
 
-    (closed_cond, closed_body), outer = trace([checked_cond, checked_body], start)
-    node = make(loop, (*start, *outer), {"cond": closed_cond, "body": closed_body})
-    return [make(item, (node,), {"k": k}) for k in range(len(start))]
+    return checked
 
 
 loop = _WhileLoop()

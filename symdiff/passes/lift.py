@@ -23,6 +23,8 @@ _CHEAP = frozenset({
 
 def lift(loop: Node) -> Node:
     """Return a `while_loop` node whose invariants are operands."""
+    if loop.params.get("turns") == "once":
+        return loop  # what may not run at all is not to be computed before
     cond, body = loop.params["cond"], loop.params["body"]
     n = len(body.outputs)
     slots = body.input_nodes()
@@ -40,6 +42,7 @@ def lift(loop: Node) -> Node:
     inputs = (*body.inputs, *((a.shape, a.dtype) for a in lifted))
     m = len(cond.outputs)
     params = {
+        **loop.params,
         "cond": Subgraph(inputs, tuple(inner[:m]), cond.level),
         "body": Subgraph(inputs, tuple(inner[m:]), body.level),
     }

@@ -25,6 +25,7 @@ def in_loops(run: Pass, roots: Sequence[Node]) -> list[Node]:
 def _rewrite(run: Pass, node: Node) -> Node:
     # Recursion goes as deep as loops are nested.
     params = {
-        key: Subgraph(sub.inputs, tuple(in_loops(run, sub.outputs)), sub.level) for key, sub in node.params.items()
+        key: Subgraph(p.inputs, tuple(in_loops(run, p.outputs)), p.level) if isinstance(p, Subgraph) else p
+        for key, p in node.params.items()
     }
     return lift(make(node.op, node.args, params))

@@ -8,7 +8,7 @@ A node is written to memory only if something reads it through a view, at a late
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from symdiff.ir.dims import Shape
@@ -52,11 +52,19 @@ class Block:
         self.groups: dict[_Key, _Group] = {}
         self.uses: Counter[Node] = Counter()
         self.others: dict[int, list[Statement]] = {}
+        # Buffers that an inner loop takes over for values of its state, by loop and position.
+        self.homes: dict[Node, dict[int, View]] = {}
+        self.where: dict[Node, View] = {}
 
-    def lower(self, roots: Sequence[tuple[Node, View]]) -> list[Statement]:
-        """Return the statements that write every root to its view."""
-        order = topological([r for r, _ in roots], known=self.views)
-        self.uses = Counter(a for n in order for a in n.args) + Counter(r for r, _ in roots)
+    def lower(
+        self, roots: Sequence[tuple[Node, View]], kept: Sequence[Node] = (), volatile: Container[object] = ()
+    ) -> list[Statement]:
+        """Return the statements that write every root to its view.
+
+        The nodes `kept` are in memory afterwards, outside the buffers `volatile`; see `where`.
+        """
+        order = topological([*(r for r, _ in roots), *kept], known=self.views)
+        self.uses = Counter(a for n in order for a in n.args) + Counter(r for r, _ in roots) + Counter(kept)
         copies = self._choose_destinations(order, roots)
         for node in order:
             self._place(node)
@@ -64,6 +72,8 @@ class Block:
             self.materialise(node, view)
         for node, view in copies:
             self.copy(self.view(node), view, self.ready[node])
+        for node in kept:
+            self.where[node] = self.own_copy(node) if self.view(node).base in volatile else self.view(node)
         statements: dict[int, list[Statement]] = {s: list(v) for s, v in self.others.items()}
         # Last stage first: a nest may ask that an earlier one writes a node.
         for stage in sorted({k[0] for k in self.groups} | set(statements), reverse=True):
@@ -143,6 +153,11 @@ class Block:
         if node not in self.views:
             self.materialise(node, self.dest.get(node) or self.pool.temp(node.shape, node.dtype))
         return self.views[node]
+
+    def ready_view(self, node: Node) -> int:
+        """Return the stage at which a view of a node can be read."""
+        self.view(node)
+        return self.ready[node]
 
     def materialise(self, node: Node, view: View) -> None:
         if node in self.views:

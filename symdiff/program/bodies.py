@@ -108,7 +108,7 @@ class Body:
         axis, m = node.params["axis"], len(index.shape)
         place = self.add(read(spread(index, node.shape, axis)))
         strides = (*x.strides[:axis], *(0,) * m, *x.strides[axis + 1 :])
-        gather = Gather(place, x.strides[axis], x.shape[axis])
+        gather = Gather(place, x.strides[axis], x.shape[axis], uniform=m == 0)
         return self.add(read(View(x.base, x.offset, strides, node.shape), (gather,)))
 
 

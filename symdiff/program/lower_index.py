@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from symdiff.ir.node import Node
 from symdiff.program.block import Block, Lowerings
-from symdiff.program.bodies import spread
-from symdiff.program.ir import Gather, Nest, Store
-from symdiff.program.views import View, c_strides, parts_of, read, sliced, through, whole, write
+from symdiff.program.inplace import scatter_nest
+from symdiff.program.views import parts_of, sliced, through, whole
 
 
 def _view(block: Block, node: Node) -> None:
@@ -49,16 +48,10 @@ def _concatenate(block: Block, node: Node) -> None:
 
 def _scatter_add(block: Block, node: Node) -> None:
     x, index = node.args
-    axis = node.params["axis"]
     target = block.pool.new(node.shape, node.dtype)
-    values, places = block.view(x), spread(block.view(index), x.shape, axis)
+    values, places = block.view(x), block.view(index)
     stage = max(block.ready[x], block.ready[index])
-    strides = c_strides(node.shape)
-    body = (read(values), read(places))
-    gather = Gather(1, strides[axis], node.params["extent"])
-    along = (*strides[:axis], *(0,) * index.ndim, *strides[axis + 1 :])
-    store = Store(0, write(View(target, 0, along, x.shape), (gather,)), add=True)
-    nest = Nest(x.shape, body, (store,), (), (), serial=True, zero=(target,))
+    nest = scatter_nest(whole(target), values, places, node.params["axis"], zero=(target,))
     block.emit(nest, stage, node, whole(target))
 
 
