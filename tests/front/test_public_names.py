@@ -19,7 +19,8 @@ PUBLIC = set(
     concatenate stack take full zeros ones zeros_like ones_like eye arange
     matmul dot tensordot outer norm solve cholesky einsum while_loop
     parse from_sympy to_sympy lambdify
-    diff gradient jvp vjp jacobian hessian hvp taylor accumulation finite_difference richardson compare check dot_product_test taylor_test compile minimize
+    diff gradient jvp vjp jacobian hessian hvp taylor accumulation finite_difference richardson
+    compare check dot_product_test taylor_test compile minimize
     SymdiffError ShapeError DTypeError DomainError ParseError DerivativeError UnknownSymbolError CompileError
     ConvergenceError CheckError pde optimize models __version__
     """.split()  # noqa: SIM905  # read as prose
