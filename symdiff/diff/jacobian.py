@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 from symdiff.diff.batch import batch
 from symdiff.diff.forward import jvp_nodes, push
 from symdiff.diff.reverse import vjp_nodes
+from symdiff.diff.sparse import sparse_derivative
 from symdiff.diff.wrt import as_functions, as_list, as_scalar_function, as_symbol, check_like
 from symdiff.ir.dims import product
 from symdiff.ir.errors import DerivativeError
@@ -104,11 +105,13 @@ def jacobian(f: Any, wrt: Any, mode: Mode = "auto", sparse: bool = False) -> Any
     """
     if mode not in get_args(Mode):
         raise DerivativeError(f"The mode of a Jacobian is one of {', '.join(map(repr, get_args(Mode)))}, got {mode!r}.")
-    if sparse:
-        raise DerivativeError("Sparse Jacobians are not implemented yet; leave out sparse=True for a dense one.")
     fs, single_f = as_list(f)
     xs, single_x = as_list(wrt)
     fs, xs = as_functions(fs), [as_symbol(x) for x in xs]
+    if sparse:
+        blocks = [[sparse_derivative(g, x, False, sparse) for x in xs] for g in fs]
+        found = [row[0] if single_x else row for row in blocks]
+        return found[0] if single_f else found
     rows = _columns_as_vectors(fs, xs) if mode in ("auto", "forward") else None
     if rows is None:
         if mode == "cross-country":
@@ -160,7 +163,9 @@ def _columns_as_vectors(fs: Sequence[Node], xs: Sequence[Node]) -> list[list[Nod
     """All columns of a large scalar Jacobian at once: tangents are vectors with one entry per symbol."""
     if len(xs) < _VECTOR_COLUMNS or len(fs) < 2 or any(x.shape for x in xs):
         return None
-    if any(node.shape or node.op.name in ("item", "custom", "opaque") for node in made_order(fs)) or count_ops(fs) <= _READABLE // 3:
+    # These take scalars as they are declared.
+    apart = ("item", "custom", "opaque")
+    if any(node.shape or node.op.name in apart for node in made_order(fs)) or count_ops(fs) <= _READABLE // 3:
         return None
     n, index = len(xs), iota(n=len(xs))
     one, zero = const(1.0, xs[0].dtype), const(0.0, xs[0].dtype)
@@ -169,18 +174,24 @@ def _columns_as_vectors(fs: Sequence[Node], xs: Sequence[Node]) -> list[list[Nod
     return [[reshape(slice_(r, starts=(k,), extents=(1,), steps=(1,)), shape=()) for k in range(n)] for r in rows]
 
 
-def hessian(f: Any, wrt: Any, sparse: bool = False) -> Any:
+def hessian(f: Any, wrt: Any, sparse: bool | str = False) -> Any:
     """Return the second derivatives of a scalar `f`: forward mode over reverse mode.
 
     Shapes: (*x.shape, *x.shape) for one symbol; a list of symbols gives a list of lists.
+    With `sparse` each block is a `SparseExpr` of shape (x.size, y.size) that compiles to a SciPy array; a string
+    names the method, as for `jacobian`, or "star" or "acyclic" for one symbol.
     Raises: ShapeError if `f` is not a scalar; DerivativeError.
     """
     node = as_scalar_function(f, "hessian")
     xs, single = as_list(wrt)
     first = gradient(node, xs)
+    if sparse:
+        xs = [as_symbol(x) for x in xs]
+        blocks = [[sparse_derivative(g, x, y is x, sparse) for x in xs] for g, y in zip(first, xs, strict=True)]
+        return blocks[0][0] if single else blocks
     if single:
-        return jacobian(first[0], xs[0], mode="forward", sparse=sparse)
-    return jacobian(first, xs, mode="forward", sparse=sparse)
+        return jacobian(first[0], xs[0], mode="forward")
+    return jacobian(first, xs, mode="forward")
 
 
 def hvp(f: Any, wrt: Any, v: Any) -> Any:
