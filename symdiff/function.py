@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,8 +20,12 @@ from symdiff.ir.errors import CompileError, DTypeError, ShapeError
 from symdiff.ir.graph import count_ops
 from symdiff.ir.node import PRIMITIVES, Node, make
 from symdiff.ir.text import to_text
+from symdiff.passes import optimise, stabilise
 from symdiff.program.ir import Program
 from symdiff.shortcut import Shortcuts
+
+if TYPE_CHECKING:
+    from symdiff.blame import Blame
 
 # The run-time size of the axis that arrays in place of scalars are mapped over.
 POINTS = "points__"
@@ -101,6 +105,15 @@ class Function:
             self._shortcuts.learn(shapes, kernel, sizes, results)
 
     # --- arguments ----------------------------------------------------------
+
+    def arguments(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> list[Any]:
+        """Return the arguments of a call in the order of the inputs. Raises TypeError for a wrong number."""
+        return self._bind(args, named)
+
+    def bound(self, args: tuple[Any, ...]) -> tuple[list[np.ndarray], dict[str, int]]:
+        """Return the arguments as arrays, and the run-time sizes. Raises TypeError, ShapeError, naming the argument."""
+        arrays = [self._array(k, v) for k, v in enumerate(self._bind(args, {}))]
+        return arrays, self._check(arrays)
 
     def _bind(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> list[Any]:
         n = len(self.names)
@@ -258,6 +271,10 @@ class Function:
         return self._pack([r.reshape((*shape, *core)) for r, core in zip(results, cores, strict=True)])
 
     def _mapped_kernel(self, mapped: tuple[bool, ...]) -> Any:
+        return self._load(*self._lifted(mapped))[0]
+
+    def _lifted(self, mapped: tuple[bool, ...]) -> tuple[list[Node], list[Node]]:
+        """The outputs mapped over a leading axis of some inputs, and the inputs."""
         points = as_extent(POINTS)
         symbols, replaced = [], {}
         for s, m in zip(self.inputs, mapped, strict=True):
@@ -266,7 +283,7 @@ class Function:
                 replaced[s] = lifted
                 s = lifted
             symbols.append(s)
-        return self._load(batch(self.outputs, replaced), symbols)[0]
+        return batch(self.outputs, replaced), symbols
 
     # --- looking inside -------------------------------------------------------
 
@@ -290,6 +307,36 @@ class Function:
         """
         facts = getattr(self.kernel, "facts", None)
         return explain(repr(self), self.outputs, self.program, facts() if facts is not None else {})
+
+    def trace(self, *args: Any, **named: Any) -> Blame:
+        """Return which operation, on which line of the user's, makes the first NaN or Inf of a call.
+
+        Values and derivatives are searched alike: a node of a derivative has the line of what it is the derivative
+        of, and `.outputs` names the results that are not finite. Loops tell the turn; a `root` that did not converge
+        is named. A branch of `where` that is not taken is never to blame.
+        Raises: what a call raises. Cost: one evaluation by the interpreter, whatever the target.
+
+        >>> import symdiff as sd
+        >>> x = sd.symbols("x")
+        >>> fn = sd.compile({"value": sd.sqrt(x), "slope": sd.diff(sd.sqrt(x), x)}, [x])
+        >>> report = fn.trace(0.0)
+        >>> report.kind, report.operation, report.arguments, report.outputs
+        ('Inf', '0.5/sqrt(x)', ('sqrt(x) = 0.0',), ("'slope'",))
+        """
+        from symdiff.blame import blame
+
+        arrays = [self._array(k, v) for k, v in enumerate(self._bind(args, named))]
+        mapped = tuple(s and a.ndim > 0 for s, a in zip(self._scalar, arrays, strict=True))
+        self._check([np.empty(()) if m else a for a, m in zip(arrays, mapped, strict=True)])
+        outputs, symbols = list(self.outputs), list(self.inputs)
+        if any(mapped):
+            outputs, symbols = self._lifted(mapped)
+            together = iter(np.broadcast_arrays(*(a for a, m in zip(arrays, mapped, strict=True) if m)))
+            arrays = [next(together).reshape(-1) if m else a for a, m in zip(arrays, mapped, strict=True)]
+        if self.target != "reference":
+            outputs = optimise(outputs, [stabilise])  # compiled code has the stable forms
+        names = [f"result {k}" for k in range(len(outputs))] if isinstance(self._form, str) else map(repr, self._form)
+        return blame(outputs, dict(zip(symbols, arrays, strict=True)), list(names))
 
     @functools.cached_property
     def njit(self) -> Any:
