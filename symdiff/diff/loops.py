@@ -91,29 +91,28 @@ def batch_loop(node: Node, args: Sequence[Node], flags: Sequence[bool], batch: B
     outer = start[n:]
     mapped = [s for s, f in zip(slots, stacked, strict=True) if f]
 
-    def instances(sub: Subgraph, state: Sequence[Node]) -> list[Node]:
+    def instances(roots: Sequence[Node], state: Sequence[Node], each: bool = True) -> list[Node]:
+        """The values of `roots`, one for `each` instance or, where none of them can differ, one for all."""
         values = dict(zip(slots, [*state, *outer], strict=True))
-        lone = [s for s, f in zip(slots, stacked, strict=True) if not f]
-        rows = batch(sub.outputs, {s: values[s] for s in mapped}) if mapped else list(sub.outputs)
-        return substitute(rows, {s: values[s] for s in lone})
+        rows = batch(roots, {s: values[s] for s in mapped}) if each and mapped else list(roots)
+        return substitute(rows, {s: v for s, v in values.items() if s not in mapped})
 
     def goes_on(*state: Node) -> Node:
         if not judged:
-            return cond.call([*state, *outer])[0]
-        return max_(el.cast(instances(cond, state)[0], "int64"), axes=(0,)) > 0
+            return instances(cond.outputs, state, each=False)[0]
+        return max_(el.cast(instances(cond.outputs, state)[0], "int64"), axes=(0,)) > 0
 
     def next_state(*state: Node) -> list[Node]:
-        after = instances(body, state)
-        kept = []
-        going = instances(cond, state)[0] if judged else None
-        for k, new in enumerate(after):
-            if not stacked[k]:
-                new = body.call([*state, *outer])[k]
-            elif going is not None:
-                units = reshape(going, shape=(size, *(1,) * (new.ndim - 1)))
-                new = el.where(units, new, state[k])
-            kept.append(new)
-        return kept
+        single = iter(instances([f for f, s in zip(body.outputs, stacked, strict=False) if not s], state, each=False))
+        many = iter(instances([f for f, s in zip(body.outputs, stacked, strict=False) if s], state))
+        after = [next(many if s else single) for s in stacked[:n]]
+        if not judged:
+            return after
+        going = instances(cond.outputs, state)[0]
+        return [
+            el.where(reshape(going, shape=(size, *(1,) * (new.ndim - 1))), new, old)
+            for new, old in zip(after, state, strict=True)
+        ]
 
     result = while_loop(goes_on, next_state, start[:n], **options(node))
     return [r if s else _stack(r, size) for r, s in zip(result, stacked[:n], strict=True)]
