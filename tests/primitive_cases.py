@@ -19,6 +19,8 @@ from symdiff.ir.node import PRIMITIVES, Node, as_node, const
 from symdiff.ops.control import while_loop
 from symdiff.ops.elementwise import ELEMENTWISE
 from symdiff.ops.leaves import iota, size
+from symdiff.ops.recurrence import recurrence
+from symdiff.ops.sorting import argsort
 
 # Sizes differ and none is a number of vector lanes: a forgotten transpose or remainder shows.
 SHAPES: dict[int, tuple[tuple[int, ...], ...]] = {1: ((3, 5),), 2: ((3, 5), (5,)), 3: ((3, 1), (5,), (3, 5))}
@@ -91,6 +93,8 @@ def _elementwise() -> list[Case]:
 
 A = _draw(-2.0, 2.0, (2, 3, 4), 1)
 TIED = np.array([[0.5, -1.25, 3.0, 2.0, -0.75], [1.5, 4.0, -2.0, 0.25, 3.5], [-3.0, 1.0, 0.75, -4.0, 2.25]])
+ZEROS = A.copy()
+ZEROS[0, 1, 2] = ZEROS[1, 0, 3] = ZEROS[1, 1, 3] = 0.0
 INDEX = np.array([[2, 0], [-1, 2], [1, 1]])
 
 
@@ -146,6 +150,25 @@ def _factored(a: np.ndarray) -> np.ndarray:
     return out
 
 
+def _recurred(a: np.ndarray, b: np.ndarray, axis: int, from_end: bool = False) -> np.ndarray:
+    """The sum over j <= k of b_j times the product of the factors between; `from_end`: a and b by another count."""
+    a, b = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)
+    if from_end:
+        # Entry k counted from the end takes the factor of entry k - 1.
+        a = np.concatenate([a[:1], a[::-1]])
+    rows = [sum(np.prod(a[j + 1 : k + 1], axis=0) * b[j] for j in range(k + 1)) for k in range(len(b))]
+    return np.moveaxis(np.array(rows, dtype=object), 0, axis)
+
+
+def _order(x: np.ndarray) -> np.ndarray:
+    """Where each entry goes is how many are smaller, or equal and earlier."""
+    out = np.zeros(x.shape, dtype=np.int64)
+    for row, values in enumerate(x):
+        for i, v in enumerate(values):
+            out[row, sum(w < v or (w == v and j < i) for j, w in enumerate(values))] = i
+    return out
+
+
 def _newton_loop(x: Node, a: Node) -> Node:
     """The loop runs until the count reaches 2; `a` is captured from outside."""
     turns = while_loop(lambda y, k: k < 2, lambda y, k: (0.5 * (y + a / y), k + 1), [x, const(0, "int64")])
@@ -173,14 +196,12 @@ def _structured() -> list[Case]:
         "vector,stack": ((3,), (2, 3, 4)),
         "stack,matrix": ((2, 3, 4), (4, 5)),
     }
-    zeros = A.copy()
-    zeros[0, 1, 2] = zeros[1, 0, 3] = zeros[1, 1, 3] = 0.0
     largest, smallest = (lambda v: max(v)), (lambda v: min(v))
     return [
         _reduce("sum", A, (0, 2), mpmath.fsum),
         _reduce("sum", A, (0, 1, 2), mpmath.fsum),
         _reduce("prod", A, (1,), mpmath.fprod),
-        _reduce("prod", zeros, (0, 1), mpmath.fprod),
+        _reduce("prod", ZEROS, (0, 1), mpmath.fprod),
         _reduce("max", TIED, (1,), largest),
         _reduce("max", TIED, (0, 1), largest),
         _reduce("min", TIED, (0,), smallest),
@@ -203,6 +224,12 @@ def _structured() -> list[Case]:
         Case("solve", "vector", (square, _draw(-2.0, 2.0, (3,), 7)), lambda a, b: prim["solve"](a, b), _solved),
         Case("cholesky", "", (spd,), lambda a: prim["cholesky"](a), _factored),
         Case("while_loop", "", (_draw(0.5, 2.0, (5,), 8), _draw(0.5, 3.0, (5,), 9)), _newton_loop, _newton),
+        Case("recurrence", "axis=1", (ZEROS, A), lambda a, b: recurrence(a, b, axis=1, reverse=False),
+             lambda a, b: _recurred(a, b, 1)),
+        Case("recurrence", "reverse", (ZEROS, A), lambda a, b: recurrence(a, b, axis=2, reverse=True),
+             lambda a, b: _recurred(a[..., 1:], b[..., ::-1], 2, from_end=True)[..., ::-1]),
+        Case("argsort", "indices", (TIED[:, ::-1],), lambda x: argsort(x, axis=1), lambda x: _order(x)),
+        Case("argsort", "sorted", (TIED[2],), lambda x: prim["take"](x, argsort(x, axis=0), axis=0), np.sort),
         Case("data", "", (A[0],), lambda x: x * data_node(), lambda x: x * DATA),
         Case("iota", "", (A[0],), lambda x: x * iota(n=4), lambda x: x * np.arange(4)),
         Case("size", "", (A[0],), lambda x: x * size(dim=3), lambda x: x * 3),

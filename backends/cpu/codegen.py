@@ -14,13 +14,18 @@ from backends.cpu.assembler import Function, Module, Value
 from backends.cpu.frame import Frame, i64
 from backends.cpu.layout import ALIGN, ARENA, PARALLEL_FOR, Layout
 from backends.cpu.library import emit_call
+from backends.cpu.lines import Emit, call_own_function
 from backends.cpu.machine import machine
 from backends.cpu.nest import NestCode, block_length, emit_nest, partial_buffers
+from backends.cpu.recurrence import emit_recurrence
+from backends.cpu.sorting import emit_argsort
 from backends.emit import F64, I8, I64, POINTER
-from symdiff.program.ir import ITEMSIZE, Access, Buffer, Loop, Nest, Program, Statement, walk
+from symdiff.program.ir import ITEMSIZE, Access, Buffer, Call, Loop, Nest, Program, Statement, walk
 
 # A parallel region costs microseconds on an idle machine and far more on a busy one.
 PARALLEL_NANOSECONDS = 100_000.0
+# Statements that are loops of their own kind, by the name of their call.
+OWN_FUNCTIONS: dict[str, Emit] = {"recurrence": emit_recurrence, "argsort": emit_argsort}
 _PARALLEL_FOR = ir.FunctionType(ir.VoidType(), [I64, I64, I64])
 
 
@@ -91,6 +96,8 @@ class _Entry:
                     self._nest(s)
                 case Loop():
                     self._loop(s)
+                case Call() if s.name in OWN_FUNCTIONS:
+                    call_own_function(self.frame, s, OWN_FUNCTIONS[s.name])
                 case _:
                     emit_call(self.frame, s, self.base)
 

@@ -5,17 +5,14 @@
 
 from __future__ import annotations
 
-import builtins
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from symdiff.front.functions import astype
-from symdiff.ir.dims import Dim, as_extent, as_shape, product
+from symdiff.ir.dims import as_shape, product
 from symdiff.ir.errors import DTypeError, ShapeError
-from symdiff.ir.node import Node, as_node, brief, const
-from symdiff.ops import elementwise, index, leaves, reduce
+from symdiff.ir.node import Node, as_node, brief
+from symdiff.ops import elementwise, index, reduce
 from symdiff.ops.reduce import keep_axes
 
 abs = elementwise.abs_
@@ -158,6 +155,14 @@ def swapaxes(x: Any, a: int, b: int) -> Node:
     return index.transpose(node, perm=tuple(perm))
 
 
+def moveaxis(x: Any, source: int, destination: int) -> Node:
+    """Move one axis to another place; the others keep their order."""
+    node = as_node(x)
+    perm = list(range(node.ndim))
+    perm.insert(axis_of(destination, node.ndim, node), perm.pop(axis_of(source, node.ndim, node)))
+    return index.transpose(node, perm=tuple(perm))
+
+
 def expand_dims(x: Any, axis: Any) -> Node:
     """Insert axes of extent 1 at the given places of the result."""
     node = as_node(x)
@@ -220,58 +225,3 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Node:
     node = ravel(x) if axis is None else as_node(x)
     place = axis_of(0 if axis is None else axis, node.ndim, node)
     return index.take(node, as_index(indices, node, place), axis=place)
-
-
-# --- literal arrays ---------------------------------------------------------
-
-
-def full(shape: Any, value: Any, dtype: str | None = None) -> Node:
-    """Return an array filled with one value, a number or a scalar expression."""
-    node = as_node(value)
-    return index.broadcast_to(node if dtype is None else astype(node, dtype), shape=as_shape(shape))
-
-
-def zeros(shape: Any, dtype: str = "float64") -> Node:
-    """Return an array of zeros."""
-    return full(shape, const(0, dtype))
-
-
-def ones(shape: Any, dtype: str = "float64") -> Node:
-    """Return an array of ones."""
-    return full(shape, const(1, dtype))
-
-
-def zeros_like(x: Any) -> Node:
-    """Return zeros of the shape and dtype of x."""
-    node = as_node(x)
-    return zeros(node.shape, node.dtype)
-
-
-def ones_like(x: Any) -> Node:
-    """Return ones of the shape and dtype of x."""
-    node = as_node(x)
-    return ones(node.shape, node.dtype)
-
-
-def eye(n: Any, m: Any = None, dtype: str = "float64") -> Node:
-    """Return the n by m matrix (square without m) with ones on the diagonal."""
-    rows = as_extent(n)
-    cols = rows if m is None else as_extent(m)
-    i = index.reshape(leaves.iota(n=rows), shape=(rows, 1))
-    j = index.reshape(leaves.iota(n=cols), shape=(1, cols))
-    return elementwise.where(elementwise.eq(i, j), const(1, dtype), const(0, dtype))
-
-
-def arange(start: Any, stop: Any = None, step: Any = 1) -> Node:
-    """Return start, start + step, … below stop, as NumPy's; ints give int64. `arange("n")` has a run-time size."""
-    if stop is None:
-        start, stop = 0, start
-    if isinstance(stop, (str, Dim)):
-        if not isinstance(start, int) or start != 0 or step != 1:
-            raise ShapeError("arange over a run-time size counts 0, 1, …, n - 1; add and multiply afterwards.")
-        return leaves.iota(n=as_extent(stop))
-    if any(isinstance(v, Node) for v in (start, stop, step)):
-        raise ShapeError("arange takes numbers or a run-time size: its length must be known when it is built.")
-    if builtins.all(isinstance(v, int) for v in (start, stop, step)) and (start, step) == (0, 1):
-        return leaves.iota(n=builtins.max(stop, 0))
-    return as_node(np.arange(start, stop, step))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from functools import reduce
 from typing import Any
 
-from symdiff.front import arrays
+from symdiff.front import arrays, literals
 from symdiff.front.vocabulary import FUNCTIONS, piecewise
 from symdiff.ir.dims import as_shape
 from symdiff.ir.errors import ParseError
@@ -105,7 +105,7 @@ def _convert(node: Any, args: list[Any]) -> Any:
     if isinstance(node, sympy.Number):
         return _number(node)
     if isinstance(node, (sympy.MatrixBase, sympy.NDimArray)):
-        return arrays.reshape(arrays.stack(args), tuple(node.shape)) if args else arrays.zeros(tuple(node.shape))
+        return arrays.reshape(arrays.stack(args), tuple(node.shape)) if args else literals.zeros(tuple(node.shape))
     name = type(node).__name__
     return _RULES[name](node, args) if name in _RULES else FUNCTIONS[name](*args)
 

@@ -16,6 +16,9 @@ PUBLIC = set(
     erf erfc gamma gammaln digamma polygamma where equal not_equal less less_equal greater greater_equal
     logical_and logical_or logical_xor logical_not isfinite isnan astype
     sum mean max min prod logsumexp softmax reshape ravel transpose swapaxes expand_dims squeeze broadcast_to
+    moveaxis flip hstack repeat roll split tile vstack pad diag diagonal trace tril triu cumsum cumprod recurrence
+    argmax argsort median quantile sort take_along_axis conv1d conv2d convolve
+    avg_pool1d avg_pool2d max_pool1d max_pool2d
     concatenate stack take full zeros ones zeros_like ones_like eye arange
     matmul dot tensordot outer norm solve cholesky einsum while_loop
     parse from_sympy to_sympy lambdify
