@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from symdiff.diff.flow import carriers
 from symdiff.ir.dims import Extent, Shape, evaluate, product, size_names
-from symdiff.ir.graph import depends_on, made_order
+from symdiff.ir.graph import made_order
 from symdiff.ir.node import Node
 from symdiff.ir.primitive import Elementwise
 from symdiff.ops import elementwise as el
@@ -113,6 +114,9 @@ def local_jacobians(node: Node, active: set[Node]) -> list[tuple[Node, Local]]:
         # A loop: every value it returns may depend on all that it is given.
         args = [a for a in node.args[0].args if a in active and a.dtype.startswith("float")]
         return [(a, dense(product(node.shape), product(a.shape))) for a in args]
+    if node.op.name == "custom":
+        # How the value was computed does not matter; the arguments of its own rule follow.
+        return [(a, dense(product(node.shape), product(a.shape))) for a in node.args[1:] if a in active]
     if isinstance(node.op, Elementwise):
         partials = (None, 1, 1) if node.op is el.where else () if node.op.partials is None else None
         if partials is None:
@@ -191,8 +195,12 @@ class Linearised:
 
 def linearised(outputs: Sequence[Node], wrt: Sequence[Node], sizes: Sizes) -> Linearised:
     """Return the linearised graph of `outputs` by the symbols `wrt`."""
-    active = depends_on(outputs, wrt)
-    inner = [n for n in made_order(outputs, known=wrt) if n in active and n.dtype.startswith("float")]
+    active = set(wrt)
+    for n in carriers(outputs, wrt):
+        real = n.dtype.startswith("float") or n.dtype == "tuple"
+        if real and n.op.name != "stop_gradient" and any(a in active for a in n.args):
+            active.add(n)
+    inner = [n for n in carriers(outputs, wrt) if n in active and n.dtype != "tuple"]
     nodes = [*wrt, *inner, *outputs]
     index = {n: v for v, n in enumerate(nodes[: len(wrt) + len(inner)])}
     edges: list[dict[int, Local]] = [{} for _ in nodes]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from symdiff.ir.graph import depends_on
+from symdiff.diff.loops import options, varied_slots
 from symdiff.ir.node import Node
 from symdiff.ops.control import while_loop
 from symdiff.ops.index import zeros_like
@@ -21,7 +21,8 @@ def expand_loop(
     """Return the series of a while_loop's state from those of its arguments; zeros beyond where a series ends."""
     cond, body = loop.params["cond"], loop.params["body"]
     n = len(body.outputs)
-    lead = _active(body, args)
+    varied = varied_slots(body, [any(c is not None for c in s[1:]) for s in args])
+    lead = [k for k in range(n) if varied[k]]
     outer = [_first(s) for s in args[n:]]
     start = [_first(s) for s in args[:n]]
     for k in lead:
@@ -36,26 +37,11 @@ def expand_loop(
         after = [zeros_like(values[k]) if c is None else c for k, row in zip(lead, rows, strict=True) for c in row[1:]]
         return [*values, *after]
 
-    result = while_loop(lambda *state: cond.call([*state[:n], *outer])[0], next_state, start)
+    result = while_loop(lambda *state: cond.call([*state[:n], *outer])[0], next_state, start, **options(loop))
     out: list[Series] = [[x, *[None] * order] for x in result[:n]]
     for j, k in enumerate(lead):
         out[k] = [result[k], *result[n + j * order : n + (j + 1) * order]]
     return out
-
-
-def _active(body: object, args: Sequence[Series]) -> list[int]:
-    """Which values of the state have coefficients at some turn."""
-    outputs, slots = body.outputs, body.input_nodes()  # type: ignore[attr-defined]  # a Subgraph
-    active = [any(c is not None for c in s[1:]) for s in args]
-    while True:
-        moved = depends_on(outputs, [s for s, a in zip(slots, active, strict=True) if a])
-        grown = [
-            a or (k < len(outputs) and outputs[k] in moved and slots[k].dtype.startswith("float"))
-            for k, a in enumerate(active)
-        ]
-        if grown == active:
-            return [k for k in range(len(outputs)) if active[k]]
-        active = grown
 
 
 def _first(s: Series) -> Node:

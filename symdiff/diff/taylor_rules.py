@@ -19,6 +19,7 @@ from symdiff.ir.graph import LEAVES, rebuild
 from symdiff.ir.node import PRIMITIVES, Node, as_node, const, make
 from symdiff.ir.primitive import Elementwise, Linear, Structured, cast
 from symdiff.ops import elementwise as el
+from symdiff.ops.custom import custom, forward_form
 from symdiff.ops.index import broadcast_to, zeros_like
 from symdiff.ops.linalg import matmul, solve
 
@@ -59,9 +60,13 @@ def coefficient(book: Expansion, node: Node, k: int) -> Rule:
         x = yield book.rates[node], k + 1
         c = x[k + 1]
         return zeros_like(node) if c is None and k == 0 else _times(k + 1, c)
+    if k > 0 and node.op.name == "stop_gradient":
+        return None
     args = []
-    for a in node.args:
-        args.append((yield a, k if k == 0 or a.dtype.startswith("float") else 0))
+    for position, a in enumerate(node.args):
+        # How a custom value was computed does not matter, its own rule does.
+        flows = a.dtype.startswith("float") and not (node.op is custom and position == 0)
+        args.append((yield a, k if flows else 0))
     if k == 0:
         return rebuild(node, [_first(s) for s in args])
     if node.op.name == "item":
@@ -87,6 +92,7 @@ def _first(s: Series) -> Node:
 
 
 def _moves(s: Series, k: int) -> bool:
+    """Whether one of the coefficients 1 … k is not zero; a series that was not asked for them has none."""
     return any(c is not None for c in s[1 : k + 1])
 
 
@@ -325,7 +331,7 @@ def _structured(book: Expansion, node: Node, k: int, args: list[Series]) -> Rule
 
 
 def _tangent(node: Node, marks: Sequence[Node | None]) -> tuple[Node | None, bool]:
-    """Return y' for the given x', and whether nothing else enters it, which is what makes a primitive linear."""
+    """Return y' for the given x', and whether nothing else enters it, which makes a primitive linear."""
     op = node.op
     assert isinstance(op, Structured)
     if node.dtype == "tuple":
@@ -335,6 +341,7 @@ def _tangent(node: Node, marks: Sequence[Node | None]) -> tuple[Node | None, boo
     tangent = op.jvp(node, marks)
     if tangent is None:
         return None, True
+    tangent = forward_form(tangent)
     seen, found = {tangent}, [tangent]
     for n in found:  # grows while it is walked
         if n in marks or n.op.name in LEAVES - {"symbol", "input"}:

@@ -253,3 +253,30 @@ def test_wrong_input() -> None:
         sd.taylor(sd.sum(v), v, 2, directions=[1.0, 2.0])
     with pytest.raises(sd.DerivativeError, match="symbols"):
         sd.taylor(X * X, X + 1, 2)
+
+
+def test_solutions_of_equations() -> None:
+    """The series of a root comes from its rule: u = cbrt(x + x^2), and not from the iteration behind it."""
+    u = sd.symbols("u")
+    root = sd.root(u**3 - X - X * X, u, start=1.0)
+    check(root, lambda x: mpmath.cbrt(x + x * x), 1.5, order=6)
+
+
+def test_scans_and_choices() -> None:
+    rows = sd.vector("r", 4)
+    last, every = sd.scan(lambda c, r: (c * sd.sin(r * X), c + r), X, rows)
+    chosen = sd.cond(X > 0, lambda x: sd.sqrt(x), lambda x: -x, X)
+    at = {X: 0.7, rows: np.array([0.5, -1.5, 2.0, 0.25])}
+    c: Any = X
+    before = []
+    for k in range(4):
+        before.append(c + rows[k])
+        c = c * sd.sin(rows[k] * X)
+    for f, plain in ((last, c), (every, sd.stack(before)), (chosen, sd.sqrt(X))):
+        found, expected = (interpret(sd.taylor(g, X, 5), at) for g in (f, plain))
+        for a, b in zip(found, expected, strict=True):
+            np.testing.assert_allclose(a, b, rtol=64 * EPS, atol=4 * EPS)
+
+
+def test_stopped_gradients_are_constants() -> None:
+    assert [str(c) for c in sd.taylor(sd.stop_gradient(X**3) * X, X, 2)][2] == "0"
