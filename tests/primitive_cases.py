@@ -15,9 +15,11 @@ from typing import Any
 import mpmath
 import numpy as np
 
+from symdiff.front.custom import custom_derivative, opaque
 from symdiff.ir.node import PRIMITIVES, Node, as_node, const
 from symdiff.ops.control import while_loop
-from symdiff.ops.elementwise import ELEMENTWISE
+from symdiff.ops.custom import stop_gradient
+from symdiff.ops.elementwise import ELEMENTWISE, cos, sign, sin
 from symdiff.ops.leaves import iota, size
 from symdiff.ops.recurrence import recurrence
 from symdiff.ops.sorting import argsort
@@ -181,6 +183,31 @@ def _newton(x: np.ndarray, a: np.ndarray) -> np.ndarray:
     return x
 
 
+def _product_by_jvp(x: Node, y: Node) -> Node:
+    function = custom_derivative(lambda x, y: sin(x) * y)
+    function.jvp(lambda primals, dots: cos(primals[0]) * primals[1] * dots[0] + sin(primals[0]) * dots[1])
+    return function(x, y)
+
+
+def _product_by_vjp(x: Node, y: Node) -> Node:
+    function = custom_derivative(lambda x, y: sin(x) * y)
+    function.vjp(lambda primals, _, bar: (cos(primals[0]) * primals[1] * bar, sin(primals[0]) * bar))
+    return function(x, y)
+
+
+def _called_product(x: Node, y: Node) -> Node:
+    function = opaque(
+        lambda x, y: np.sin(x) * y,
+        x.shape,
+        jvp=lambda primals, dots: cos(primals[0]) * primals[1] * dots[0] + sin(primals[0]) * dots[1],
+    )
+    return function(x, y)
+
+
+def _sine_product(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return by_entry(lambda a, b: mpmath.sin(a) * b, x, y)
+
+
 def _structured() -> list[Case]:
     prim = PRIMITIVES
     spd = np.array([[4.0, 9.0, 9.0], [1.2, 5.0, 9.0], [-0.7, 0.9, 6.0]])
@@ -230,6 +257,10 @@ def _structured() -> list[Case]:
              lambda a, b: _recurred(a[..., 1:], b[..., ::-1], 2, from_end=True)[..., ::-1]),
         Case("argsort", "indices", (TIED[:, ::-1],), lambda x: argsort(x, axis=1), lambda x: _order(x)),
         Case("argsort", "sorted", (TIED[2],), lambda x: prim["take"](x, argsort(x, axis=0), axis=0), np.sort),
+        *(Case("custom", label, (A[0], A[1]), build, _sine_product)
+          for label, build in (("jvp", _product_by_jvp), ("vjp", _product_by_vjp))),
+        Case("opaque", "", (A[0], A[1]), _called_product, _sine_product),
+        Case("stop_gradient", "", (A[0],), lambda x: x * stop_gradient(sign(x)), lambda x: by_entry(abs, x)),
         Case("data", "", (A[0],), lambda x: x * data_node(), lambda x: x * DATA),
         Case("iota", "", (A[0],), lambda x: x * iota(n=4), lambda x: x * np.arange(4)),
         Case("size", "", (A[0],), lambda x: x * size(dim=3), lambda x: x * 3),
@@ -245,6 +276,9 @@ def data_node() -> Node:
 
 
 CASES: tuple[Case, ...] = (*_elementwise(), *_structured())
+
+# Stands for a tangent while a graph is transposed; no finished graph holds it, `custom` tests it.
+NEVER_LEFT = frozenset({"linear_map"})
 
 # Leaves without a case of their own: every case has symbols, every loop inputs and items, most graphs literals.
 LEAVES_IN_EVERY_CASE = frozenset({"symbol", "const", "input", "item"})

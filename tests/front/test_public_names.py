@@ -22,6 +22,7 @@ PUBLIC = set(
     concatenate stack take full zeros ones zeros_like ones_like eye arange
     matmul dot tensordot outer norm solve cholesky einsum while_loop
     parse from_sympy to_sympy lambdify
+    root argmin fixed_point custom_derivative stop_gradient opaque
     diff gradient jvp vjp jacobian hessian hvp taylor accumulation finite_difference richardson
     compare check dot_product_test taylor_test compile minimize
     SymdiffError ShapeError DTypeError DomainError ParseError DerivativeError UnknownSymbolError CompileError
