@@ -30,7 +30,9 @@ class Explanation:
     """What became of a function. Prints as text, and as a table where rich is used.
 
     `operations` holds (pass, operations left); `temporaries` the bytes of all temporaries as a formula of the
-    run-time sizes; `code` what the target says of its code, such as its size.
+    run-time sizes; `code` what the target says of its code, such as its size. `ratio` is, for several outputs, the
+    number of operations of all of them over that of the first alone, both after all passes: for a function and its
+    gradient what the gradient adds. It is None for one output, and where the first takes no operations.
     """
 
     title: str
@@ -39,6 +41,7 @@ class Explanation:
     n_temporaries: int
     temporaries: Extent
     code: Mapping[str, str]
+    ratio: float | None = None
 
     def __str__(self) -> str:
         return "\n".join(self._lines())
@@ -46,12 +49,17 @@ class Explanation:
     def _lines(self) -> Iterator[str]:
         yield self.title
         yield "operations: " + ", ".join(f"{n} {name}" for name, n in self.operations)
+        if self.ratio is not None:
+            yield self._cost()
         for s in self.statements:
             work = f"{s.instructions} instructions, {s.read} bytes read, {s.written} written a point"
             yield f"{s.what} over {s.space}: {work}" if s.instructions else f"{s.what} over {s.space}"
         if self.statements:
             yield f"temporaries: {self.n_temporaries}, {self.temporaries} bytes"
         yield from (f"{key}: {value}" for key, value in self.code.items())
+
+    def _cost(self) -> str:
+        return f"all outputs: {self.ratio:.3g} x the operations of the first output alone"
 
     def __rich__(self) -> Any:
         from rich import box
@@ -77,14 +85,15 @@ class Explanation:
             facts.add_row("temporaries", f"{self.n_temporaries}, {self.temporaries} bytes")
         for key, value in self.code.items():
             facts.add_row(key, value)
-        return Group(self.title, passes, *([rows] if self.statements else []), facts)
+        cost = [self._cost()] if self.ratio is not None else []
+        return Group(self.title, passes, *cost, *([rows] if self.statements else []), facts)
 
 
 def explain(title: str, outputs: Sequence[Node], program: Program | None, code: Mapping[str, str]) -> Explanation:
     """Return the explanation of a function with these outputs; `program` is None where nothing is compiled."""
     operations = [("as written", count_ops(outputs))]
+    nodes = list(outputs)
     if program is not None:
-        nodes = list(outputs)
         for one in PIPELINE:
             nodes = optimise(nodes, [one])
             operations.append((f"after {one.__name__}", count_ops(nodes)))
@@ -93,7 +102,9 @@ def explain(title: str, outputs: Sequence[Node], program: Program | None, code: 
     total: Extent = 0
     for t in temps:
         total = t.n_bytes + total
-    return Explanation(title, tuple(operations), statements, len(temps), total, dict(code))
+    first = count_ops(nodes[:1])
+    ratio = count_ops(nodes) / first if len(nodes) > 1 and first else None
+    return Explanation(title, tuple(operations), statements, len(temps), total, dict(code), ratio)
 
 
 def _rows(statements: Sequence[Statement], indent: str) -> Iterator[StatementRow]:

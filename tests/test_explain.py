@@ -52,3 +52,14 @@ def test_it_prints_as_text_and_as_tables(target: str) -> None:
     assert "as written" in text
     assert ("temporaries" in text) == (target == "cpu")
     np.testing.assert_allclose(sd.compile(sd.sum(sd.exp(X)), [X])([0.0, 1.0]), 1 + np.e, rtol=1e-15)
+
+
+def test_gradient_cost_over_function_cost() -> None:
+    x = sd.symbols("x")
+    f = sd.exp(x) * sd.sin(x)
+    # The gradient exp(x)*cos(x) + sin(x)*exp(x) shares exp, sin and a product: cos, mul and add are new.
+    e = sd.compile([f, sd.gradient(f, x)], [x]).explain()
+    assert e.ratio == 6 / 3
+    assert "all outputs: 2 x the operations of the first output alone" in str(e)
+    assert sd.compile(f, [x]).explain().ratio is None
+    assert sd.compile([x, f], [x]).explain().ratio is None
