@@ -13,7 +13,12 @@ from symdiff.program.ir import Op
 
 EXCEPTIONS: dict[str, str] = {
     "digamma": "libdevice has no digamma function",
-    "solve": "LU factorisation has no CUDA kernel yet",
+    "lu": "the LU factorisation of solve, inv and det has no CUDA kernel yet",
+    "lu_solve": "a solve with LU factors has no CUDA kernel yet",
+    "triangular_solve": "substitution has no CUDA kernel yet",
+    "adjugate": "the derivative of det has no CUDA kernel yet",
+    "eigh": "symmetric eigenvalues have no CUDA kernel yet",
+    "qr": "the QR factorisation has no CUDA kernel yet",
     "opaque": "it calls a Python function, and a GPU cannot",
     "cholesky": "the Cholesky factorisation has no CUDA kernel yet",
 }

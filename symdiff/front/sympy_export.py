@@ -14,9 +14,11 @@ from symdiff.ir.errors import DTypeError
 from symdiff.ir.graph import topological
 from symdiff.ir.node import Node, brief
 from symdiff.ir.primitive import Elementwise
+from symdiff.ops.linalg import LINALG
 
 # A longer tree is built unevaluated: SymPy flattens and sorts all terms at every addition.
 LONGEST_EVALUATED = 2000
+_LACKING = frozenset(p.name for p in LINALG) - {"matmul"} | {"while_loop", "item", "input"}
 
 
 def export(root: Node) -> Any:
@@ -63,7 +65,7 @@ class _Rules:
                 return self.reduction(name, np.asarray(args[0], dtype=object), node.params["axes"])
         if isinstance(node.op, Elementwise):
             return self.elementwise(node, args)
-        if node.op.name in ("solve", "cholesky", "while_loop", "item", "input"):
+        if node.op.name in _LACKING:
             raise DTypeError(f"{brief(node)} ({node.line}) has no SymPy form.")
         out = node.op.evaluate(node.params, *(np.asarray(a, dtype=object) for a in args))
         return out.item() if np.ndim(out) == 0 and isinstance(out, np.ndarray) else out

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from symdiff.ir.node import Node
 from symdiff.ir.verify import verify
 from symdiff.passes.expand import expand
+from symdiff.passes.factorise import factorise
 from symdiff.passes.hoist import hoist
 from symdiff.passes.loops import Pass, in_loops
 from symdiff.passes.reduce_strength import reduce_strength
@@ -16,7 +17,7 @@ from symdiff.passes.stabilise import stabilise
 from symdiff.passes.tidy import tidy
 
 _VERIFY = os.environ.get("SYMDIFF_VERIFY") == "1"
-PIPELINE: tuple[Pass, ...] = (settle, stabilise, tidy, expand, reduce_strength, hoist)
+PIPELINE: tuple[Pass, ...] = (settle, stabilise, factorise, tidy, expand, reduce_strength, hoist)
 
 
 def optimise(roots: Sequence[Node], pipeline: Sequence[Pass] = PIPELINE) -> list[Node]:
@@ -33,4 +34,4 @@ def optimise(roots: Sequence[Node], pipeline: Sequence[Pass] = PIPELINE) -> list
     return in_loops(run, roots)
 
 
-__all__ = ["PIPELINE", "expand", "hoist", "optimise", "reduce_strength", "settle", "stabilise", "tidy"]
+__all__ = ["PIPELINE", "expand", "factorise", "hoist", "optimise", "reduce_strength", "settle", "stabilise", "tidy"]

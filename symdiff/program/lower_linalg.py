@@ -1,12 +1,21 @@
-"""Lowering of linear algebra: calls of BLAS and LAPACK."""
+"""Lowering of linear algebra: calls of BLAS and LAPACK.
+
+LAPACK overwrites its operands, so it gets copies, column by column as it wants them; what reads a result afterwards
+reads it through strides. A stack of matrices is one call, which loops over them.
+"""
 
 from __future__ import annotations
 
-from symdiff.ir.dims import Extent
+from collections.abc import Sequence
+
+from symdiff.ir.dims import Extent, Shape, multiply, product
 from symdiff.ir.node import Node
 from symdiff.program.block import Block, Lowerings
-from symdiff.program.ir import Call
-from symdiff.program.views import View, c_strides, steps_forward, whole, write
+from symdiff.program.ir import Buffer, Call
+from symdiff.program.views import View, c_strides, sliced, steps_forward, whole, write
+
+# Columns that LAPACK's QR takes at a time (ILAENV's block size); its workspace is so many rows.
+_QR_BLOCK = 32
 
 
 def _matmul(block: Block, node: Node) -> None:
@@ -32,24 +41,115 @@ def _matrix(block: Block, node: Node) -> View:
     return View(copied.base, 0, (n, 1), node.shape)
 
 
+def _columnwise(buffer: Buffer) -> View:
+    """A buffer (…, columns, rows) as the matrices (…, rows, columns) that it holds column by column."""
+    *lead, row, col = c_strides(buffer.shape)
+    *extents, columns, rows = buffer.shape
+    return View(buffer, 0, (*lead, col, row), (*extents, rows, columns))
+
+
+def _packed(block: Block, shape: Shape, dtype: str, rows: Extent) -> View:
+    """Memory for matrices of `shape` but for the number of their rows, column by column."""
+    return _columnwise(block.pool.new((*shape[:-2], shape[-1], rows), dtype))
+
+
+def _fill(block: Block, node: Node, target: View, start: Extent = 0) -> int:
+    """Copy a node into some rows of `target`; returns the stage at which it is there."""
+    rank = len(target.shape)
+    place = sliced(target, (*(0,) * (rank - 2), start, 0), node.shape, (1,) * rank)
+    strides = tuple(0 if d == 1 else s for d, s in zip(place.shape, place.strides, strict=True))
+    block.copy(block.view(node), View(place.base, place.offset, strides, place.shape), block.ready[node])
+    return block.ready[node] + 1
+
+
+def _scratch(block: Block, count: Extent, dtype: str) -> View:
+    return whole(block.pool.new((count,), dtype))
+
+
+def _emit(
+    block: Block, node: Node, operands: Sequence[View], extents: Sequence[Extent], stage: int, result: View,
+    flags: tuple[str, ...] = (),
+) -> None:  # fmt: skip
+    """Emit the call of the node's name for all of its matrices."""
+    accesses = tuple(write(whole(v.base)) for v in operands if isinstance(v.base, Buffer))
+    call = Call(node.op.name, accesses, (product(node.shape[:-2]), *extents), node.dtype, flags)
+    block.emit(call, stage, node, result)
+
+
 def _cholesky(block: Block, node: Node) -> None:
     matrix = block.own_copy(node.args[0])
-    stage = block.ready[node.args[0]] + 1
-    block.emit(Call("cholesky", (write(matrix),), (node.shape[0],), node.dtype), stage, node, matrix)
+    _emit(block, node, (matrix,), (node.shape[-1],), block.ready[node.args[0]] + 1, matrix)
 
 
-def _solve(block: Block, node: Node) -> None:
-    """LAPACK overwrites its operands: it gets copies, the right-hand sides column by column."""
-    matrix, b = node.args
-    n, columns = b.shape[0], b.shape[1] if b.ndim == 2 else 1
-    copied = block.own_copy(matrix)
-    held = block.pool.new((columns, n), b.dtype)
-    one = c_strides(held.shape)[1] or 0
-    result = View(held, 0, (one, n if columns != 1 else 0) if b.ndim == 2 else (one,), b.shape)
+def _lu(block: Block, node: Node) -> None:
+    n = node.shape[-1]
+    target = _packed(block, node.shape, node.dtype, n + 1)
+    stage = _fill(block, node.args[0], target)
+    _emit(block, node, (target, _scratch(block, n, "int64")), (n,), stage, target)
+
+
+def _lu_solve(block: Block, node: Node) -> None:
+    factors, b = node.args
+    n, columns = b.shape[-2:]
+    held, ready = block.view(factors), block.ready[factors]
+    if not isinstance(held.base, Buffer) or held != _columnwise(held.base):
+        # It came as a loop's state or an input, row by row.
+        held = _packed(block, factors.shape, node.dtype, n + 1)
+        ready = _fill(block, factors, held)
+    target = _packed(block, b.shape, node.dtype, n)
+    stage = max(ready, _fill(block, b, target))
+    flags = ("transposed",) if node.params["transposed"] else ()
+    _emit(block, node, (held, target, _scratch(block, n, "int64")), (n, columns), stage, target, flags)
+
+
+def _triangular_solve(block: Block, node: Node) -> None:
+    a, b = node.args
+    is_vector = b.ndim < a.ndim
+    n, columns = (b.shape[0], 1) if is_vector else b.shape[-2:]
+    view, ready = block.view(a), block.ready[a]
+    if not isinstance(view.base, Buffer) or view != whole(view.base):
+        view, ready = block.own_copy(a), ready + 1
+    target = _packed(block, (*a.shape[:-2], n, columns), node.dtype, n)
+    result = View(target.base, 0, target.strides[:1], b.shape) if is_vector else target
     block.copy(block.view(b), result, block.ready[b])
-    pivots = whole(block.pool.new((n,), "int64"))
-    call = Call("solve", (write(copied), write(whole(held)), write(pivots)), (n, columns), node.dtype)
-    block.emit(call, max(block.ready[matrix], block.ready[b]) + 1, node, result)
+    flags = tuple(key for key in ("lower", "transposed", "unit") if node.params[key])
+    accesses = (write(view), write(whole(target.base)))  # type: ignore[arg-type]  # `_packed` makes a buffer
+    call = Call(node.op.name, accesses, (product(a.shape[:-2]), n, columns), node.dtype, flags)
+    block.emit(call, max(ready, block.ready[b] + 1), node, result)
 
 
-LINALG: Lowerings = {"matmul": _matmul, "cholesky": _cholesky, "solve": _solve}
+def _eigh(block: Block, node: Node) -> None:
+    """The workspace is what dsyevd asks for: 1 + 6n + 2n² numbers and 3 + 5n integers; n more for the eigenvalues."""
+    n = node.shape[-1]
+    target = _packed(block, node.shape, node.dtype, n + 1)
+    stage = _fill(block, node.args[0], target, start=1)
+    work = _scratch(block, multiply(2, multiply(n, n)) + multiply(7, n) + 1, node.dtype)
+    _emit(block, node, (target, work, _scratch(block, multiply(5, n) + 3, "int64")), (n,), stage, target)
+
+
+def _qr(block: Block, node: Node) -> None:
+    (a,) = node.args
+    m, n = a.shape[-2:]
+    target = _packed(block, node.shape, node.dtype, node.shape[-2])
+    stage = _fill(block, a, target)
+    work = _scratch(block, multiply(_QR_BLOCK + 1, n), node.dtype)
+    _emit(block, node, (target, work), (m, n), stage, target, ())
+
+
+def _adjugate(block: Block, node: Node) -> None:
+    n = node.shape[-1]
+    factors, target = (_packed(block, node.shape, node.dtype, n) for _ in range(2))
+    stage = _fill(block, node.args[0], factors)
+    _emit(block, node, (factors, target, _scratch(block, n, "int64")), (n,), stage, target)
+
+
+LINALG: Lowerings = {
+    "matmul": _matmul,
+    "cholesky": _cholesky,
+    "lu": _lu,
+    "lu_solve": _lu_solve,
+    "triangular_solve": _triangular_solve,
+    "eigh": _eigh,
+    "qr": _qr,
+    "adjugate": _adjugate,
+}

@@ -145,12 +145,19 @@ def test_missing_functions_name_primitive_line_and_target() -> None:
             kernel([root], [x])
 
 
-@pytest.mark.parametrize("name", ["solve", "cholesky"])
+FACTORISATIONS = {
+    "solve": "lu", "det": "lu", "logabsdet": "lu", "eigvalsh": "eigh", "eigvecsh": "eigh", "qr_q": "qr", "qr_r": "qr",
+    "cholesky": "cholesky", "triangular_solve": "triangular_solve", "adjugate": "adjugate",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FACTORISATIONS)
 def test_factorisations_are_refused(name: str) -> None:
     a, b = (array(n, s, dtype="float64") for n, s in (("A", (3, 3)), ("b", (3,))))
-    root = PRIMITIVES["solve"](a, b) if name == "solve" else PRIMITIVES["cholesky"](a)
-    with pytest.raises(CompileError, match=rf"'{name}' cannot run on target='cuda': {EXCEPTIONS[name]}"):
-        kernel([root], [a, b])
+    root = PRIMITIVES[name](a, b) if name in ("solve", "triangular_solve") else PRIMITIVES[name](a)
+    missing = FACTORISATIONS[name]
+    with pytest.raises(CompileError, match=rf"'{missing}' cannot run on target='cuda': {EXCEPTIONS[missing]}"):
+        kernel(optimise([root]), [a, b])
 
 
 def test_every_exception_is_a_primitive() -> None:
