@@ -150,12 +150,16 @@ def tidy(roots: Sequence[Node]) -> list[Node]:
 def read_order(roots: Sequence[Node]) -> list[Node]:
     """Write products as they are read: 2*(x*y) -> (2*x)*y, which prints without parentheses, and x*(1/y) -> x/y.
 
-    Only for formulas that people look at: a reciprocal that several products share is cheaper left alone, and
-    in a long chain of products writing every one of them anew would be quadratic. Others are left as they are.
+    Only for formulas that people look at, and only where it costs no more than a few operations: a reciprocal that
+    several products share is cheaper left alone, and in a long chain of products writing every one of them anew would
+    be quadratic. Others are left as they are.
     """
-    if count_ops(roots) > _READABLE:
+    before = count_ops(roots)
+    if before > _READABLE:
         return list(roots)
-    return transform(roots, _as_read)
+    after = transform(roots, _as_read)
+    # Partial products that many formulas share are not shared any more when each is written out.
+    return after if count_ops(after) <= before + before // 8 + 2 else list(roots)
 
 
 def _as_read(node: Node) -> Node:
