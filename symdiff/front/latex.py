@@ -186,6 +186,9 @@ def write(node: Node, args: list[Text]) -> Text:
             return args[0]
         case "polygamma":
             return Text(rf"\psi^{{({node.params['n']})}}\left({args[0].text}\right)")
+        case "custom" | "opaque":
+            name = node.params["name"] if name == "custom" else node.params["function"].name
+            return Text(rf"{_upright(name)}\left({', '.join(a.text for a in args)}\right)")
     if node.params:
         return _structured(node, args)
     inner = ", ".join(a.text for a in args)

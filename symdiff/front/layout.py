@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from symdiff.ir.graph import LEAVES, topological
+from symdiff.ir.graph import LEAVES
 from symdiff.ir.node import Node
 
 # Levels of binding as in Python's grammar: an operand is bracketed when it binds less than its place needs.
@@ -40,13 +40,39 @@ class Layout:
 Write = Callable[[Node, list[Text]], Text]
 
 
+def shown(node: Node) -> tuple[Node, ...]:
+    """The arguments that a text shows: of a solution or a user's function not how its value is found."""
+    match node.op.name:
+        case "custom":
+            return node.args[1 : node.params["k"] + 1]
+        case "opaque":
+            return node.args[1:]
+    return node.args
+
+
+def _shown_order(root: Node) -> list[Node]:
+    """The nodes that are shown, arguments before users."""
+    order, done, stack = [], set(), [root]
+    while stack:
+        node = stack[-1]
+        waiting = [a for a in shown(node) if a not in done]
+        if node in done or not waiting:
+            stack.pop()
+            if node not in done:
+                done.add(node)
+                order.append(node)
+        else:
+            stack += reversed(waiting)
+    return order
+
+
 def lay_out(root: Node, write: Write, name: Callable[[int], str]) -> Layout:
     """Write `root`: in one piece when its tree is short, with names `name(0)`, `name(1)`, … otherwise."""
-    order = topological([root])
+    order = _shown_order(root)
     if _is_short(root, order):
         texts: dict[Node, Text] = {}
         for node in order:
-            texts[node] = write(node, [texts[a] for a in node.args])
+            texts[node] = write(node, [texts[a] for a in shown(node)])
         return Layout([], texts[root].text, 0)
     return _with_names(root, order, write, name)
 
@@ -56,21 +82,21 @@ def _is_short(root: Node, order: list[Node]) -> bool:
     length: dict[Node, int] = {}
     depth: dict[Node, int] = {}
     for node in order:
-        length[node] = min(len(node.op.name) + 4 + sum(length[a] for a in node.args), LONGEST_TREE + 1)
-        depth[node] = 1 + max((depth[a] for a in node.args), default=0)
+        length[node] = min(len(node.op.name) + 4 + sum(length[a] for a in shown(node)), LONGEST_TREE + 1)
+        depth[node] = 1 + max((depth[a] for a in shown(node)), default=0)
     return length[root] <= LONGEST_TREE and depth[root] <= DEEPEST_TREE
 
 
 def _with_names(root: Node, order: list[Node], write: Write, name: Callable[[int], str]) -> Layout:
     n_uses: dict[Node, int] = {}
     for node in order:
-        for a in node.args:
+        for a in shown(node):
             n_uses[a] = n_uses.get(a, 0) + 1
     texts: dict[Node, Text] = {}
     lines: list[tuple[str, str]] = []
     n_lines = 0
     for node in order:
-        text = write(node, [texts[a] for a in node.args])
+        text = write(node, [texts[a] for a in shown(node)])
         if node is not root and node.op.name not in LEAVES and (n_uses[node] > 1 or len(text.text) > LONGEST_TERM):
             label = name(n_lines)
             if n_lines < MOST_LINES:

@@ -118,8 +118,14 @@ def write(node: Node, args: list[Text]) -> Text:
             return Text(f"{node.dtype}({texts[0]})")
         case "polygamma":
             return Text(f"polygamma({node.params['n']}, {texts[0]})")
+        case "jv" | "yv" | "iv" | "kv" | "ive" | "kve":
+            return Text(f"{name}({number_text(node.params['v'], 'float64').text}, {texts[0]})")
         case "item":
             return Text(f"{texts[0]}[{node.params['k']}]")
+        case "custom":
+            return Text(f"{node.params['name']}({', '.join(texts)})")
+        case "opaque":
+            return Text(f"{node.params['function'].name}({', '.join(texts)})")
     if node.params:
         return Text(_structured(node, args, texts))
     return Text(f"{CALLED.get(name, name)}({', '.join(texts)})")
