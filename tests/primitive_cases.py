@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import mpmath
@@ -23,27 +22,11 @@ from symdiff.ops.elementwise import ELEMENTWISE, cos, sign, sin
 from symdiff.ops.leaves import iota, size
 from symdiff.ops.recurrence import recurrence
 from symdiff.ops.sorting import argsort
+from tests.case import Case, draw
+from tests.linalg_cases import linalg_cases
 
 # Sizes differ and none is a number of vector lanes: a forgotten transpose or remainder shows.
 SHAPES: dict[int, tuple[tuple[int, ...], ...]] = {1: ((3, 5),), 2: ((3, 5), (5,)), 3: ((3, 1), (5,), (3, 5))}
-
-
-@dataclass(frozen=True, eq=False)
-class Case:
-    """A primitive applied to arrays: values of its arguments, how it is built, and what it means."""
-
-    primitive: str
-    label: str
-    values: tuple[np.ndarray, ...]
-    build: Callable[..., Node]
-    reference: Callable[..., Any]
-
-    def __str__(self) -> str:
-        return f"{self.primitive}-{self.label}" if self.label else self.primitive
-
-
-def _draw(low: float, high: float, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(low, high, shape)
 
 
 def by_entry(function: Callable[..., Any], *arrays: Any) -> np.ndarray:
@@ -65,7 +48,7 @@ def _elementwise() -> list[Case]:
         # mpmath takes a millisecond for one digamma of 200 digits.
         shapes = ((1, 3),) if op.name in ("digamma", "polygamma") else SHAPES[op.n_args]
         values = [
-            _draw(*interval, shape, 100 * number + k)
+            draw(*interval, shape, 100 * number + k)
             for k, (interval, shape) in enumerate(zip(op.samples, shapes, strict=True))
         ]
         if op.kinds == "logic":
@@ -93,7 +76,7 @@ def _elementwise() -> list[Case]:
     return cases
 
 
-A = _draw(-2.0, 2.0, (2, 3, 4), 1)
+A = draw(-2.0, 2.0, (2, 3, 4), 1)
 TIED = np.array([[0.5, -1.25, 3.0, 2.0, -0.75], [1.5, 4.0, -2.0, 0.25, 3.5], [-3.0, 1.0, 0.75, -4.0, 2.25]])
 ZEROS = A.copy()
 ZEROS[0, 1, 2] = ZEROS[1, 0, 3] = ZEROS[1, 1, 3] = 0.0
@@ -133,22 +116,6 @@ def _scattered(x: np.ndarray, index: np.ndarray) -> np.ndarray:
     out = np.full((2, 3, 4), mpmath.mpf(0), dtype=object)
     for position in np.ndindex(index.shape):
         out[:, index[position], :] += x[(slice(None), *position)]
-    return out
-
-
-def _solved(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    columns = mpmath.inverse(mpmath.matrix(a.tolist())) * mpmath.matrix(b.reshape(len(b), -1).tolist())
-    return np.array(columns.tolist(), dtype=object).reshape(b.shape)
-
-
-def _factored(a: np.ndarray) -> np.ndarray:
-    """Cholesky-Banachiewicz, from the lower half only."""
-    n = len(a)
-    out = np.full((n, n), mpmath.mpf(0), dtype=object)
-    for i in range(n):
-        for j in range(i + 1):
-            rest = a[i, j] - mpmath.fsum(out[i, k] * out[j, k] for k in range(j))
-            out[i, j] = mpmath.sqrt(rest) if i == j else rest / out[j, j]
     return out
 
 
@@ -210,8 +177,6 @@ def _sine_product(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _structured() -> list[Case]:
     prim = PRIMITIVES
-    spd = np.array([[4.0, 9.0, 9.0], [1.2, 5.0, 9.0], [-0.7, 0.9, 6.0]])
-    square = _draw(-1.0, 1.0, (3, 3), 2) + 3 * np.eye(3)
     matmul = prim["matmul"]
     products = {
         "matrix,matrix": ((2, 3), (3, 4)),
@@ -243,14 +208,11 @@ def _structured() -> list[Case]:
         Case("concatenate", "", (A, A[:, :2] + 0.3, A[:, :1] - 0.7),
              lambda *x: prim["concatenate"](*x, axis=1), lambda *x: np.concatenate(x, axis=1)),
         Case("take", "", (A, INDEX), lambda x, i: prim["take"](x, i, axis=1), lambda x, i: x[:, i]),
-        Case("scatter_add", "", (_draw(-2.0, 2.0, (2, 3, 2, 4), 3), INDEX),
+        Case("scatter_add", "", (draw(-2.0, 2.0, (2, 3, 2, 4), 3), INDEX),
              lambda x, i: prim["scatter_add"](x, i, axis=1, extent=3), _scattered),
-        *(Case("matmul", label, (_draw(-2.0, 2.0, a, 4), _draw(-2.0, 2.0, b, 5)), lambda x, y: matmul(x, y),
+        *(Case("matmul", label, (draw(-2.0, 2.0, a, 4), draw(-2.0, 2.0, b, 5)), lambda x, y: matmul(x, y),
                lambda x, y: np.asarray(np.matmul(x, y), dtype=object)) for label, (a, b) in products.items()),
-        Case("solve", "matrix", (square, _draw(-2.0, 2.0, (3, 2), 6)), lambda a, b: prim["solve"](a, b), _solved),
-        Case("solve", "vector", (square, _draw(-2.0, 2.0, (3,), 7)), lambda a, b: prim["solve"](a, b), _solved),
-        Case("cholesky", "", (spd,), lambda a: prim["cholesky"](a), _factored),
-        Case("while_loop", "", (_draw(0.5, 2.0, (5,), 8), _draw(0.5, 3.0, (5,), 9)), _newton_loop, _newton),
+        Case("while_loop", "", (draw(0.5, 2.0, (5,), 8), draw(0.5, 3.0, (5,), 9)), _newton_loop, _newton),
         Case("recurrence", "axis=1", (ZEROS, A), lambda a, b: recurrence(a, b, axis=1, reverse=False),
              lambda a, b: _recurred(a, b, 1)),
         Case("recurrence", "reverse", (ZEROS, A), lambda a, b: recurrence(a, b, axis=2, reverse=True),
@@ -275,7 +237,7 @@ def data_node() -> Node:
     return as_node(DATA)
 
 
-CASES: tuple[Case, ...] = (*_elementwise(), *_structured())
+CASES: tuple[Case, ...] = (*_elementwise(), *_structured(), *linalg_cases())
 
 # Stands for a tangent while a graph is transposed; no finished graph holds it, `custom` tests it.
 NEVER_LEFT = frozenset({"linear_map"})

@@ -37,6 +37,9 @@ SLOPE_ULPS = 32
 SATURATED = {"tanh": 8}
 """tanh: (1 - r)(1 + r) turns the last digits of r near 1, where the slope is small, into leading ones."""
 
+# Factorisations are stable against the largest entry (Higham 2002, theorem 19.4): zeros come out as roundings of it.
+NORMWISE = frozenset({"adjugate", "qr_q", "qr_r", "qr"})
+
 MODES = ("value", "forward", "reverse", "symbolic", "batch", "complex")
 BACKENDS = ("reference", "cpu")
 
@@ -52,9 +55,14 @@ EXCEPTIONS: dict[tuple[str, str, str], str] = {
     },
     ("while_loop", "reverse", "*"): "Reverse mode through while_loop",
     ("while_loop", "batch", "*"): "cannot be mapped over a leading axis",
-    ("cholesky", "batch", "*"): "of several matrices at once is not implemented",
-    ("solve-matrix", "batch", "*"): "one matrix per instance is not implemented",
-    ("solve-vector", "batch", "*"): "one matrix per instance is not implemented",
+    **{
+        (name, mode, "*"): text
+        for name in ("lu", "lu_solve", "eigh", "qr")
+        for mode, text in (
+            *((mode, "made after derivatives are taken") for mode in ("forward", "reverse", "symbolic")),
+            ("batch", "made after mapping"),
+        )
+    },
     ("opaque", "complex", "*"): "has no value for complex numbers",
 }
 """Cells that are empty on purpose, with the reason, which is also the text of the error."""
@@ -139,7 +147,10 @@ class Study:
             moved = [mp_array(v) * (1 + delta * rng.choice([-1, 1], v.shape)) if is_real(v) else v for v in self.values]
             pairs = zip(self._slopes(moved), self._slopes(self.values), strict=True)
             floor = SATURATED.get(self.case.primitive, 0) / SLOPE_ULPS
-            return [np.abs(((a - b) / delta).astype(float)) + floor * (b != 0) for a, b in pairs]
+            drift = [np.abs(((a - b) / delta).astype(float)) + floor * (b != 0) for a, b in pairs]
+        if self.case.primitive in NORMWISE:
+            return [m + np.abs(j).max() for j, m in zip(self.jacobian, drift, strict=True)]
+        return drift
 
     def value_bound(self) -> np.ndarray:
         """VALUE_ULPS times what rounding the arguments and the result once may change."""

@@ -16,12 +16,15 @@ from symdiff.diff.finite import Values
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node
 from symdiff.ir.primitive import Elementwise
+from symdiff.ops.linalg import LINALG
 
 # Correctly rounded by IEEE 754; every other function may be wrong by 4 ulp, as libmvec's are.
 _ROUNDED = frozenset({"add", "sub", "mul", "div", "sqrt", "cast"})
 _EXACT = frozenset({"neg", "abs", "maximum", "minimum", "where", "relu", "floor", "ceil", "trunc", "sign", "heaviside"})
 # Their error is that of slightly different arguments.
-_BACKWARD_STABLE = frozenset({"sum", "prod", "matmul", "solve", "cholesky"})
+_BACKWARD_STABLE = frozenset({"sum", "prod", "matmul", "triangular_solve", "scatter_add", "recurrence"})
+# The same, slightly against the largest entry (Higham 2002, theorems 9.4 and 19.4; Parlett 1998, section 8.15).
+_NORMWISE = frozenset(p.name for p in LINALG) - _BACKWARD_STABLE
 _RUNS = 6
 # The largest of six deviations, each with half the weight of the worst case, times this covers the error.
 _MARGIN = 8
@@ -48,12 +51,26 @@ def _disturb(rng: np.random.Generator) -> Callable[[Node, list[Any], Callable[[l
         eps = np.finfo(value.dtype).eps
         return (value * (1 + ulps * eps * rng.uniform(-1, 1, np.shape(value)))).astype(value.dtype)
 
+    def shift(value: Any) -> Any:
+        largest = np.max(np.abs(value), axis=(-2, -1), keepdims=True, initial=0.0) if value.ndim > 1 else abs(value)
+        return value + (2 * np.finfo(value.dtype).eps * largest * rng.uniform(-1, 1, value.shape)).astype(value.dtype)
+
     def around(node: Node, args: list[Any], evaluate: Callable[[list[Any]], Any]) -> Any:
+        if node.op.name in _NORMWISE:
+            return evaluate([shift(a) for a in args])
         if node.op.name in _BACKWARD_STABLE:
             return evaluate([noise(a, 2) if a.dtype.kind == "f" else a for a in args])
         value = evaluate(args)
         if not isinstance(node.op, Elementwise) or node.op.name in _EXACT or not node.dtype.startswith("float"):
             return value
-        return noise(value, 1 if node.op.name in _ROUNDED else 4)
+        return np.where(_whole(args, value), value, noise(value, 1 if node.op.name in _ROUNDED else 4))
 
     return around
+
+
+def _whole(args: list[Any], value: Any) -> Any:
+    """Where whole numbers give a whole number, which is exact: a loop's counter must not miss its end by rounding."""
+    exact = np.abs(value) < 1 / np.finfo(value.dtype).eps
+    for number in (*args, value):
+        exact = exact & (number == np.floor(number))
+    return exact
