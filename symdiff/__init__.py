@@ -37,6 +37,10 @@ _HOME = {
         "abs sum mean max min prod logsumexp softmax reshape ravel transpose swapaxes expand_dims squeeze "
         "moveaxis broadcast_to concatenate stack take"
     ),
+    "symdiff.front.special": (
+        "j0 j1 y0 y1 i0 i1 i0e i1e k0 k1 k0e k1e jv yv iv kv ive kve jn yn kn erfinv erfcinv erfcx ndtr ndtri log_ndtr "
+        "beta betaln logit expit"
+    ),
     "symdiff.front.literals": "full zeros ones zeros_like ones_like eye arange",
     "symdiff.front.rearrange": "flip hstack repeat roll split tile vstack",
     "symdiff.front.padding": "pad",
@@ -45,7 +49,9 @@ _HOME = {
     "symdiff.front.sorting": "argmax argsort median quantile sort take_along_axis",
     "symdiff.front.convolution": "conv1d conv2d convolve",
     "symdiff.front.pooling": "avg_pool1d avg_pool2d max_pool1d max_pool2d",
-    "symdiff.front.products": "matmul dot tensordot outer norm solve cholesky",
+    "symdiff.front.products": "matmul dot tensordot outer",
+    "symdiff.front.norms": "norm",
+    "symdiff.front.linalg": "solve triangular_solve cholesky det slogdet logdet inv eigh eigvalsh qr",
     "symdiff.front.einsum": "einsum",
     "symdiff.ops.control": "while_loop",
     "symdiff.front.loops": "scan cond",

@@ -1,4 +1,4 @@
-"""Products of arrays under NumPy's names: dot, tensordot, norm; einsum has its own file."""
+"""Products of arrays under NumPy's names: dot, tensordot, outer; einsum has its own file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from symdiff.front import arrays
 from symdiff.ir.dims import product
 from symdiff.ir.errors import ShapeError
 from symdiff.ir.node import Node, as_node, brief
-from symdiff.ops import elementwise, linalg
+from symdiff.ops import linalg
 
 
 def matmul(a: Any, b: Any) -> Node:
@@ -62,31 +62,3 @@ def outer(a: Any, b: Any) -> Node:
     """Return the matrix of products a_i b_j of two raveled arrays."""
     left, right = arrays.ravel(a), arrays.ravel(b)
     return arrays.expand_dims(left, 1) * right
-
-
-def norm(x: Any, ord: Any = 2, axis: Any = None, keepdims: bool = False) -> Node:
-    """Return the vector norm of the entries over all axes or the given ones; ord is 1, 2 or inf.
-
-    The derivative of the 2-norm at 0 is taken as 0, a member of its subdifferential.
-    """
-    node = as_node(x)
-    if ord == 1:
-        return arrays.sum(arrays.abs(node), axis, keepdims)
-    if ord == float("inf"):
-        return arrays.max(arrays.abs(node), axis, keepdims)
-    if ord != 2:
-        raise ShapeError(f"norm knows ord 1, 2 and inf, got {ord!r}.")
-    squares = arrays.sum(node * node, axis, keepdims)
-    at_zero = elementwise.eq(squares, 0)
-    return elementwise.where(at_zero, 0.0, elementwise.sqrt(elementwise.where(at_zero, 1.0, squares)))
-
-
-def solve(a: Any, b: Any) -> Node:
-    """Return x with a @ x = b, by LU with partial pivoting; NaN where a is exactly singular."""
-    return linalg.solve(a, b)
-
-
-def cholesky(a: Any) -> Node:
-    """Return the lower triangular L with L @ L.T = a, from the lower half of a; NaN if a is not positive definite."""
-    node = as_node(a)
-    return linalg.cholesky(node if node.dtype.startswith("float") else elementwise.cast(node, "float64"))

@@ -7,6 +7,7 @@ from symdiff.ops.factor import cholesky, qr, qr_q, qr_r
 from symdiff.ops.matmul import floats, matmul, matrix_transpose
 from symdiff.ops.solve import lu, lu_solve, solve, triangular_solve
 from symdiff.ops.spectral import eigh, eigvalsh, eigvecsh
+from symdiff.ops.square import require_square
 
 # What users build, with all derivatives.
 OUTER = (
@@ -37,6 +38,7 @@ __all__ = [
     "qr",
     "qr_q",
     "qr_r",
+    "require_square",
     "solve",
     "trace",
     "triangular_solve",

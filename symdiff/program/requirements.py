@@ -60,7 +60,29 @@ class NotEmpty:
         return f"require {self.extent} > 0 for {self.what}"
 
 
-Requirement = InRange | NotEmpty
+@dataclass(frozen=True, slots=True)
+class Tall:
+    """The matrices that `what` factors have at least as many rows as columns."""
+
+    what: str
+    rows: Extent
+    columns: Extent
+    line: str = field(compare=False)
+
+    def check(self, sizes: Mapping[str, int]) -> None:
+        """Raise DomainError if it does not hold for these sizes."""
+        rows, columns = evaluate(self.rows, sizes), evaluate(self.columns, sizes)
+        if rows < columns:
+            raise DomainError(
+                f"{self.what} ({self.line}) of a matrix of {self.rows} = {rows} rows and {self.columns} = {columns} "
+                "columns needs at least as many rows as columns."
+            )
+
+    def __str__(self) -> str:
+        return f"require {self.rows} >= {self.columns} for {self.what}"
+
+
+Requirement = InRange | NotEmpty | Tall
 
 
 def requirements(roots: Iterable[Node], inputs: Iterable[Node]) -> tuple[Requirement, ...]:
@@ -101,3 +123,7 @@ def _of(node: Node) -> Iterator[Requirement]:
             extent = node.args[0].shape[axis]
             if isinstance(extent, Dim):
                 yield NotEmpty(node.op.name, extent, node.line)
+    elif node.op.name == "qr":
+        rows, columns = node.args[0].shape[-2:]
+        if rows != columns and any(isinstance(e, Dim) for e in (rows, columns)):
+            yield Tall("qr", rows, columns, node.line)

@@ -17,10 +17,13 @@ PUBLIC = set(
     logical_and logical_or logical_xor logical_not isfinite isnan astype
     sum mean max min prod logsumexp softmax reshape ravel transpose swapaxes expand_dims squeeze broadcast_to
     moveaxis flip hstack repeat roll split tile vstack pad diag diagonal trace tril triu cumsum cumprod recurrence
+    j0 j1 y0 y1 i0 i1 i0e i1e k0 k1 k0e k1e jv yv iv kv ive kve jn yn kn
+    erfinv erfcinv erfcx ndtr ndtri log_ndtr beta betaln logit expit
     argmax argsort median quantile sort take_along_axis conv1d conv2d convolve
     avg_pool1d avg_pool2d max_pool1d max_pool2d
     concatenate stack take full zeros ones zeros_like ones_like eye arange
-    matmul dot tensordot outer norm solve cholesky einsum while_loop
+    matmul dot tensordot outer norm einsum while_loop
+    solve triangular_solve cholesky det slogdet logdet inv eigh eigvalsh qr
     parse from_sympy to_sympy lambdify
     root argmin fixed_point custom_derivative stop_gradient opaque
     diff gradient jvp vjp jacobian hessian hvp taylor accumulation finite_difference richardson
