@@ -54,7 +54,7 @@ def test_orders_and_modes() -> None:
     for n in (-1, 1.5, True):
         with pytest.raises(sd.DerivativeError, match="order of a derivative"):
             sd.diff(x * y, x, n)
-    with pytest.raises(sd.DerivativeError, match="'auto', 'forward', 'reverse'.*got 'backward'"):
+    with pytest.raises(sd.DerivativeError, match=r"'auto', 'forward', 'reverse'.*got 'backward'"):
         sd.jacobian(x * y, x, mode="backward")
 
 
