@@ -83,3 +83,23 @@ class Fortran:
     def fill(self, base: Value, count: Value, value: float) -> None:
         """Write one number everywhere."""
         self.each(count, lambda i: self.put(base, i, self.number(value)))
+
+    def is_not_finite(self, columns: Value, column: Callable[[Value], tuple[Value, Value, Value]]) -> Value:
+        """Whether a matrix has an infinity or NaN; `column(j)` is (its address, first and last row that count)."""
+        b = self.frame.builder
+        total = self.frame.alloca(self.kind)
+        b.store(self.number(0.0), total)
+
+        def check(j: Value) -> None:
+            base, first, last = column(j)
+
+            def add(i: Value) -> None:
+                # 0 * inf is NaN, and NaN stays.
+                nothing = b.fmul(self.get(base, i), self.number(0.0))
+                b.store(b.fadd(b.load(total, typ=self.kind), nothing), total)
+
+            self.frame.loop(first, last, 1, add)
+
+        self.each(columns, check)
+        value = b.load(total, typ=self.kind)
+        return b.fcmp_unordered("!=", value, value)

@@ -29,7 +29,7 @@ from backends.emit import I8, I64
 from symdiff.ir.dims import CeilDiv, Dim, Extent, shape_text
 from symdiff.ir.errors import DomainError, ShapeError
 from symdiff.program.ir import Buffer, Program
-from symdiff.program.requirements import NotEmpty
+from symdiff.program.requirements import NotEmpty, Tall
 
 _NUMBERS = {"float64": types.float64, "float32": types.float32, "int64": types.int64, "bool": types.boolean}
 _FROM = {
@@ -177,6 +177,11 @@ class _Call:
             if isinstance(need, NotEmpty):
                 text = f"{need.what} ({need.line}) over an empty axis has no value."
                 self._raise_if(b.icmp_signed("<=", self._extent(need.extent), _constant(0)), DomainError, text)
+                continue
+            if isinstance(need, Tall):
+                text = f"{need.what} ({need.line}) needs matrices with at least as many rows as columns."
+                few = b.icmp_signed("<", self._extent(need.rows), self._extent(need.columns))
+                self._raise_if(few, DomainError, text)
                 continue
             start, count, extent = (self._extent(e) for e in (need.start, need.count, need.extent))
             last = b.add(start, b.mul(b.sub(count, _constant(1)), _constant(need.step)))

@@ -26,13 +26,17 @@ def eigh(f: Fortran, k: Value, extents: Values, operands: Values, flags: tuple[s
     square = b.mul(n, n)
     size = b.add(b.add(b.mul(square, i64(2)), b.mul(n, i64(6))), i64(1))
     n_integers = b.add(b.mul(n, i64(5)), i64(3))
-    failed = f.lapack(
-        "syevd",
-        ["V", "L", f.integer(n), a, f.integer(rows), w, rest, f.integer(size), integers, f.integer(n_integers)],
-    )
-    f.each(n, lambda j: f.put(packed, b.mul(j, rows), f.get(w, j)))
-    f.each(n, lambda j: _fix_sign(f, n, f.at(a, b.mul(j, rows))))
-    f.frame.when(failed, lambda: f.fill(packed, count, float("nan")))
+    args = ["V", "L", f.integer(n), a, f.integer(rows), w, rest, f.integer(size), integers, f.integer(n_integers)]
+    lost = f.is_not_finite(n, lambda j: (f.at(a, b.mul(j, rows)), j, n))
+
+    def run() -> None:
+        failed = f.lapack("syevd", args)
+        f.each(n, lambda j: f.put(packed, b.mul(j, rows), f.get(w, j)))
+        f.each(n, lambda j: _fix_sign(f, n, f.at(a, b.mul(j, rows))))
+        f.frame.when(failed, lambda: f.fill(packed, count, float("nan")))
+
+    f.frame.when(lost, lambda: f.fill(packed, count, float("nan")))
+    f.frame.when(b.not_(lost), run)
 
 
 def _fix_sign(f: Fortran, n: Value, v: Value) -> None:
@@ -69,6 +73,7 @@ def qr(f: Fortran, k: Value, extents: Values, operands: Values, flags: tuple[str
     a, tau = f.at(operands[0], b.mul(k, b.mul(rows, n))), operands[1]
     work = f.at(tau, n)
     shape, ld, size = (f.integer(m), f.integer(n)), f.integer(rows), f.integer(b.mul(n, i64(32)))
+    lost = f.is_not_finite(n, lambda j: (f.at(a, b.mul(j, rows)), i64(0), m))
     f.lapack("geqrf", [*shape, a, ld, tau, work, size])
 
     def move_column(j: Value) -> None:
@@ -97,3 +102,4 @@ def qr(f: Fortran, k: Value, extents: Values, operands: Values, flags: tuple[str
         f.frame.when(negative, turn)
 
     f.each(n, fix_sign)
+    f.frame.when(lost, lambda: f.fill(a, b.mul(rows, n), float("nan")))

@@ -151,8 +151,8 @@ def _is_lost(x: Any, d: Any, e: Any) -> bool:
 
 
 def _resolution(x: Any) -> Any:
-    if isinstance(x, np.number):
-        return np.finfo(np.asarray(x).dtype).eps ** 2
+    if hasattr(x, "dtype"):
+        return float(np.finfo(x.dtype).eps) ** 2
     import mpmath
 
     return mpmath.mp.eps**2
@@ -160,9 +160,8 @@ def _resolution(x: Any) -> Any:
 
 def qr(a: Any) -> tuple[Any, Any]:
     """Return Q and R of a tall matrix, R with a non-negative diagonal: Gram–Schmidt, twice for orthogonality."""
-    m, n = a.shape
-    q, r = a.copy(), a[:n] * 0 if m >= n else None
-    assert r is not None
+    n = a.shape[1]
+    q, r = a.copy(), a[:n] * 0
     for k in range(n):
         for _ in range(2):
             for j in range(k):

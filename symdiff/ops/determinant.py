@@ -198,7 +198,8 @@ class _DetSign(Square):
     def evaluate(self, params: Params, *values: Any) -> Any:
         (a,) = values
         if by_entry.is_plain(a):
-            return np.asarray(np.linalg.slogdet(a)[0])
+            sign, size = np.linalg.slogdet(a)
+            return np.where(np.isnan(size), size, sign)
         return by_entry.each(_sign, (), a)
 
     def jvp(self, node: Node, tangents: Sequence[Node | None]) -> Node | None:

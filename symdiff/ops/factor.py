@@ -134,12 +134,12 @@ def _factors(a: Any) -> tuple[Any, Any]:
     if not by_entry.is_plain(a):
         q = by_entry.each(lambda x: by_entry.qr(x)[0], (m, n), a)
         return q, by_entry.each(lambda x: by_entry.qr(x)[1], (n, n), a)
-    if not np.isfinite(a).all():
-        # LAPACK's answer for such a matrix of a stack is NaN; NumPy's the same.
-        a = np.where(np.isfinite(a).all(axis=(-2, -1), keepdims=True), a, np.nan)
-    q, r = np.linalg.qr(a)
-    sign = np.where(np.diagonal(r, axis1=-2, axis2=-1) < 0, -1, 1).astype(a.dtype)
-    return q * sign[..., None, :], r * sign[..., :, None]
+    finite = np.isfinite(a).all(axis=(-2, -1), keepdims=True)
+    zero, nan = (np.asarray(number, dtype=a.dtype) for number in (0, np.nan))
+    q, r = np.linalg.qr(np.where(finite, a, zero))
+    turned = np.diagonal(r, axis1=-2, axis2=-1) < 0
+    q, r = np.where(turned[..., None, :], -q, q), np.where(turned[..., :, None], -r, r)
+    return np.where(finite, q, nan), np.where(finite, np.triu(r), nan)
 
 
 class _QR(Inner):

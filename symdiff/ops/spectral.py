@@ -91,13 +91,14 @@ def _eigh(a: Any) -> tuple[Any, Any]:
     if not by_entry.is_plain(a):
         w = by_entry.each(lambda m: by_entry.eigh(m)[0], (n,), a)
         return w, by_entry.each(lambda m: by_entry.eigh(m)[1], (n, n), a)
-    finite = np.isfinite(np.where(np.tri(n, dtype=bool), a, 0)).all(axis=(-2, -1))
+    read = np.where(np.tri(n, dtype=bool), a, 0)
+    finite = np.asarray(np.isfinite(read).all(axis=(-2, -1), keepdims=True))
+    zero, nan = (np.asarray(number, dtype=a.dtype) for number in (0, np.nan))
     try:
-        w, v = np.linalg.eigh(np.where(finite[..., None, None], a, np.zeros((), dtype=a.dtype)))
+        w, v = np.linalg.eigh(np.where(finite, a, zero))
     except np.linalg.LinAlgError:  # no convergence
-        w, v = by_entry.nan_like(a.shape[:-1], a), by_entry.nan_like(a.shape, a)
-    nan = np.asarray(np.nan, dtype=a.dtype)
-    return np.where(finite[..., None], w, nan), np.where(finite[..., None, None], v, nan)
+        return by_entry.nan_like(a.shape[:-1], a), by_entry.nan_like(a.shape, a)
+    return np.where(finite[..., 0], w, nan), np.where(finite, v, nan)
 
 
 def _normalised(v: Any) -> Any:
