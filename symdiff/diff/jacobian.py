@@ -66,8 +66,11 @@ def jvp(f: Any, wrt: Any, tangents: Any) -> Any:
     return out[0] if single else out
 
 
-def vjp(f: Any, wrt: Any, cotangents: Any) -> Any:
+def vjp(f: Any, wrt: Any, cotangents: Any, max_bytes: int | None = None) -> Any:
     """Return the cotangents of the symbols `wrt` for `cotangents` of `f` (reverse mode).
+
+    `max_bytes` bounds the memory for the states of each loop that has no bound of its own; with less memory more
+    turns are computed again (see `while_loop`).
 
     Shapes: a cotangent has the shape of its function, a result that of its symbol; like `wrt`, list in, list out.
     Raises: ShapeError, DerivativeError.
@@ -75,12 +78,14 @@ def vjp(f: Any, wrt: Any, cotangents: Any) -> Any:
     fs = as_functions(as_list(f)[0])
     xs, single = as_list(wrt)
     bars = check_like(as_list(cotangents)[0], fs, "cotangents")
-    out = _polish(vjp_nodes(fs, [as_symbol(x) for x in xs], bars))
+    out = _polish(vjp_nodes(fs, [as_symbol(x) for x in xs], bars, max_bytes))
     return out[0] if single else out
 
 
-def gradient(f: Any, wrt: Any) -> Any:
+def gradient(f: Any, wrt: Any, max_bytes: int | None = None) -> Any:
     """Return the gradient of a scalar `f` by the symbols `wrt` in reverse mode.
+
+    `max_bytes` bounds the memory for the states of each loop that has no bound of its own (see `while_loop`).
 
     Shapes: each result has the shape of its symbol; list in, list out; one symbol in, one expression out.
     Raises: ShapeError if `f` is not a scalar; DerivativeError.
@@ -92,7 +97,7 @@ def gradient(f: Any, wrt: Any) -> Any:
     ['2*x*y', 'x**2']
     """
     node = as_scalar_function(f, "gradient")
-    return vjp(node, wrt, const(1.0, node.dtype))
+    return vjp(node, wrt, const(1.0, node.dtype), max_bytes)
 
 
 def jacobian(f: Any, wrt: Any, mode: Mode = "auto", sparse: bool = False) -> Any:
