@@ -14,6 +14,7 @@ import numpy as np
 
 from symdiff.diff.finite import Values
 from symdiff.diff.forward import jvp_nodes
+from symdiff.diff.parting import is_compound
 from symdiff.diff.reverse import vjp_nodes
 from symdiff.diff.rules import Rule
 from symdiff.ir.graph import LEAVES, substitute
@@ -122,7 +123,7 @@ def work(f: Node, values: Values) -> int:
     def around(node: Node, args: list[Any], evaluate: Callable[[list[Any]], Any]) -> Any:
         nonlocal total
         value = evaluate(args)
-        if node.op.name not in LEAVES and not isinstance(value, tuple):
+        if node.op.name not in LEAVES and not is_compound(node):
             size = max(np.size(value), *(np.size(a) for a in args), 1)
             if node.op.name == "matmul":
                 size = np.size(value) * np.shape(args[0])[-1]

@@ -21,7 +21,7 @@ from symdiff.diff.faulty_rule import first_faulty_rule
 from symdiff.diff.finite import Values, read_point
 from symdiff.diff.parting import Parting, first_parting
 from symdiff.diff.rules import RULES, Rule
-from symdiff.diff.study import DIFFERENCES, Compiler, Row, Study
+from symdiff.diff.study import DIFFERENCES, SPARSE, Compiler, Row, Study
 from symdiff.diff.sweep import Sweep, sweep
 from symdiff.diff.taylor_remainder import run_taylor
 from symdiff.diff.wrt import as_function
@@ -119,6 +119,11 @@ def _judged(study: Study, rules: Mapping[str, Rule]) -> tuple[list[Row], list[st
             rows.append(study.by_rule(method, build))
         except DerivativeError as error:
             notes.append(f"{method} is left out: {error}")
+    if study.f.shape and any(x.shape for x in study.symbols):
+        try:
+            rows.append(study.by_triplets())
+        except DerivativeError as error:
+            notes.append(f"{SPARSE} is left out: {error}")
     rows = study.agreeing(rows)
     bound = study.rounding()
     rows += [study.by_difference(m, bound) for m in DIFFERENCES]
@@ -169,6 +174,9 @@ def _tests(f: Node, values: Values, symbols: list[Node]) -> tuple[list[Row], lis
             test = run_taylor(f, values, symbols, order, mode, _SEED)
         except DerivativeError as error:
             notes.append(f"{name} is left out: {error}")
+            continue
+        if not test.conclusive:
+            notes.append(f"{name} is left out: {'; '.join(test.notes)}")
             continue
         rows.append(Row(name, test.slope, np.nan, np.nan, test.ops, test.seconds, test.passed))
         notes += [f"{name}: {text}" for text in test.notes]

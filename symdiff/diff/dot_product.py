@@ -51,7 +51,7 @@ class DotProductTest:
             for a, b, r in zip(self.forward, self.reverse, self.rounding, strict=True)
         ]
         return report_table(
-            "dot-product test", ("<J v, w> forward", "<v, J'w> reverse", "difference", "rounding"), rows
+            "dot-product test", ("<J v, w> forward", "<v, J'w> reverse", "difference", "rounding"), rows, ()
         )
 
     def __str__(self) -> str:

@@ -29,6 +29,7 @@ from symdiff.ops.index import zeros_like
 _LARGE = 2000
 # A node inside a loop is looked at in its first turns only.
 _TURNS = 3
+_SIDE = 2.0**-24
 
 
 def first_faulty_rule(roots: Sequence[Node], values: Mapping[Node, Any]) -> Parting | None:
@@ -108,8 +109,12 @@ def _reference(moved: Node, values: Values, t: Node) -> tuple[np.ndarray, np.nda
     if sum(sizes) <= _LARGE:
         exact = exact_derivative(moved, values, t)
         return exact.low, exact.high, 0.0
-    value, error = (np.asarray(v, dtype=object) for v in richardson(moved, values, t))
-    return value, value, 100 * error.astype(float) + 1e-9 * np.abs(value.astype(float)).max(initial=0.0)
+    value, error = (np.asarray(v) for v in richardson(moved, values, t))
+    # Between the two one-sided slopes of a kink every value is right.
+    f0, right, left = (interpret([moved], {**values, t: np.asarray(h)})[0] for h in (0.0, _SIDE, -_SIDE))
+    with np.errstate(all="ignore"):
+        slack = 100 * error + np.abs(right - 2 * f0 + left) / _SIDE + 1e-7 * np.abs(value).max(initial=0.0)
+    return value.astype(object), value.astype(object), np.nan_to_num(slack, nan=np.inf)
 
 
 def _transposed(node: Node, alone: Node, k: int, values: Values, tangent: Node, dot: Node) -> Parting | None:

@@ -18,6 +18,7 @@ from symdiff.diff.finite import Values, read_point
 from symdiff.ir.interpret import interpret, mp_array
 from symdiff.ir.node import Node
 from symdiff.ir.subgraph import Subgraph
+from symdiff.ops.linalg import LINALG
 
 # Enough for a formula that loses all of its digits three times over.
 _DIGITS = 100
@@ -177,23 +178,25 @@ def _overflows(e: Any) -> bool:
 
 def _own_ulps(event: _Event, evaluate: Callable[[list[Any]], Any]) -> float:
     """The error of a node for the rounded arguments that it was given, in ulp of its largest entry if structured."""
+    if event.node.op.name in _SUMS | _CHOSEN:
+        return 0.0
     local = np.asarray(evaluate([mp_array(a) if _real(a) else a for a in event.args]), dtype=object)
     eps = float(np.finfo(event.value.dtype).eps)
-    if np.size(local) > 1 and event.node.op.name in _BY_NORM:
+    if np.size(local) > 1 and event.node.op.name in _LINALG:
         largest = max((abs(float(e)) for e in local.ravel() if _finite(e)), default=0.0)
         with np.errstate(all="ignore"):
             difference = np.abs(event.value - local.astype(float))
         return float(np.nanmax(np.where(np.isfinite(difference), difference, 0.0)) / (eps * (largest or 1.0)))
     entries = _relative_entries(event.value, local)
-    # Sums cancel: their rounding is that of their terms, which `_cancelling` judges.
     small = np.abs(local.astype(float)) < np.finfo(event.value.dtype).tiny
-    if event.node.op.name in _SUMS:
-        return 0.0
     return float(np.max(np.where(small, 0.0, entries), initial=0.0)) / eps
 
 
-_SUMS = frozenset({"sum", "matmul", "einsum", "cumsum", "logdet"})
-_BY_NORM = frozenset({"solve", "cholesky", "triangular_solve", "inv", "eigh", "qr"})
+# Their rounding is that of their terms, which `_cancelling` judges.
+_SUMS = frozenset({"sum", "matmul", "scatter_add", "recurrence"})
+# Signs, order and pivots are a matter of choice.
+_CHOSEN = frozenset({"lu", "lu_solve", "qr", "qr_q", "qr_r", "eigh", "eigvecsh"})
+_LINALG = frozenset(p.name for p in LINALG)
 
 
 def _worst(entries: np.ndarray) -> tuple[int, ...]:

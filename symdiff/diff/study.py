@@ -13,6 +13,7 @@ import numpy as np
 from symdiff.diff.bounds import difference_bound
 from symdiff.diff.exact import FAINT, Exact, distance
 from symdiff.diff.finite import Values, as_number, default_step, finite_difference, richardson, ridders_steps
+from symdiff.diff.jacobian import jacobian
 from symdiff.diff.rounding import rounding_error
 from symdiff.diff.rules import Rule
 from symdiff.ir.graph import count_ops
@@ -28,6 +29,7 @@ DIFFERENCES = {
     "complex": "complex step",
     "richardson": "richardson",
 }
+SPARSE = "sparse"
 # SciPy's special functions of complex arguments are right to some thousand ulp.
 _COMPLEX_ULPS = 4096
 # Two rules for one formula at a kink differ by a few roundings, of terms that may cancel.
@@ -71,6 +73,22 @@ class Study:
         self.graphs[method] = graph
         return self.row(method, blocks, rounding_error(graph, self.values), count_ops(graph), seconds)
 
+    def by_triplets(self) -> Row:
+        """The row of the sparse Jacobian, written out in full; entries that come up twice are added."""
+        matrices = [jacobian(self.f, x, sparse=True) for x in self.symbols]
+        graph = [node for m in matrices for node in (m.rows, m.cols, m.values)]
+        found, seconds = timed(graph, self.values, self.compiler)
+        self.graphs[SPARSE] = values = graph[2::3]
+        shape = np.shape(interpret([self.f], self.values)[0])
+        blocks, bounds = [], []
+        for k, (x, noise) in enumerate(zip(self.symbols, rounding_error(values, self.values), strict=True)):
+            rows, cols, numbers = found[3 * k : 3 * k + 3]
+            into = (*shape, *self.values[x].shape)
+            blocks.append(_dense(rows, cols, numbers, shape, into))
+            added = noise + np.finfo(numbers.dtype).eps * np.abs(numbers)
+            bounds.append(_dense(rows, cols, added, shape, into))
+        return self.row(SPARSE, blocks, bounds, count_ops(graph), seconds)
+
     def agreeing(self, rows: list[Row]) -> list[Row]:
         """Fail the rows whose finite entries differ from the first row's by more than rounding.
 
@@ -91,7 +109,8 @@ class Study:
 
     def rounding(self) -> Blocks:
         """The rounding errors of exact differentiation: what the complex step may lose as well."""
-        return rounding_error(next(iter(self.graphs.values()), [self.f] * len(self.symbols)), self.values)
+        made = [graph for method, graph in self.graphs.items() if method != SPARSE]
+        return rounding_error(made[0] if made else [self.f] * len(self.symbols), self.values)
 
     def by_difference(self, method: str, rounding: Blocks) -> Row:
         """The row of a method that only evaluates `f`."""
@@ -176,6 +195,15 @@ def timed(graph: Sequence[Node], values: Values, compiler: Compiler | None) -> t
         out = run()
         seconds = min(seconds, time.perf_counter() - start)
     return [np.asarray(v) for v in out], seconds
+
+
+def _dense(
+    rows: np.ndarray, cols: np.ndarray, values: np.ndarray, shape: tuple[int, ...], into: tuple[int, ...]
+) -> np.ndarray:
+    entries = int(np.prod(shape, dtype=np.int64))
+    out = np.zeros((entries, int(np.prod(into, dtype=np.int64)) // max(entries, 1)), values.dtype)
+    np.add.at(out, (rows, cols), values)
+    return out.reshape(into)
 
 
 def ulp_of(reference: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:

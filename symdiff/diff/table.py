@@ -27,18 +27,29 @@ def printed(renderable: Any) -> str:
     return out.getvalue().rstrip("\n")
 
 
-def report_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[Any]], notes: Sequence[str] = ()) -> Any:
+def report_table(title: str, headings: Sequence[str], rows: Sequence[Sequence[Any]], notes: Sequence[str]) -> Any:
     """Return a rich table of texts set to the right; the last cell of a row is its verdict, None for none."""
-    from rich import box
-    from rich.table import Table
-
-    table = Table(title=title, box=box.SIMPLE_HEAD, caption="\n".join(notes) or None)
-    table.caption_justify = "left"
+    table = _table()
     for heading in (*headings, ""):
         table.add_column(heading, justify="right", no_wrap=True)
     for *cells, verdict in rows:
         table.add_row(*cells, "" if verdict is None else _mark(verdict))
-    return table
+    return _framed(title, table, notes)
+
+
+def _table() -> Any:
+    from rich import box
+    from rich.table import Table
+
+    return Table(box=box.SIMPLE_HEAD)
+
+
+def _framed(title: str, table: Any, notes: Sequence[str]) -> Any:
+    """Return a title, a table and notes below each other; as parts of the table they would be as narrow as it is."""
+    from rich.console import Group
+    from rich.text import Text
+
+    return Group(Text(title, "italic"), table, *(Text(f"note: {note}", "yellow") for note in notes))
 
 
 def _mark(passed: bool) -> Any:
@@ -49,16 +60,10 @@ def _mark(passed: bool) -> Any:
 
 def comparison_table(cmp: Comparison) -> Any:
     """Return a rich table with one line per method, the reference first and the notes below."""
-    from rich import box
-    from rich.table import Table
-
     names = ", ".join(str(x.params["name"]) for x in cmp.wrt)
     at = ", ".join(f"{x.params['name']} = {_brief(v)}" for x, v in cmp.point.items())
     along = " along a random direction" if cmp.direction is not None else ""
-    table = Table(
-        title=f"derivative by {names}{along} at {at}", box=box.SIMPLE_HEAD, caption="\n".join(cmp.notes) or None
-    )
-    table.caption_justify = "left"
+    table = _table()
     table.add_column("method", no_wrap=True)
     table.add_column("value", no_wrap=True)
     for heading in ("abs error", "ulp", "ops", "time", ""):
@@ -72,7 +77,7 @@ def comparison_table(cmp: Comparison) -> Any:
         errors = ("", "") if tested else (f"{row.max_abs_error:.1e}", _ulp(row.max_ulp))
         value = f"slope {row.value:.2f}" if tested else _value(_blocks(row.value, cmp.wrt), 17)
         table.add_row(row.method, value, *errors, str(row.ops), _time(row.seconds), _mark(row.passed))
-    return table
+    return _framed(f"derivative by {names}{along} at {at}", table, cmp.notes)
 
 
 def _blocks(value: Any, wrt: tuple[Node, ...]) -> list[Any]:
