@@ -81,6 +81,11 @@ def test_power_with_a_symbol_as_exponent_at_zero() -> None:
             assert got == by_exponent
 
 
+def test_an_array_to_the_power_0_is_constant() -> None:
+    for got in every_way(v**0, v, {v: np.array([0.0, -1.0, INF, 2.0])}):
+        np.testing.assert_array_equal(got, np.zeros((4, 4)))
+
+
 def test_ties_are_shared_equally() -> None:
     values = np.array([2.0, -1.0, 2.0, 2.0])
     for got in every_way(sd.max(v), v, {v: values}):

@@ -16,6 +16,8 @@ from symdiff.ops.elementwise.values import ANY, HUGE, POSITIVE, first_order, is_
 def _pow_partials(r: Node, x: Node, y: Node) -> tuple[Any, Any]:
     if y.op.name == "const":
         c = float(y.params["value"])
+        if c == 0:  # an array of ones; 0 x^-1 would be 0 * inf at x = 0
+            return None, None
         return (c * x if c == 2 else c * x ** (c - 1), None)
     # y x^(y-1) is 0 * inf at x = 0, y = 0, and x^y log x is 0 * -inf at x = 0 < y; both derivatives are 0.
     return where(eq(y, 0), 0.0, y * x ** (y - 1)), where(eq(x, 0) & (y > 0), 0.0, r * log(x))
