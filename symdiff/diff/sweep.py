@@ -14,6 +14,7 @@ import numpy as np
 
 from symdiff.diff.exact import Exact, shifted, working_digits
 from symdiff.diff.finite import Values, default_step, exact_step
+from symdiff.diff.rounding import rounding_error
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node
 
@@ -66,6 +67,7 @@ def sweep(f: Node, values: Values, symbols: Sequence[Node], exact: Sequence[Exac
     model = {m: np.zeros(len(_FINE)) for m in ("forward", "central")}
     eps = max(float(np.finfo(n.dtype).eps) for n in (f, *symbols))
     f0 = np.asarray(interpret([f], values)[0])
+    noise = _noise(f, f0, values, eps)
     for x, e in zip(symbols, exact, strict=True):
         for index in np.ndindex(values[x].shape):
             low, high = (np.asarray(v[(..., *index)], dtype=object).astype(float) for v in (e.low, e.high))
@@ -75,7 +77,7 @@ def sweep(f: Node, values: Values, symbols: Sequence[Node], exact: Sequence[Exac
                         error = np.maximum(np.maximum(low - value, value - high), 0.0)
                         # NaN stays NaN: a curve has a gap where one entry has no value.
                         errors[m][k] = np.maximum(errors[m][k], error.max(initial=0.0))
-                for m, expected in _model(f, f0, values, x, index, eps).items():
+                for m, expected in _model(f, noise, values, x, index).items():
                     model[m] = np.maximum(model[m], expected)
     return Sweep(tuple(_curve(m, errors[m], model.get(m), eps) for m in errors))
 
@@ -99,9 +101,15 @@ def _differences(
     }
 
 
-def _model(
-    f: Node, f0: np.ndarray, values: Values, x: Node, index: tuple[int, ...], eps: float
-) -> dict[str, np.ndarray]:
+def _noise(f: Node, f0: np.ndarray, values: Values, eps: float) -> np.ndarray:
+    """The noise in values of `f`: a rounding of its own size, or more where the formula cancels."""
+    plain = eps * np.abs(f0)
+    # The estimate covers the worst case eight times over.
+    found = rounding_error([f], values)[0] / 8
+    return np.where(found > 16 * plain, found, plain).ravel()
+
+
+def _model(f: Node, noise: np.ndarray, values: Values, x: Node, index: tuple[int, ...]) -> dict[str, np.ndarray]:
     """The expected errors over `_FINE`, from the second and third derivative to some 40 digits."""
     import mpmath
 
@@ -112,7 +120,6 @@ def _model(
         outer, right, centre, left, lower = (shifted(f, values, x, index, k * h).ravel() for k in (2, 1, 0, -1, -2))
         second = np.array([float(v) for v in (right - 2 * centre + left) / h**2])
         third = np.array([float(v) for v in (outer - 2 * right + 2 * left - lower) / (2 * h**3)])
-    noise = eps * np.abs(f0.ravel())
     steps = (_FINE * scale)[:, None]
     forward = steps * np.abs(second) / 2 + noise / steps
     central = steps**2 * np.abs(third) / 6 + noise / (2 * steps)

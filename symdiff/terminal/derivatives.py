@@ -20,6 +20,7 @@ from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node, here
 from symdiff.terminal.comparison import ComparisonTable
 from symdiff.terminal.maths import Maths
+from symdiff.terminal.sweep import SweepPlot
 
 Point = dict[Node, float]
 
@@ -46,6 +47,8 @@ def run_diff(console: Any, text: str, at: str, wrt: str, form: str) -> None:
             console.print()
             console.print("at " + ", ".join(f"{x} = {v:.6g}" for x, v in point.items()), style="dim")
             console.print(ComparisonTable(result))
+            if result.sweep is not None:
+                console.print(SweepPlot(result.sweep))
 
 
 @contextmanager
@@ -133,6 +136,16 @@ def as_json(f: Node, derivatives: dict[Node, Node], result: Comparison) -> dict[
                 "passed": row.passed,
             }
             for row in result.rows
+        ],
+        "sweep": [
+            {
+                "method": curve.method,
+                "steps": curve.steps.tolist(),
+                "errors": [_finite(e) for e in curve.errors],
+                "best_step": _finite(curve.best_step),
+                "theory_step": _finite(curve.theory_step),
+            }
+            for curve in (result.sweep.curves if result.sweep else ())
         ],
         "passed": result.passed,
         "notes": list(result.notes),

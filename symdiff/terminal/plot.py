@@ -30,11 +30,22 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A character at a point, in the colour of curve `k`; consoles without Unicode show `ascii_text`."""
+
+    x: float
+    y: float
+    text: str
+    ascii_text: str
+    k: int
+
+
+@dataclass(frozen=True, slots=True)
 class LinePlot:
     """Curves over a common x axis, with the ends of both axes written out.
 
     `log_x` and `log_y` take logarithms; points where these do not exist, and NaN, leave gaps. `low` and `high`
-    fix the y axis. The legend names the curves in their colours.
+    fix the y axis. The legend names the curves in their colours. `marks` stand over the curves.
     """
 
     series: Sequence[Series]
@@ -45,6 +56,7 @@ class LinePlot:
     low: float | None = None
     high: float | None = None
     x_label: str = ""
+    marks: Sequence[Mark] = ()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the curves."""
@@ -59,6 +71,9 @@ class LinePlot:
         cells = _Cells(columns, self.height)
         for k, (x, y) in enumerate(curves):
             cells.draw(k, (x - left) / (right - left), (y - bottom) / (top - bottom))
+        for mark in self.marks:
+            across, up = _log(mark.x, self.log_x) - left, _log(mark.y, self.log_y) - bottom
+            cells.place(mark, across / (right - left), up / (top - bottom), ascii_only)
         for row in range(self.height):
             label = labels[0] if row == 0 else labels[1] if row == self.height - 1 else ""
             line = Text(f"{label:>{margin}} ", style="dim", no_wrap=True)
@@ -96,6 +111,7 @@ class _Cells:
     def __init__(self, columns: int, rows: int):
         self.dots = np.zeros((4 * rows, 2 * columns), dtype=bool)
         self.owner = np.full((rows, columns), -1)
+        self.marks: dict[tuple[int, int], tuple[str, int]] = {}
 
     def draw(self, k: int, x: np.ndarray, y: np.ndarray) -> None:
         """Draw a curve, given in fractions of both axes: in each column of dots from the last height to the next."""
@@ -113,12 +129,23 @@ class _Cells:
                 self.owner[r // 4, column // 2] = k
             last = row
 
+    def place(self, mark: Mark, x: float, y: float, ascii_only: bool) -> None:
+        """Put a mark into the character at a point in fractions of both axes; outside there is none."""
+        if 0 <= x <= 1 and 0 <= y <= 1:
+            rows, columns = self.owner.shape
+            dot = round((1 - y) * (4 * rows - 1)), round(x * (2 * columns - 1))
+            self.marks[dot[0] // 4, dot[1] // 2] = mark.ascii_text if ascii_only else mark.text, mark.k
+
     def row(self, row: int, ascii_only: bool) -> Text:
         """Return one line of characters."""
         from rich.text import Text
 
         out = Text(no_wrap=True)
         for column in range(self.owner.shape[1]):
+            if (row, column) in self.marks:
+                text, k = self.marks[row, column]
+                out.append(text, style=f"bold {STYLES[k % len(STYLES)]}")
+                continue
             owner = int(self.owner[row, column])
             if owner < 0:
                 out.append(" ")
