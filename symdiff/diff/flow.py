@@ -10,6 +10,16 @@ from symdiff.ir.node import Node
 _number = attrgetter("number")
 
 
+def flowing(node: Node) -> tuple[Node, ...]:
+    """The arguments through which a derivative flows to a node."""
+    match node.op.name:
+        case "custom":
+            return node.args[1:]
+        case "stop_gradient":
+            return ()
+    return node.args
+
+
 def carriers(roots: Iterable[Node], known: Iterable[Node]) -> list[Node]:
     """Return the nodes under `roots` that may carry a tangent, in the order in which they were made.
 
@@ -19,13 +29,7 @@ def carriers(roots: Iterable[Node], known: Iterable[Node]) -> list[Node]:
     found = [r for r in dict.fromkeys(roots) if r not in seen]
     seen.update(found)
     for node in found:  # grows while it is walked
-        name = node.op.name
-        args = node.args
-        if name == "custom":
-            args = args[1:]
-        elif name == "stop_gradient":
-            continue
-        for arg in args:
+        for arg in flowing(node):
             if arg not in seen:
                 seen.add(arg)
                 found.append(arg)

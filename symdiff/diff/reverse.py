@@ -16,6 +16,7 @@ import functools
 import operator
 from collections.abc import Container, Iterable, Sequence
 
+from symdiff.diff.flow import flowing
 from symdiff.diff.forward import push_one, scaled
 from symdiff.diff.reverse_loops import pull_loop
 from symdiff.ir.graph import made_order
@@ -78,7 +79,7 @@ def _active(outputs: Sequence[Node], inputs: Iterable[Node]) -> set[Node]:
     """The nodes through which a real value flows from an input to an output."""
     active = set(inputs)
     for node in made_order(outputs, known=active):
-        if (node.dtype.startswith("float") or node.dtype == "tuple") and any(a in active for a in node.args):
+        if (node.dtype.startswith("float") or node.dtype == "tuple") and any(a in active for a in flowing(node)):
             active.add(node)
     return active
 
