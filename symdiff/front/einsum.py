@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from symdiff.front import arrays
+from symdiff.front.contraction import Tree, contraction
 from symdiff.ir.dims import Extent, product
 from symdiff.ir.errors import ShapeError
 from symdiff.ir.node import Node, as_node, brief
@@ -16,7 +17,8 @@ Labels = tuple[str, ...]
 def einsum(subscripts: str, *operands: Any) -> Node:
     """Return the sum of products that the subscripts name, with NumPy's rules (implicit output and "..." too).
 
-    Products are taken from left to right. Raises ShapeError where subscripts and shapes do not fit.
+    Three or more operands are multiplied in the order that costs least; see `contraction`. Raises ShapeError where
+    subscripts and shapes do not fit.
 
     >>> from symdiff.front.symbols import array
     >>> einsum("bij,bjk->bik", array("a", ("b", 2, 3)), array("c", ("b", 3, 4))).shape
@@ -24,14 +26,27 @@ def einsum(subscripts: str, *operands: Any) -> Node:
     """
     nodes = [as_node(x) for x in operands]
     inputs, output = _parse(subscripts, nodes)
-    _check_extents(subscripts, inputs, nodes)
+    extents = _check_extents(subscripts, inputs, nodes)
     terms = [_diagonal(x, labels) for x, labels in zip(nodes, inputs, strict=True)]
-    x, labels = terms[0]
-    for k, (y, other) in enumerate(terms[1:], start=2):
-        needed = set(output).union(*(later for _, later in terms[k:]))
-        x, labels = _product(x, labels, y, other, needed)
+    tree = contraction([frozenset(labels) for _, labels in terms], frozenset(output), extents)
+    x, labels = _contracted(tree, terms, frozenset(output))
     x, labels = _sum_out(x, labels, set(output))
     return index.transpose(x, perm=tuple(labels.index(label) for label in output))
+
+
+def _contracted(tree: Tree, terms: list[tuple[Node, Labels]], needed: frozenset[str]) -> tuple[Node, Labels]:
+    """Multiply the terms of a tree; `needed` are the labels that others need. As deep as there are operands."""
+    if isinstance(tree, int):
+        return terms[tree]
+    left, right = tree
+    names = [frozenset().union(*(terms[k][1] for k in _operands(side))) for side in tree]
+    x, x_labels = _contracted(left, terms, needed | names[1])
+    y, y_labels = _contracted(right, terms, needed | names[0])
+    return _product(x, x_labels, y, y_labels, set(needed))
+
+
+def _operands(tree: Tree) -> list[int]:
+    return [tree] if isinstance(tree, int) else [k for side in tree for k in _operands(side)]
 
 
 def _parse(subscripts: Any, nodes: list[Node]) -> tuple[list[Labels], Labels]:
@@ -82,7 +97,8 @@ def _labels(part: str, x: Node, subscripts: str) -> Labels:
     return tuple(out)
 
 
-def _check_extents(subscripts: str, inputs: list[Labels], nodes: list[Node]) -> None:
+def _check_extents(subscripts: str, inputs: list[Labels], nodes: list[Node]) -> dict[str, Extent]:
+    """Return the extent of every label."""
     extents: dict[str, tuple[Extent, Node]] = {}
     for labels, x in zip(inputs, nodes, strict=True):
         for label, d in zip(labels, x.shape, strict=True):
@@ -94,6 +110,7 @@ def _check_extents(subscripts: str, inputs: list[Labels], nodes: list[Node]) -> 
                     f"einsum {subscripts!r}: index {label!r} has extent {known} in {brief(first)} "
                     f"and {d} in {brief(x)} ({x.line})."
                 )
+    return {label: d for label, (d, _) in extents.items()}
 
 
 def _diagonal(x: Node, labels: Labels) -> tuple[Node, Labels]:

@@ -38,7 +38,7 @@ def _matrix(block: Block, node: Node) -> View:
     copied = block.pool.temp(node.shape, node.dtype)
     block.copy(view, copied, block.ready[node])
     block.know(node, copied, block.ready[node] + 1)
-    return View(copied.base, 0, (n, 1), node.shape)
+    return View(copied.base, copied.offset, (n, 1), node.shape)
 
 
 def _columnwise(buffer: Buffer) -> View:
