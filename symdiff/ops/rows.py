@@ -31,7 +31,8 @@ class _SetRow(Structured):
 
     def evaluate(self, params: Params, *values: Any) -> Any:
         x, row, index = values
-        out = np.array(x)
+        # Memory without a value comes as real zeros, whatever numbers the rows have.
+        out = np.array(x, dtype=np.result_type(x, row))
         try:
             out[int(index)] = row
         except IndexError as error:
