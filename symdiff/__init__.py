@@ -62,6 +62,7 @@ _HOME = {
     "symdiff.ops.custom": "stop_gradient",
     "symdiff.lambdify": "lambdify",
     "symdiff.diff.symbolic": "diff",
+    "symdiff.diff.sparse": "SparseExpr",
     "symdiff.diff.jacobian": "gradient jvp vjp jacobian hessian hvp",
     "symdiff.diff.taylor": "taylor",
     "symdiff.diff.accumulation": "accumulation",

@@ -10,12 +10,14 @@ import gc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from symdiff.diff.sparse import SparseExpr
 from symdiff.function import Function
 from symdiff.ir.errors import CompileError, DTypeError, UnknownSymbolError
 from symdiff.ir.graph import free_symbols, made_order
 from symdiff.ir.node import PRIMITIVES, Node, as_node, brief, const, make
 from symdiff.ir.primitive import Elementwise, cast
-from symdiff.passes import optimise
+from symdiff.matrices import MatrixFunction
+from symdiff.passes import optimise, settle
 from symdiff.program.ir import Program
 from symdiff.program.schedule import schedule
 
@@ -24,12 +26,13 @@ TARGETS = ("cpu", "cuda", "reference")
 
 def compile(
     outputs: Any, inputs: Sequence[Any], target: str = "cpu", threads: int | None = None, dtype: str | None = None
-) -> Function:
+) -> Any:
     """Compile expressions into a function of `inputs`.
 
     `outputs` is an expression, or a list, tuple or dict of them; the result of a call has the same form. `inputs`
     are symbols in the order of the call. Arrays where scalars were declared map the function over them with
-    broadcasting. `dtype` "float32" converts all real symbols first; `threads` limits the threads of a call.
+    broadcasting. A `SparseExpr` gives a `scipy.sparse.csr_array` at every call: then this is a `MatrixFunction`.
+    `dtype` "float32" converts all real symbols first; `threads` limits the threads of a call.
 
     Raises: UnknownSymbolError for a symbol that is not among `inputs`, CompileError for what a target lacks.
 
@@ -46,15 +49,36 @@ def compile(
     symbols = [_symbol(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
     _check_names(symbols)
     form, roots = _flatten(outputs)
+    if any(isinstance(r, SparseExpr) for r in roots):
+        if dtype is not None:
+            raise CompileError("dtype= does not reach into a SparseExpr; declare its symbols with that dtype instead.")
+        return _with_matrices(roots, symbols, form, target, threads)
     roots = [as_node(r) for r in roots]
-    given = set(symbols)
-    if any(s.op.name == "symbol" and s not in given for s in made_order(roots)):
-        missing = [s for s in free_symbols(roots) if s not in given]
-        raise UnknownSymbolError(_missing_text(missing, symbols))
+    _check_given(roots, symbols)
     if dtype is not None:
         roots, symbols = _convert(roots, symbols, dtype)
     with _paused_collection():
         return Function(symbols, roots, form, _loader(target, threads), target)
+
+
+def _with_matrices(
+    outputs: Sequence[Any], symbols: list[Node], form: Any, target: str, threads: int | None
+) -> MatrixFunction:
+    outputs = [r if isinstance(r, SparseExpr) else as_node(r) for r in outputs]
+    _check_given([r.function if isinstance(r, SparseExpr) else r for r in outputs], symbols)
+
+    def build(roots: list[Node], inputs: list[Node]) -> Function:
+        with _paused_collection():
+            return Function(inputs, roots, "list", _loader(target, threads), target)
+
+    return MatrixFunction(outputs, symbols, form, build)
+
+
+def _check_given(roots: Sequence[Node], symbols: Sequence[Node]) -> None:
+    given = set(symbols)
+    if any(s.op.name == "symbol" and s not in given for s in made_order(roots)):
+        missing = [s for s in free_symbols(roots) if s not in given]
+        raise UnknownSymbolError(_missing_text(missing, symbols))
 
 
 @contextlib.contextmanager
@@ -143,7 +167,7 @@ def _convert(roots: Sequence[Node], symbols: Sequence[Node], dtype: str) -> tupl
         return make(PRIMITIVES["symbol"], (), {**s.params, "dtype": dtype})
 
     new = [converted(s) for s in symbols]
-    return retype(roots, dict(zip(symbols, new, strict=True)), dtype), new
+    return retype(settle(roots), dict(zip(symbols, new, strict=True)), dtype), new
 
 
 def retype(roots: Sequence[Node], replaced: Mapping[Node, Node], dtype: str) -> list[Node]:

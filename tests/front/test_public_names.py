@@ -9,7 +9,7 @@ import symdiff as sd
 
 PUBLIC = set(
     """
-    Expr symbols vector matrix array pi e inf nan
+    Expr SparseExpr symbols vector matrix array pi e inf nan
     sin cos tan arcsin arccos arctan arctan2 sinh cosh tanh arcsinh arccosh arctanh exp exp2 expm1 log log2 log10
     log1p logaddexp sqrt cbrt hypot power square reciprocal absolute abs sign floor ceil trunc mod fmod
     add subtract multiply divide negative maximum minimum clip heaviside sigmoid softplus relu
