@@ -335,8 +335,15 @@ class Function:
             arrays = [next(together).reshape(-1) if m else a for a, m in zip(arrays, mapped, strict=True)]
         if self.target != "reference":
             outputs = optimise(outputs, [stabilise])  # compiled code has the stable forms
-        names = [f"result {k}" for k in range(len(outputs))] if isinstance(self._form, str) else map(repr, self._form)
-        return blame(outputs, dict(zip(symbols, arrays, strict=True)), list(names))
+        return blame(outputs, dict(zip(symbols, arrays, strict=True)), self._result_names())
+
+    def _result_names(self) -> list[str]:
+        match self._form:
+            case "single":
+                return ["the result"]
+            case "list" | "tuple":
+                return [f"result {k}" for k in range(len(self.outputs))]
+        return [repr(key) for key in self._form]
 
     @functools.cached_property
     def njit(self) -> Any:

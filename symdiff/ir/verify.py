@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from symdiff.ir.errors import SymdiffError, VerifyError
 from symdiff.ir.graph import topological
-from symdiff.ir.node import DTYPES, PRIMITIVES, Node, brief, make
+from symdiff.ir.node import DTYPES, PRIMITIVES, Node, brief, here, make
 from symdiff.ir.primitive import Elementwise
 from symdiff.ir.subgraph import Subgraph
 
@@ -43,8 +43,17 @@ def _problem(node: Node, stage: str) -> str | None:
         return f"does not fit its arguments: {error}"
     if (shape, dtype) != (node.shape, node.dtype):
         return f"has shape {node.shape} and dtype {node.dtype} where {op.name} gives {shape} and {dtype}"
-    if make(op, node.args, node.params) is not node:
+    if _interned(node) is not node:
         return "is not the interned node of its structure"
     if stage == "native" and isinstance(op, Elementwise) and op.native is None:
         return "has no native form after `expand`"
     return None
+
+
+def _interned(node: Node) -> Node:
+    """The node of this structure; looking at it leaves the user's line as it is."""
+    saved, here.source = here.source, node.source
+    try:
+        return make(node.op, node.args, node.params)
+    finally:
+        here.source = saved
