@@ -144,7 +144,7 @@ def _factors(a: Any) -> tuple[Any, Any]:
 
 class _QR(Inner):
     name = "qr"
-    doc = "Q and R of LAPACK below each other, (…, m + n, n): what both factors are taken from."
+    doc = "Q with R below, (…, m + n, n): what both factors are taken from."
 
     def infer(self, args: tuple[Node, ...], params: Params) -> tuple[Shape, str]:
         (a,) = args

@@ -115,7 +115,7 @@ def _normalised(v: Any) -> Any:
 
 class _Eigh(Inner):
     name = "eigh"
-    doc = "Eigenvalues in the first row and eigenvectors below, (…, n + 1, n), with LAPACK's signs."
+    doc = "Eigenvalues in the first row and eigenvectors below, (…, n + 1, n): what both are taken from."
 
     def infer(self, args: tuple[Node, ...], params: Params) -> tuple[Shape, str]:
         (a,) = args
@@ -125,7 +125,7 @@ class _Eigh(Inner):
 
     def evaluate(self, params: Params, *values: Any) -> Any:
         w, v = _eigh(values[0])
-        return np.concatenate([w[..., None, :], v], axis=-2)
+        return np.concatenate([w[..., None, :], _normalised(v)], axis=-2)
 
 
 eigvalsh = _Eigenvalues()
