@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import os
+import re
 import threading
 from collections.abc import Iterable
 from typing import Any
@@ -90,7 +91,7 @@ def resolve(symbol: str) -> int | None:
     if dot and room in ("blas", "lapack"):
         return _capsule(f"scipy.linalg.cython_{room}", name)
     if dot and room == "scipy":
-        return _capsule("scipy.special.cython_special", f"__pyx_fuse_1{name}")
+        return _special(name)
     if llvm.address_of_symbol(symbol):
         return None
     try:
@@ -106,10 +107,29 @@ def _capsule(module: str, name: str) -> int:
 
     capsule = importlib.import_module(module).__pyx_capi__[name]
     api = ctypes.pythonapi
-    api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
     api.PyCapsule_GetPointer.restype = ctypes.c_void_p
     api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    return int(api.PyCapsule_GetPointer(capsule, api.PyCapsule_GetName(capsule)))
+    return int(api.PyCapsule_GetPointer(capsule, _signature(capsule)))
+
+
+def _special(name: str) -> int:
+    """The address of SciPy's function of this name that takes and returns doubles."""
+    import importlib
+
+    module = importlib.import_module("scipy.special.cython_special")
+    for entry in (name, f"__pyx_fuse_0{name}", f"__pyx_fuse_1{name}"):
+        # The last argument is Cython's own and is not read.
+        capsule = module.__pyx_capi__.get(entry)
+        if capsule is not None and re.match(rb"double \((double, )+int ", _signature(capsule)):
+            return _capsule(module.__name__, entry)
+    raise CompileError(f"SciPy's cython_special has no function {name!r} of doubles; use another release of SciPy.")
+
+
+def _signature(capsule: Any) -> bytes:
+    """The name of a capsule, which Cython makes the C signature of the function in it."""
+    api = ctypes.pythonapi
+    api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    return bytes(api.PyCapsule_GetName(capsule))
 
 
 def _after_fork() -> None:

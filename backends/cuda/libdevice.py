@@ -11,6 +11,7 @@ from symdiff.ir.errors import CompileError
 from symdiff.ops.elementwise import ELEMENTWISE
 from symdiff.program.ir import Op
 
+_FROM_SCIPY = "it is SciPy's on the CPU and has no CUDA form yet"
 EXCEPTIONS: dict[str, str] = {
     "digamma": "libdevice has no digamma function",
     "lu": "the LU factorisation of solve, inv and det has no CUDA kernel yet",
@@ -21,6 +22,13 @@ EXCEPTIONS: dict[str, str] = {
     "qr": "the QR factorisation has no CUDA kernel yet",
     "opaque": "it calls a Python function, and a GPU cannot",
     "cholesky": "the Cholesky factorisation has no CUDA kernel yet",
+    "recurrence": "running sums and products have no CUDA kernel yet",
+    "argsort": "sorting has no CUDA kernel yet",
+    **{
+        op.name: _FROM_SCIPY
+        for op in ELEMENTWISE
+        if op.native is not None and op.native.startswith("scipy.") and op.name != "digamma"
+    },
 }
 """Primitives that this target lacks, with the reason, which is also the text of the error."""
 

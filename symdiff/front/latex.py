@@ -186,6 +186,11 @@ def write(node: Node, args: list[Text]) -> Text:
             return args[0]
         case "polygamma":
             return Text(rf"\psi^{{({node.params['n']})}}\left({args[0].text}\right)")
+        case "jv" | "yv" | "iv" | "kv":
+            order = number_latex(node.params["v"], "float64").text
+            return Text(rf"{name[0].upper()}_{{{order}}}\left({args[0].text}\right)")
+        case "j0" | "j1" | "y0" | "y1" | "i0" | "i1" | "k0" | "k1":
+            return Text(rf"{name[0].upper()}_{{{name[1]}}}\left({args[0].text}\right)")
         case "custom" | "opaque":
             name = node.params["name"] if name == "custom" else node.params["function"].name
             return Text(rf"{_upright(name)}\left({', '.join(a.text for a in args)}\right)")

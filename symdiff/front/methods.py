@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from symdiff.front import arrays, functions, indexing, sympy_bridge
+from symdiff.front import arrays, diagonals, functions, indexing, rearrange, scans, sorting, sympy_bridge
 from symdiff.ir import graph
 from symdiff.ir.dims import Extent, product, shape_text
 from symdiff.ir.errors import DTypeError, ShapeError
@@ -117,6 +117,16 @@ METHODS: dict[str, Any] = {
     "max": arrays.max,
     "min": arrays.min,
     "prod": arrays.prod,
+    "cumsum": scans.cumsum,
+    "cumprod": scans.cumprod,
+    "argmax": sorting.argmax,
+    "argmin": sorting.argmin,
+    "argsort": sorting.argsort,
+    "diagonal": diagonals.diagonal,
+    "trace": diagonals.trace,
+    "repeat": rearrange.repeat,
+    "swapaxes": arrays.swapaxes,
+    "take": arrays.take,
     "reshape": _reshape,
     "transpose": _transpose,
     "ravel": arrays.ravel,

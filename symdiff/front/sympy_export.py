@@ -18,7 +18,7 @@ from symdiff.ops.linalg import LINALG
 
 # A longer tree is built unevaluated: SymPy flattens and sorts all terms at every addition.
 LONGEST_EVALUATED = 2000
-_LACKING = frozenset(p.name for p in LINALG) - {"matmul"} | {"while_loop", "item", "input"}
+_LACKING = frozenset(p.name for p in LINALG) - {"matmul"} | {"while_loop", "item", "input", "argsort"}
 
 
 def export(root: Node) -> Any:
@@ -193,6 +193,15 @@ class _Rules:
             "sigmoid": lambda x: power(add(one, call("exp", neg(x))), -one),
             "softplus": lambda x: call("log", add(one, call("exp", x))),
             "relu": lambda x: call("Max", x, s.Integer(0)),
+            "erfcx": lambda x: mul(call("exp", power(x, 2 * one)), call("erfc", x)),
+            # SymPy has no digits for its own erfcinv.
+            "erfcinv": lambda x: call("erfinv", add(one, neg(x))),
+            "ndtri": lambda p: mul(s.sqrt(2), call("erfinv", add(mul(2 * one, p), -one))),
+            "log_ndtr": lambda x: call(
+                "log", mul(s.Rational(1, 2), call("erfc", neg(mul(x, s.sqrt(s.Rational(1, 2))))))
+            ),
+            "betaln": lambda a, b: call("log", call("Abs", call("beta", a, b))),
+            "logit": lambda p: call("log", mul(p, power(add(one, neg(p)), -one))),
             "where": branch,
             "lt": lambda x, y: call("Lt", x, y),
             "le": lambda x, y: call("Le", x, y),
@@ -212,7 +221,26 @@ class _Rules:
         table["pow"] = lambda node, x, y: power(x, self.exponent(node.args[1], y))
         table["polygamma"] = lambda node, x: call("polygamma", s.Integer(node.params["n"]), x)
         table["cast"] = cast
+        for letter in "jyik":
+            self.bessel(table, letter, call)
         return table
+
+    def bessel(self, table: dict[str, Callable[..., Any]], letter: str, call: Callable[..., Any]) -> None:
+        """Enter the Bessel functions of one kind: of order v, of orders 0 and 1, and scaled."""
+        s, name = self.sympy, f"bessel{letter}"
+
+        def of_order(v: Any, x: Any, scaled: bool) -> Any:
+            value = call(name, v, x)
+            growth = -call("Abs", x) if letter == "i" else x
+            return s.Mul(call("exp", growth), value) if scaled else value
+
+        for end in ("", "e") if letter in "ik" else ("",):
+            scaled = end == "e"
+            table[f"{letter}v{end}"] = lambda node, x, e=scaled: of_order(
+                self.number(node.params["v"], "float64"), x, e
+            )
+            for v in (0, 1):
+                table[f"{letter}{v}{end}"] = lambda node, x, v=v, e=scaled: of_order(s.Integer(v), x, e)
 
 
 def _named() -> dict[str, str]:

@@ -9,6 +9,7 @@ from functools import reduce
 from typing import Any
 
 from symdiff.front import functions as np_like
+from symdiff.front import special
 from symdiff.ir.errors import ParseError
 from symdiff.ir.node import Node, as_node, const
 from symdiff.ops import elementwise as ops
@@ -72,8 +73,15 @@ _NUMPY = (
     "greater greater_equal logical_and logical_or logical_xor logical_not isfinite isnan"
 )
 
+_SPECIAL = (
+    "j0 j1 y0 y1 i0 i1 i0e i1e k0 k1 k0e k1e jv yv iv kv ive kve jn yn kn erfinv erfcinv erfcx ndtr ndtri log_ndtr "
+    "beta betaln logit"
+)
+
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **{name: getattr(np_like, name) for name in _NUMPY.split()},
+    **{name: getattr(special, name) for name in _SPECIAL.split()},
+    "besselj": special.jv, "bessely": special.yv, "besseli": special.iv, "besselk": special.kv,
     "abs": ops.abs_, "Abs": ops.abs_, "fabs": ops.abs_, "log": _log, "ln": _log,
     "Max": _fold(ops.maximum), "Min": _fold(ops.minimum), "max": _fold(ops.maximum), "min": _fold(ops.minimum),
     "asin": ops.arcsin, "acos": ops.arccos, "atan": ops.arctan, "atan2": ops.arctan2,

@@ -13,7 +13,7 @@ from symdiff.ir.dims import Shape
 from symdiff.ir.errors import CompileError
 from symdiff.ir.node import Node
 from symdiff.ir.primitive import Elementwise
-from symdiff.program.ir import Gather, Instr, Op
+from symdiff.program.ir import Const, Gather, Instr, Op
 from symdiff.program.views import View, broadcast, read
 
 # Recomputing one of these from memory costs less than writing and reading its result.
@@ -101,7 +101,11 @@ class Body:
         assert isinstance(node.op, Elementwise)
         if node.op.native is None:
             raise CompileError(f"The primitive {node.op.name!r} ({node.line}) has no native form and no expansion.")
-        return self.add(Op(node.op.native, tuple(self.operand(a) for a in node.args), node.dtype, node.source))
+        args = tuple(self.operand(a) for a in node.args)
+        if node.op.native.startswith("scipy."):
+            # SciPy's functions take parameters, such as the order of a Bessel function, in front.
+            args = (*(self.add(Const(p, node.dtype)) for p in node.params.values()), *args)
+        return self.add(Op(node.op.native, args, node.dtype, node.source))
 
     def _take(self, node: Node) -> int:
         x, index = (self.block.views[a] for a in node.args)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 import symdiff as sd
+from symdiff.ir.node import Literal
 from symdiff.ir.primitive import Elementwise
 from symdiff.ops.elementwise import ELEMENTWISE
+from symdiff.ops.elementwise.bessel import OF_ORDER
 
 nan, inf = np.nan, np.inf
 SPECIAL = np.array(
@@ -21,6 +23,7 @@ SPECIAL = np.array(
      170.5, 171.7, 172.0, -0.9999999, -1 + 1e-16, 1 + 2.3e-16, -2.0, -170.5, 0.1, -0.1, 89.4, -104.0, 2.0**53 + 1,
      2.0**63, -(2.0**63), 1e19, 1.5, -1.5, 2.5, 0.49999999999999994]
 )  # fmt: skip
+PARAMS: dict[str, dict[str, Any]] = {"cast": {"dtype": "bool"}} | {op.name: {"v": Literal(2.5)} for op in OF_ORDER}
 NUMERIC = [op for op in ELEMENTWISE if op.kinds != "logic" and op.name not in ("where", "polygamma")]
 
 # (function, argument) -> why SciPy, which the interpreter calls there, is not the judge.
@@ -51,7 +54,7 @@ def grids(op: Elementwise, values: np.ndarray) -> list[np.ndarray]:
 
 @pytest.mark.parametrize("op", NUMERIC, ids=str)
 def test_special_values_on_lanes(op: Elementwise) -> None:
-    params = {"dtype": "bool"} if op.name == "cast" else {}
+    params = PARAMS.get(op.name, {})
     xs = [sd.array(f"x{k}", "n") for k in range(op.n_args)]
     args = grids(op, SPECIAL)
     node = op(*xs, **params)
@@ -70,7 +73,7 @@ def test_special_values_on_lanes(op: Elementwise) -> None:
 @pytest.mark.parametrize("op", NUMERIC, ids=str)
 def test_one_number_and_lanes_of_numbers(op: Elementwise) -> None:
     """The scalar functions of the C library have the same NaN and infinities as the vector ones."""
-    params = {"dtype": "bool"} if op.name == "cast" else {}
+    params = PARAMS.get(op.name, {})
     xs = [sd.symbols(f"x{k}") for k in range(op.n_args)]
     fn = sd.compile(op(*xs, **params), xs)
     args = grids(op, SPECIAL[::3])
@@ -92,9 +95,12 @@ def test_float32_lanes(op: Elementwise) -> None:
     xs = [sd.array(f"x{k}", "n", dtype="float32") for k in range(op.n_args)]
     wide = [sd.array(f"x{k}", "n") for k in range(op.n_args)]
     args = grids(op, values)
-    got = sd.compile(op(*xs), xs)(*args)
+    params = PARAMS.get(op.name, {})
+    got = sd.compile(op(*xs, **params), xs)(*args)
     with np.errstate(all="ignore"):
-        want = sd.compile(op(*wide), wide, target="reference")(*[a.astype(float) for a in args]).astype(got.dtype)
+        want = sd.compile(op(*wide, **params), wide, target="reference")(*[a.astype(float) for a in args]).astype(
+            got.dtype
+        )
     if got.dtype.kind != "f":
         np.testing.assert_array_equal(got, want)
         return

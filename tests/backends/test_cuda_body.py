@@ -167,8 +167,10 @@ def has_cotangents(case: Case) -> bool:
 
 def exception(case: Case, mode: str) -> str | None:
     """The primitive for which a cell is refused."""
-    if mode == "reverse" and case.primitive in ("gamma", "gammaln"):
+    if mode == "reverse" and case.primitive in ("gamma", "gammaln", "betaln"):
         return "digamma"
+    if mode == "reverse" and case.primitive in ("digamma", "logit"):
+        return None  # the derivative is an elementary function
     return case.primitive if case.primitive in EXCEPTIONS else None
 
 
@@ -179,8 +181,10 @@ CELLS = [(c, m) for c in CASES for m in ("value", "reverse") if m == "value" or 
 def test_bodies_compute_what_the_interpreter_does(case: Case, mode: str) -> None:
     outputs, inputs, values = cell(case, mode)
     lacks = exception(case, mode)
-    if lacks is not None and not (case.primitive == "digamma" and mode == "reverse"):
-        with pytest.raises(CompileError, match=EXCEPTIONS[lacks]):
+    if lacks is not None:
+        # The derivative of beta contains digamma too, and either may be met first.
+        reasons = f"{EXCEPTIONS[lacks]}|{EXCEPTIONS['digamma']}" if lacks == "beta" else EXCEPTIONS[lacks]
+        with pytest.raises(CompileError, match=reasons):
             emulated(outputs, inputs, values)
         return
     expected = interpret(outputs, dict(zip(inputs, values, strict=True)))

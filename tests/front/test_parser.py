@@ -12,10 +12,11 @@ import symdiff as sd
 from symdiff.front.vocabulary import FUNCTIONS
 from symdiff.ir.interpret import interpret
 from symdiff.ops.elementwise import ELEMENTWISE
+from symdiff.ops.elementwise.bessel import OF_ORDER
 
 X, Y = sd.symbols("x y")
 # What stands in text under an operator or has a parameter of its own is built by hand below.
-CALLABLE = [p for p in ELEMENTWISE if p.name not in ("cast", "polygamma")]
+CALLABLE = [p for p in ELEMENTWISE if p.name not in ("cast", "polygamma") and p not in OF_ORDER]
 
 
 def value_of(node, **values):
@@ -39,6 +40,7 @@ def grow(children):
     return st.one_of(
         st.tuples(st.sampled_from(CALLABLE), st.tuples(children, children, children)).map(combine),
         children.map(lambda f: sd.polygamma(2, f)),
+        st.tuples(st.sampled_from([sd.jv, sd.kve]), NUMBERS, children).map(lambda t: t[0](t[1], t[2])),
         children.map(lambda f: f.astype("int64")),
         children.map(lambda f: -f),
     )

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from symdiff.ir.node import const
 from symdiff.ir.primitive import Elementwise, cast
-from symdiff.ops.elementwise import arithmetic, exponential, logic, special, trigonometric
+from symdiff.ops.elementwise import arithmetic, bessel, exponential, logic, normal, special, trigonometric
 from symdiff.ops.elementwise.arithmetic import *  # noqa: F403  # one place per primitive: its own file
+from symdiff.ops.elementwise.bessel import *  # noqa: F403
 from symdiff.ops.elementwise.exponential import *  # noqa: F403
 from symdiff.ops.elementwise.logic import *  # noqa: F403
+from symdiff.ops.elementwise.normal import *  # noqa: F403
 from symdiff.ops.elementwise.special import *  # noqa: F403
 from symdiff.ops.elementwise.trigonometric import *  # noqa: F403
 
@@ -19,4 +21,5 @@ ELEMENTWISE: tuple[Elementwise, ...] = tuple(v for v in list(globals().values())
 """Every elementwise primitive."""
 
 __all__ = ["ELEMENTWISE", "cast", "const"]
-__all__ += arithmetic.__all__ + exponential.__all__ + logic.__all__ + special.__all__ + trigonometric.__all__
+for _family in (arithmetic, bessel, exponential, logic, normal, special, trigonometric):
+    __all__ += _family.__all__

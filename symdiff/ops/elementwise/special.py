@@ -155,8 +155,44 @@ polygamma: Elementwise = Elementwise(
     complex_step=lambda x, n: sp("polygamma")(n, np.real(x)) + 1j * np.imag(x) * sp("polygamma")(n + 1, np.real(x)),
 )
 
+beta: Elementwise = Elementwise(
+    "beta",
+    doc="gamma(a) gamma(b) / gamma(a + b).",
+    evaluate_=sp("beta"),
+    reference=mp("beta"),
+    samples=((0.6, 6.0), (0.7, 5.0)),
+    partials=lambda r, a, b: (r * (digamma(a) - digamma(a + b)), r * (digamma(b) - digamma(a + b))),
+    native="scipy.beta",
+    complex_step=first_order(
+        sp("beta"), lambda a, b: tuple(sp("beta")(a, b) * (sp("psi")(c) - sp("psi")(a + b)) for c in (a, b))
+    ),
+    sympy="beta",
+)
+betaln: Elementwise = Elementwise(
+    "betaln",
+    doc="log|beta(a, b)|, without overflow.",
+    evaluate_=sp("betaln"),
+    reference=lambda a, b: mp("log")(abs(mp("beta")(a, b))),
+    samples=((0.6, 6.0), (0.7, 5.0)),
+    partials=lambda r, a, b: (digamma(a) - digamma(a + b), digamma(b) - digamma(a + b)),
+    native="scipy.betaln",
+    complex_step=first_order(sp("betaln"), lambda a, b: tuple(sp("psi")(c) - sp("psi")(a + b) for c in (a, b))),
+)
+logit = Elementwise(
+    "logit",
+    doc="log(p / (1 - p)), the inverse of sigmoid.",
+    evaluate_=sp("logit"),
+    reference=lambda p: mp("log")(p / (1 - p)),
+    samples=((0.02, 0.98),),
+    partials=lambda r, p: (1 / (p * (1 - p)),),
+    native="scipy.logit",
+    complex_step=lambda p: np.log(p / (1 - p)),
+)
+
 
 __all__ = [
+    "beta",
+    "betaln",
     "digamma",
     "erf",
     "erfc",
@@ -164,6 +200,7 @@ __all__ = [
     "gammaln",
     "heaviside",
     "logaddexp",
+    "logit",
     "polygamma",
     "relu",
     "sigmoid",
