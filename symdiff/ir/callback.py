@@ -9,6 +9,7 @@ the address of the C function as data, so objects in the kernel store are the sa
 from __future__ import annotations
 
 import ctypes
+import math
 import threading
 import uuid
 import weakref
@@ -131,7 +132,7 @@ class Callback:
 
 
 def _array_at(address: int, extents: tuple[int, ...], dtype: str) -> np.ndarray:
-    n_bytes = int(np.prod(extents, dtype=np.int64)) * np.dtype(dtype).itemsize
+    n_bytes = math.prod(extents) * np.dtype(dtype).itemsize
     if n_bytes == 0:
         return np.empty(extents, dtype)
     return np.frombuffer(memoryview((ctypes.c_char * n_bytes).from_address(address)), dtype).reshape(extents)
