@@ -116,16 +116,21 @@ def _dot(a: Node, b: Node) -> Node:
     return PRIMITIVES["sum"](product, axes=tuple(range(product.ndim))) if product.ndim else product
 
 
-def work(f: Node, values: Values) -> int:
-    """Return about how many operations on numbers one value of `f` takes, loops included."""
-    total = 0
+def work(f: Node, values: Values) -> float:
+    """Return about how many operations on numbers one value of `f` takes, loops included.
+
+    It is infinite where a part of `f` is a function of floats only, so that there is no value with many digits.
+    """
+    total = 0.0
 
     def around(node: Node, args: list[Any], evaluate: Callable[[list[Any]], Any]) -> Any:
         nonlocal total
         value = evaluate(args)
         if node.op.name not in LEAVES and not is_compound(node):
-            size = max(np.size(value), *(np.size(a) for a in args), 1)
-            if node.op.name == "matmul":
+            size: float = max(np.size(value), *(np.size(a) for a in args), 1)
+            if node.op.name == "opaque":
+                size = np.inf
+            elif node.op.name == "matmul":
                 size = np.size(value) * np.shape(args[0])[-1]
             elif not isinstance(node.op, (Elementwise, Linear, Constant)):
                 # A factorisation or a solve: one pass over the longest axis for each entry.

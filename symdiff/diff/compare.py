@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.diff.accumulated import first_wrong_accumulation
 from symdiff.diff.along import random_line, work
 from symdiff.diff.dot_product import run_dot_product
 from symdiff.diff.exact import DIGITS, exact_derivative
@@ -94,9 +95,11 @@ def compare(
     """
     node, values, symbols, single = read_point(f, point, wrt)
     effort = work(node, values)
-    if effort * sum(values[x].size for x in symbols) <= limit:
+    if np.isfinite(effort) and effort * sum(values[x].size for x in symbols) <= limit:
         return _by_entries(node, values, symbols, single, compiler)
-    return _along_a_line(node, values, symbols, compiler, exactly=effort <= limit)
+    exactly = np.isfinite(effort) and effort <= limit
+    why = "too large for every entry" if np.isfinite(effort) else "a part of f has no value with many digits"
+    return _along_a_line(node, values, symbols, compiler, bool(exactly), why)
 
 
 def _by_entries(node: Node, values: Values, symbols: list[Node], single: bool, compiler: Compiler | None) -> Comparison:
@@ -104,7 +107,7 @@ def _by_entries(node: Node, values: Values, symbols: list[Node], single: bool, c
     study = Study(node, values, symbols, single, exact, compiler, {})
     rows, notes = _judged(study, RULES)
     curves = sweep(node, values, symbols, exact)
-    parting, more = _explained(study, rows, [node], values)
+    parting, more = _explained(study, rows, node, values, symbols)
     notes += more
     reference = study.form([_fifty(e.value) for e in exact])
     return Comparison(tuple(rows), reference, values, tuple(symbols), tuple(notes), curves, parting)
@@ -132,13 +135,13 @@ def _judged(study: Study, rules: Mapping[str, Rule]) -> tuple[list[Row], list[st
 
 
 def _along_a_line(
-    node: Node, values: Values, symbols: list[Node], compiler: Compiler | None, exactly: bool
+    node: Node, values: Values, symbols: list[Node], compiler: Compiler | None, exactly: bool, why: str
 ) -> Comparison:
     """Compare the derivative of <w, f(x + t v)> by t, if one value of `f` has a reference; test both modes."""
     line = random_line(node, values, symbols, _SEED)
     direction = {x: line.values[v] for x, v in zip(symbols, line.directions, strict=True)}
     rows: list[Row] = []
-    notes = ["too large for every entry: one random direction, and tests of the whole derivative"]
+    notes = [f"{why}: one random direction, and tests of the whole derivative"]
     reference, curves, study = None, None, None
     if exactly:
         phi = line.phi
@@ -151,10 +154,7 @@ def _along_a_line(
     stable = as_function(node)
     more_rows, more = _tests(stable, values, symbols)
     rows, notes = rows + more_rows, notes + more
-    if study is not None:
-        parting, more = _explained(study, rows, [node], values)
-    else:
-        parting, more = _explained_by_rules(rows, [node], values)
+    parting, more = _explained(study, rows, node, values, symbols)
     return Comparison(tuple(rows), reference, values, tuple(symbols), tuple(notes + more), curves, parting, direction)
 
 
@@ -184,36 +184,29 @@ def _tests(f: Node, values: Values, symbols: list[Node]) -> tuple[list[Row], lis
 
 
 def _explained(
-    study: Study, rows: Sequence[Row], roots: list[Node], values: Values
+    study: Study | None, rows: Sequence[Row], f: Node, values: Values, symbols: list[Node]
 ) -> tuple[Parting | None, list[str]]:
-    """The node at which the worst method goes wrong, if one fails or has lost half of its digits, and a note on it."""
-    ruled = [r for r in rows if r.method in study.graphs]
-    failed = [r for r in ruled if not r.passed]
-    for row in failed[:1]:
-        parting = first_parting(study.graphs[row.method], study.values, kinds=("value",))
-        if parting is not None:
-            return parting, [f"{row.method} goes wrong at {parting}"]
-    if failed:
-        return _explained_by_rules(rows, roots, values)
-    lossy = [r for r in ruled if r.max_ulp > _LOSS]
-    for row in lossy[:1]:
-        parting = first_parting(study.graphs[row.method], study.values)
-        if parting is not None:
-            return parting, [f"{row.method} is as good as its formula: {parting}"]
-    return _explained_by_rules(rows, roots, values)
+    """The node at which a method goes wrong, if one fails or has lost half of its digits, and a note on it.
 
-
-def _explained_by_rules(rows: Sequence[Row], roots: list[Node], values: Values) -> tuple[Parting | None, list[str]]:
+    Without a `study` one value of `f` with many digits is too dear, and single rules are all that is looked at.
+    """
     failed = [r.method for r in rows if not r.passed and r.method not in DIFFERENCES.values()]
     if not failed:
-        return None, []
-    parting = first_faulty_rule([as_function(f) for f in roots], values) or first_faulty_rule(roots, values)
+        lossy = [r.method for r in rows if study and r.method in study.graphs and r.max_ulp > _LOSS]
+        parting = first_parting(study.graphs[lossy[0]], study.values) if study and lossy else None
+        return parting, [f"{lossy[0]} is as good as its formula: {parting}"] if parting else []
+    ruled = [m for m in failed if study and m in study.graphs]
+    if study and ruled:
+        parting = first_parting(study.graphs[ruled[0]], study.values, kinds=("value",))
+        if parting is not None:
+            return parting, [f"{ruled[0]} goes wrong at {parting}"]
+    # Rules are applied to the stable form; what the user wrote may have others.
+    parting = first_faulty_rule([as_function(f)], values) or first_faulty_rule([f], values)
+    if parting is None and study:
+        parting = first_wrong_accumulation(f, values, symbols)
     if parting is not None:
         return parting, [f"the methods part at {parting}"]
-    return None, [
-        f"{', '.join(failed)}: every primitive's rule is right alone at these values; "
-        "the methods part in how the rules are put together"
-    ]
+    return None, [f"{', '.join(failed)}: every primitive's rule is right alone at these values"]
 
 
 def _fifty(values: np.ndarray) -> np.ndarray:

@@ -34,8 +34,9 @@ _TEXT = 48
 
 @dataclass(frozen=True, slots=True)
 class Parting:
-    """The node at which two computations part; `kind` is "value", "decision", "cancellation" or "rule".
+    """The node at which two computations part, and why.
 
+    `kind` is "value", "decision", "cancellation", "rule" or "accumulation";
     `got` and `exact` are the two values at the entry `index`, `arguments` what the node was given there.
     """
 
