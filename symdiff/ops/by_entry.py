@@ -141,6 +141,7 @@ def _sweep(a: Any, v: Any) -> bool:
             for m in (a, a.T, v.T):
                 row_p, row_q = m[p].copy(), m[q].copy()
                 m[p], m[q] = c * row_p - s * row_q, s * row_p + c * row_q
+            a[p, q] = a[q, p] = x * 0  # what the rotation is for, without its rounding
     return moved
 
 
