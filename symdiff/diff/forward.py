@@ -38,8 +38,7 @@ def push(outputs: Sequence[Node], tangents: Tangents) -> list[Node | None]:
                 if node.op.name == "while_loop":
                     loops[node] = push_loop(node, dots, push)
                 elif node.dtype.startswith("float"):
-                    tangent = push_one(node, dots)
-                    memo[node] = tangent if tangent is None else forward_form(tangent)
+                    memo[node] = push_one(node, dots)
     finally:
         here.source = saved
     return [memo[r] for r in outputs]
@@ -47,6 +46,12 @@ def push(outputs: Sequence[Node], tangents: Tangents) -> list[Node | None]:
 
 def push_one(node: Node, dots: Sequence[Node | None]) -> Node | None:
     """Return the tangent of one node."""
+    tangent = linear_part(node, dots)
+    return tangent if tangent is None else forward_form(tangent)
+
+
+def linear_part(node: Node, dots: Sequence[Node | None]) -> Node | None:
+    """Return the tangent of one node, of a value with its own transposed rule as a `linear_map`."""
     op = node.op
     if isinstance(op, Structured):
         return op.jvp(node, dots)

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from symdiff.diff.flow import carriers
 from symdiff.diff.forward import push_one, scaled
 from symdiff.diff.pattern_index import (
     Affine,
@@ -111,9 +112,9 @@ class _Walk:
         memo: dict[Node, Terms] = dict(start)
         saved = here.source
         try:
-            for node in made_order([root], known=start):
+            for node in carriers([root], start):
                 here.source = node.source
-                terms = [memo[a] for a in node.args]
+                terms = [memo.get(a, ()) for a in node.args]
                 if not any(terms) or not (node.dtype.startswith("float") or node.dtype == "tuple"):
                     memo[node] = ()
                 else:

@@ -17,7 +17,7 @@ import operator
 from collections.abc import Container, Iterable, Sequence
 
 from symdiff.diff.flow import flowing
-from symdiff.diff.forward import push_one, scaled
+from symdiff.diff.forward import linear_part, scaled
 from symdiff.diff.reverse_loops import pull_loop
 from symdiff.ir.graph import made_order
 from symdiff.ir.node import PRIMITIVES, Node, const, here, make
@@ -100,7 +100,7 @@ def _contributions(
         ]
     # Linearise on placeholders, transpose what comes out.
     marks = [_placeholder(k, a) if a in active else None for k, a in enumerate(node.args)]
-    tangent = push_one(node, marks)
+    tangent = linear_part(node, marks)
     if tangent is None:
         return []
     pairs = [(a, m) for a, m in zip(node.args, marks, strict=True) if m is not None]

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.diff.flow import carriers
 from symdiff.diff.forward import push_one
 from symdiff.ir.dims import evaluate
 from symdiff.ir.graph import depends_on, made_order
@@ -75,8 +76,8 @@ class _Walk:
     def run(self, root: Node, start: Mapping[Node, Any]) -> Any:
         """Return the matrix of `root`, given those of some nodes below it."""
         memo: dict[Node, Any] = dict(start)
-        for node in made_order([root], known=start):
-            given = [memo[a] for a in node.args]
+        for node in carriers([root], start):
+            given = [memo.get(a) for a in node.args]
             real = node.dtype.startswith("float") or node.dtype == "tuple"
             memo[node] = self._through(node, given) if real and any(g is not None for g in given) else None
         found = memo[root]
