@@ -72,6 +72,8 @@ class MatrixFunction:
             raise ShapeError("out= takes arrays, and a result is sparse; compile its .values to fill an array.")
         if named:
             args = tuple(self._main.arguments(args, named))
+        if not all(type(a) is np.ndarray for a in args):
+            args = tuple(self._main.bound(args)[0])
         prepared = self._find(args)
         results = iter(prepared.run(*args))
         values = []
@@ -84,7 +86,7 @@ class MatrixFunction:
 
     def structure(self, *args: Any, **named: Any) -> Any:
         """Return where the sparse outputs have entries for these arguments: one `Structure`, or a list of them."""
-        prepared = self._find(tuple(self._main.arguments(args, named)))
+        prepared = self._find(tuple(self._main.bound(tuple(self._main.arguments(args, named)))[0]))
         found: list[Structure] = [plan.structure for plan in prepared.plans if plan is not None]
         return found[0] if len(found) == 1 else found
 
@@ -113,8 +115,8 @@ class MatrixFunction:
 
     # --- what is computed once --------------------------------------------------
 
-    def _find(self, args: tuple[Any, ...]) -> _Prepared:
-        key = tuple(map(np.shape, args))
+    def _find(self, args: tuple[np.ndarray, ...]) -> _Prepared:
+        key = tuple([a.shape for a in args])
         for prepared in self._prepared.get(key, ()):
             if prepared.fits(args):
                 return prepared

@@ -26,7 +26,7 @@ _WORTH_SUBSTITUTING = 0.5
 _FULL = 0.5
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Colouring:
     """The products that tell all entries of a matrix apart.
 
@@ -62,7 +62,7 @@ class Colouring:
         return found if self.solver is None else self.solver.solve(found)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Solver:
     """Recovers the entries off the diagonal from sums, tree by tree (Gebremedhin et al. 2009, section 3.2)."""
 
@@ -84,7 +84,7 @@ class Solver:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Matrix:
     """A structure in CSR order with what the algorithms ask of it."""
 
@@ -114,7 +114,7 @@ def _begins(sorted_rows: np.ndarray, m: int) -> np.ndarray:
 
 
 def colour(
-    shape: tuple[int, int], rows: np.ndarray, cols: np.ndarray, symmetric: bool, method: str | None
+    shape: tuple[int, int], rows: np.ndarray, cols: np.ndarray, symmetric: bool, method: str | None = None
 ) -> Colouring:
     """Return the colouring with the fewest products, or that of `method`. `rows`, `cols` are in CSR order.
 

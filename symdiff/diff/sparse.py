@@ -49,6 +49,8 @@ class SparseExpr:
                     raise DerivativeError(f"Asked for the pattern of {brief(f)} ({f.line}), but {why}.") from None
                 self.reason = f"for {why}"
         self.compression = Compression(f, x, symmetric, None if method == "pattern" else method)
+        if self.entries is None:
+            self.compression.check()
 
     # --- triplets ---------------------------------------------------------------
 

@@ -48,6 +48,10 @@ class Compression:
         self.f, self.x, self.symmetric, self.method = f, x, symmetric, method
         self._functions: dict[str, Any] = {}
 
+    def check(self) -> None:
+        """Raise DerivativeError now if the products cannot be built, and not at the first call."""
+        self.reverse(_directions(self.f)) if self.method == "row" else self.forward(_directions(self.x))
+
     def forward(self, directions: Node) -> Node:
         """Return the products of the matrix with the rows of `directions`."""
         mark = _mark(self.x)
@@ -114,7 +118,7 @@ class Compression:
         return hits.astype(like.dtype).reshape(len(hits), *concrete_shape(like.shape, sizes))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ProductPlan:
     """Structure and colouring, without code."""
 
@@ -122,7 +126,7 @@ class ProductPlan:
     colouring: Colouring
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Runner:
     """Runs the products: pairs of a compiled function and the directions that it takes."""
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from symdiff.diff.pattern_layout import Band
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Structure:
     """Where a sparse matrix has entries, in CSR order, and how its values are found. Prints as a spy plot.
 
@@ -95,7 +95,7 @@ def index_type(shape: tuple[int, int], count: int) -> type[np.integer]:
     return np.int32 if max(*shape, count) < 2**31 else np.int64
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class FlatPlan:
     """Values in any order: entry k of the matrix is `values[source[k]]`, or a sum given by the matrix `adder`."""
 
@@ -141,7 +141,7 @@ def made_structure(shape: tuple[int, int], rows: np.ndarray, cols: np.ndarray, m
     return Structure(shape, frozen(indptr), frozen(cols.astype(kind)), method, products)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class BandPlan:
     """Values in rows of a band: in CSR order but for the ends, which are moved up to their neighbours in place."""
 
