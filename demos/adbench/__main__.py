@@ -28,7 +28,7 @@ def benchmark_gmm():
     """Return the mixture model at the size that benchmarks like: 1000 points, 10 dimensions, 25 components."""
     rng, n, d, K = np.random.default_rng(5), 1000, 10, 25
     shapes = (K,), (K, d), (K, d * (d + 1) // 2), (n, d)
-    return problems.gmm_problem(*(rng.normal(size=shape) for shape in shapes))
+    return problems.gmm_problem([*(rng.normal(size=shape) for shape in shapes), 1.0, 0])
 
 
 def add_row(rows, name, read):

@@ -47,7 +47,7 @@ def transforms(model, joints):
         flexion, abduction, *others = joints[f]
         bends[4 * f + 2] = bend(flexion, abduction)
         bends[4 * f + 3], bends[4 * f + 4] = (bend(angle, 0) for angle in others)
-    absolute = []
+    absolute: list[sd.Expr] = []
     for bone, (parent, relative) in enumerate(zip(model.parents, model.base_relatives, strict=True)):
         turned = relative @ bends[bone] if bone in bends else relative
         absolute.append(absolute[parent] @ turned if parent >= 0 else sd.stack(list(turned)))

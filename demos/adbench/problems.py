@@ -57,17 +57,17 @@ def _scalar(f, wrt, inputs, arguments, hessian):
     return Problem(inputs, arguments, quantities)
 
 
-def gmm_problem(alphas, means, icf, x, gamma=1.0, m=0, hessian=False):
+def gmm_problem(arguments, hessian=False):
     """Return the mixture model's objective and gradient by alphas, means and icf."""
-    inputs = list(gmm.symbols(*np.shape(means)))
-    return _scalar(gmm.objective(*inputs), inputs[:3], inputs, [alphas, means, icf, x, gamma, m], hessian)
+    inputs = list(gmm.symbols(*np.shape(arguments[1])))
+    return _scalar(gmm.objective(*inputs), inputs[:3], inputs, arguments, hessian)
 
 
-def lstm_problem(gates, extra, state, text, hessian=False):
+def lstm_problem(arguments, hessian=False):
     """Return the LSTM's objective and gradient by gates and extra."""
-    layers, _, b = np.shape(state)
+    layers, _, b = np.shape(arguments[2])
     inputs = list(lstm.symbols(layers, b))
-    return _scalar(lstm.objective(*inputs), inputs[:2], inputs, [gates, extra, state, text], hessian)
+    return _scalar(lstm.objective(*inputs), inputs[:2], inputs, arguments, hessian)
 
 
 def ba_problem(cameras, points, weights, seen, features):

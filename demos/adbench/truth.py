@@ -66,8 +66,8 @@ def _scalar(instance, of_gradient):
 
 
 def _gmm(instance):
-    arguments = _floats(instance, "alphas", "means", "icf", "x")
-    problem = problems.gmm_problem(*arguments, instance["gamma"], instance["m"], "hessian" in instance)
+    arguments = _floats(instance, "alphas", "means", "icf", "x", "gamma", "m")
+    problem = problems.gmm_problem(arguments, "hessian" in instance)
     return problem, _scalar(instance, 1e-10 if instance["n"] == 1000 else 1e-11)
 
 
@@ -76,7 +76,7 @@ def _lstm(instance):
     shapes = (layers, 2, 4, b), (3, b), (layers, 2, b), (-1, b)
     arrays = _floats(instance, "main_params", "extra_params", "state", "sequence")
     arguments = [a.reshape(shape) for a, shape in zip(arrays, shapes, strict=True)]
-    return problems.lstm_problem(*arguments, "hessian" in instance), _scalar(instance, 1e-11)
+    return problems.lstm_problem(arguments, "hessian" in instance), _scalar(instance, 1e-11)
 
 
 def _ba(instance):

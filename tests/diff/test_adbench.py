@@ -144,7 +144,7 @@ RNG = np.random.default_rng(8)
 def test_gmm(target: str) -> None:
     arguments = [RNG.normal(size=s) for s in [(4,), (4, 3), (4, 6), (7, 3)]]
     f = functools.partial(gmm_numpy, gamma=1.3, m=2)
-    problem = problems.gmm_problem(*arguments, 1.3, 2)
+    problem = problems.gmm_problem([*arguments, 1.3, 2])
     values = problem.values(problem.compile(target=target))
     assert_close(values["objective"], np.array([f(*arguments)]), 200)
     assert_close(values["gradient"], problems.flat(*(complex_step(f, arguments, k) for k in range(3))), 200)
@@ -154,7 +154,7 @@ def test_gmm(target: str) -> None:
 def test_lstm(target: str) -> None:
     arguments = [RNG.normal(size=s) for s in [(2, 2, 4, 3), (3, 3), (2, 2, 3)]]
     arguments.append(RNG.integers(0, 2, (9, 3)).astype(float))
-    problem = problems.lstm_problem(*arguments)
+    problem = problems.lstm_problem(arguments)
     values = problem.values(problem.compile(target=target))
     assert_close(values["objective"], np.array([lstm_numpy(*arguments)]), 200)
     assert_close(values["gradient"], problems.flat(*(complex_step(lstm_numpy, arguments, k) for k in range(2))), 500)
@@ -220,7 +220,8 @@ def hand_model() -> hand.Model:
     transforms = RNG.normal(size=(2, 22, 4, 4)) / 2
     transforms[:, :, 3] = [0, 0, 0, 1]
     triangles = np.array([[0, 3, 5], [8, 1, 2], [4, 7, 6], [2, 0, 8]])
-    return hand.Model(parents, *transforms, RNG.normal(size=(3, 9)), RNG.uniform(size=(22, 9)), triangles)
+    relatives, inverses = transforms
+    return hand.Model(parents, relatives, inverses, RNG.normal(size=(3, 9)), RNG.uniform(size=(22, 9)), triangles)
 
 
 def test_hand_tracking() -> None:
