@@ -5,6 +5,7 @@ A case is stated by its docstring; the data come from NumPy's default generator 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -165,6 +166,30 @@ def _rows(stream: int) -> Callable[[Sizes], tuple[Any, ...]]:
     return data
 
 
+GMM_GAMMA = 1.0  # of the Wishart prior; its m is 0
+
+
+def _mixture(p: Sizes) -> tuple[Any, ...]:
+    """alphas (k,), means (k, d), factors (k, d (d+1)/2), x (n, d); which of (0, *factors) each entry of Q is."""
+    rng, n, d, k = _generator(2), p["n"], p["d"], p["k"]
+    alphas, means = rng.standard_normal(k), rng.random((k, d))
+    factors, x = rng.standard_normal((k, d * (d + 1) // 2)), rng.standard_normal((n, d))
+    places = np.zeros((d, d), dtype=np.int64)
+    places[np.diag_indices(d)] = 1 + np.arange(d)
+    columns, rows = np.triu_indices(d, 1)
+    places[rows, columns] = 1 + d + np.arange(len(rows))
+    return alphas, means, factors, x, places
+
+
+def gmm_constant(p: Sizes) -> float:
+    """The part of the mixture's objective that depends on sizes only."""
+    n, d, k = p["n"], p["d"], p["k"]
+    dof = d + 1
+    log_gamma = 0.25 * d * (d - 1) * math.log(math.pi) + sum(math.lgamma(0.5 * (dof + 1 - j)) for j in range(1, d + 1))
+    prior = dof * d * (math.log(GMM_GAMMA) - 0.5 * math.log(2)) - log_gamma
+    return -0.5 * n * d * math.log(2 * math.pi) - k * prior
+
+
 def _modes(p: Sizes) -> tuple[Any, ...]:
     """A smooth mode and noise at the inner points of the unit square."""
     n = p["n"]
@@ -176,6 +201,12 @@ def _points(p: Sizes) -> tuple[Any, ...]:
     """Two scalars for n = 1, else two arrays of n numbers."""
     x, y = _generator(100).standard_normal((2, p["n"]))
     return (float(x[0]), float(y[0])) if p["n"] == 1 else (x, y)
+
+
+def _chain(p: Sizes) -> tuple[Any, ...]:
+    """The start of Rosenbrock's problem, -1.2 and 1 in turns, and a tenth of noise."""
+    start = np.where(np.arange(p["n"]) % 2 == 0, -1.2, 1.0)
+    return (start + 0.1 * _generator(6).standard_normal(p["n"]),)
 
 
 def _grid(n: Sequence[int], steps: int) -> tuple[Sizes, ...]:
@@ -194,6 +225,12 @@ CASES = {
             "scalar_ops", "n operations on scalars, 10 inputs, 10 outputs, and the 10×10 Jacobian",
             ({"n": 100}, {"n": 1_000}, {"n": 10_000}), {"n": 123}, ("value", "jacobian"), 1e-9,
             "operation", lambda p: p["n"], _scalar_ops,
+        ),
+        Case(
+            "gmm", "the Gaussian mixture objective of ADBench and its gradient by alphas, means and factors",
+            ({"n": 1_000, "d": 10, "k": 25}, {"n": 10_000, "d": 32, "k": 10}), {"n": 7, "d": 3, "k": 2},
+            ("value", "alphas", "means", "factors"), 1e-9,
+            "point, component and entry of Q", lambda p: p["n"] * p["k"] * p["d"] ** 2, _mixture,
         ),
         Case(
             "logreg", "mean(log(1 + exp(-y X w))) + 0.0005 |w|² and its gradient",
@@ -215,6 +252,11 @@ CASES = {
             "crank_nicolson", "heat equation on n×n inner points of the unit square, 0 at the edge, dt = 0.001",
             _grid((128, 256), 20), {"n": 15, "steps": 4}, ("u",), 1e-8,
             "step and point", lambda p: p["steps"] * p["n"] ** 2, _modes,
+        ),
+        Case(
+            "sparse_hessian", "the Hessian of Σ 100 (xᵢ₊₁ - xᵢ²)² + (1 - xᵢ)² as a matrix in CSR, or its diagonals",
+            ({"n": 1_000}, {"n": 10_000}, {"n": 100_000}), {"n": 23}, ("diagonal", "off_diagonal"), 1e-12,
+            "unknown", lambda p: p["n"], _chain,
         ),
         Case(
             "call", "x y + x - y of two scalars (n = 1), or of two arrays of n numbers: what a call costs",

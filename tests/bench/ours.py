@@ -9,7 +9,7 @@ import numpy as np
 import symdiff as sd
 from symdiff import pde
 from symdiff.optimize import Adam
-from tests.bench.cases import ADAM, CN_STEP, HEAT_RATE, RIDGE, WIDTH, Sizes, Straight
+from tests.bench.cases import ADAM, CN_STEP, GMM_GAMMA, HEAT_RATE, RIDGE, WIDTH, Sizes, Straight, gmm_constant
 from tests.bench.measure import Job
 
 
@@ -50,6 +50,31 @@ def scalar_ops_arrays(p: Sizes, program: Straight, point: np.ndarray, target: st
         entries = {s: x[k] for k, s in enumerate(symbols)}
         fn = sd.compile([sd.stack(y).subs(entries), sd.stack(rows).subs(entries)], [x], target=target)
         return lambda: fn(point, out=out)
+
+    return Job(build, tuple)
+
+
+def gmm(
+    p: Sizes, alphas: np.ndarray, means: np.ndarray, factors: np.ndarray, x: np.ndarray, places: np.ndarray,
+    target: str = "cpu",
+) -> Job:  # fmt: skip
+    """Q is lower triangular, exp(q) on its diagonal: a gather from (0, exp(q), the lower entries)."""
+
+    def build() -> Any:
+        d, k = p["d"], p["k"]
+        a, m, f = sd.vector("alphas", k), sd.matrix("means", k, d), sd.matrix("factors", k, d * (d + 1) // 2)
+        points = sd.matrix("x", "n", d)
+        n = points.shape[0]
+        q, lower = f[:, :d], f[:, d:]
+        entries = sd.concatenate([sd.zeros((k, 1)), sd.exp(q), lower], axis=1)
+        full = sd.take(entries, places, axis=1)
+        centred = (points @ full.reshape((k * d, d)).T).reshape((n, k, d)) - sd.einsum("kij,kj->ki", full, m)
+        inner = a + sd.sum(q, axis=1) - 0.5 * sd.sum(centred**2, axis=2)
+        fit = sd.sum(sd.logsumexp(inner, axis=1)) - n * sd.logsumexp(a)
+        prior = 0.5 * GMM_GAMMA**2 * (sd.sum(sd.exp(q) ** 2) + sd.sum(lower**2))
+        objective = fit + prior + gmm_constant(p)
+        fn = sd.compile([objective, *sd.gradient(objective, [a, m, f])], [a, m, f, points], target=target)
+        return lambda: fn(alphas, means, factors, x)
 
     return Job(build, tuple)
 
@@ -126,6 +151,48 @@ def crank_nicolson(p: Sizes, start: np.ndarray, target: str = "cpu") -> Job:
     return Job(build, lambda u: (u[1:-1, 1:-1],))
 
 
+def _chained() -> tuple[Any, Any]:
+    x = sd.vector("x", "n")
+    return sd.sum(100 * (x[1:] - x[:-1] ** 2) ** 2 + (1 - x[:-1]) ** 2), x
+
+
+def sparse_hessian(p: Sizes, point: np.ndarray, target: str = "cpu") -> Job:
+    """A whole SciPy matrix at every call; the size is known at run time only."""
+
+    def build() -> Any:
+        f, x = _chained()
+        fn = sd.compile(sd.hessian(f, x, sparse=True), [x], target=target)
+        return lambda: fn(point)
+
+    return Job(build, lambda h: (h.diagonal(), h.diagonal(-1)))
+
+
+def sparse_hessian_values(p: Sizes, point: np.ndarray, target: str = "cpu") -> Job:
+    """The numbers alone, as triplets: what a solver with a format of its own takes."""
+
+    def build() -> Any:
+        f, x = _chained()
+        hessian = sd.hessian(f, x, sparse=True)
+        rows, cols = sd.compile([hessian.rows, hessian.cols], [x], target=target)(point)
+        fn, out = sd.compile(hessian.values, [x], target=target), np.empty(len(rows))
+
+        def run(_places: Any = (rows, cols)) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+            return rows, cols, fn(point, out=out)
+
+        return run
+
+    def diagonals(found: tuple[np.ndarray, np.ndarray, np.ndarray]) -> tuple[np.ndarray, ...]:
+        rows, cols, values = found
+        n = p["n"]
+        picked = [np.zeros(n), np.zeros(n - 1)]
+        for k, line in enumerate(picked):
+            here = rows == cols + k
+            line[cols[here]] = values[here]
+        return tuple(picked)
+
+    return Job(build, diagonals)
+
+
 def call(p: Sizes, x: Any, y: Any, target: str = "cpu") -> Job:
     """Positional arguments, a result of its own for every call."""
 
@@ -141,9 +208,12 @@ CASES = {
     "map": map_,
     "scalar_ops": scalar_ops,
     "scalar_ops:arrays": scalar_ops_arrays,
+    "gmm": gmm,
     "logreg": logreg,
     "adam_loop": adam_loop,
     "heat2d": heat2d,
     "crank_nicolson": crank_nicolson,
+    "sparse_hessian": sparse_hessian,
+    "sparse_hessian:values": sparse_hessian_values,
     "call": call,
 }

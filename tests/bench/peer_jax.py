@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tests.bench.cases import ADAM, HEAT_RATE, RIDGE, Sizes, Straight
+from tests.bench.cases import ADAM, GMM_GAMMA, HEAT_RATE, RIDGE, Sizes, Straight, gmm_constant
 from tests.bench.measure import Job
 
 jax.config.update("jax_enable_x64", True)
@@ -41,6 +41,28 @@ def scalar_ops(p: Sizes, program: Straight, point: np.ndarray) -> Job:
         return jnp.stack(program(x, jnp.sin, jnp.exp))
 
     return _job(lambda: jax.jit(lambda x: (f(x), jax.jacrev(f)(x))), point)
+
+
+def gmm(p: Sizes, *data: np.ndarray) -> Job:
+    """`value_and_grad` by the three parameters; the same gather and matrix product as ours."""
+    *held, places = data
+
+    def objective(parameters: Any, x: Any) -> Any:
+        alphas, means, factors = parameters
+        n, d, k = p["n"], p["d"], p["k"]
+        q, lower = factors[:, :d], factors[:, d:]
+        entries = jnp.concatenate([jnp.zeros((k, 1)), jnp.exp(q), lower], axis=1)
+        full = entries[:, places]
+        centred = (x @ full.reshape(k * d, d).T).reshape(n, k, d) - jnp.einsum("kij,kj->ki", full, means)
+        inner = alphas + q.sum(1) - 0.5 * jnp.sum(centred * centred, axis=2)
+        fit = jnp.sum(jax.nn.logsumexp(inner, axis=1)) - n * jax.nn.logsumexp(alphas)
+        return fit + 0.5 * GMM_GAMMA**2 * (jnp.sum(jnp.exp(q) ** 2) + jnp.sum(lower**2)) + gmm_constant(p)
+
+    def both(alphas: Any, means: Any, factors: Any, x: Any) -> Any:
+        value, gradient = jax.value_and_grad(objective)((alphas, means, factors), x)
+        return value, *gradient
+
+    return _job(lambda: jax.jit(both), *held)
 
 
 def _loss(w: Any, features: Any, labels: Any) -> Any:
@@ -90,6 +112,7 @@ def call(p: Sizes, x: Any, y: Any) -> Job:
 CASES = {
     "map": map_,
     "scalar_ops": scalar_ops,
+    "gmm": gmm,
     "logreg": logreg,
     "adam_loop": adam_loop,
     "heat2d": heat2d,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench.cases import ADAM, CN_STEP, HEAT_RATE, RIDGE, WIDTH, Sizes, Straight
+from tests.bench.cases import ADAM, CN_STEP, GMM_GAMMA, HEAT_RATE, RIDGE, WIDTH, Sizes, Straight, gmm_constant
 from tests.bench.measure import Job
 
 
@@ -57,6 +57,35 @@ def map_(p: Sizes, x: np.ndarray) -> Job:
         bell, wave = np.exp(-square), np.sin(angle)
         slope = bell * (3 * np.cos(angle) - 2 * x * wave) + 2 * x / (1 + square)
         return bell * wave + np.log1p(square), slope
+
+    return Job(lambda: run, tuple)
+
+
+def gmm(p: Sizes, alphas: np.ndarray, means: np.ndarray, factors: np.ndarray, x: np.ndarray, places: np.ndarray) -> Job:
+    """Responsibilities, then their moments."""
+    n, d, k = p["n"], p["d"], p["k"]
+
+    def run() -> tuple[Any, ...]:
+        diagonal, lower = np.exp(factors[:, :d]), factors[:, d:]
+        full = np.concatenate([np.zeros((k, 1)), diagonal, lower], axis=1)[:, places]
+        centred = (x @ full.reshape(k * d, d).T).reshape(n, k, d) - np.einsum("kij,kj->ki", full, means)
+        inner = alphas + factors[:, :d].sum(1) - 0.5 * np.einsum("nki,nki->nk", centred, centred)
+        top, top_alpha = inner.max(1, keepdims=True), alphas.max()
+        weights, shares = np.exp(inner - top), np.exp(alphas - top_alpha)
+        sums = weights.sum(1, keepdims=True)
+        fit = np.sum(np.log(sums) + top) - n * (np.log(shares.sum()) + top_alpha)
+        value = fit + 0.5 * GMM_GAMMA**2 * (np.sum(diagonal**2) + np.sum(lower**2)) + gmm_constant(p)
+        weights /= sums
+        mass = weights.sum(0)
+        pull = -weights[:, :, None] * centred
+        total = pull.sum(0)
+        by_full = (x.T @ pull.reshape(n, k * d)).T.reshape(k, d, d) - total[:, :, None] * means[:, None, :]
+        by_entry = np.zeros((k, 1 + d * (d + 1) // 2))
+        by_entry[:, places] = by_full
+        by_diagonal = mass[:, None] + diagonal * (by_entry[:, 1 : d + 1] + GMM_GAMMA**2 * diagonal)
+        by_lower = by_entry[:, d + 1 :] + GMM_GAMMA**2 * lower
+        by_means = -np.einsum("kij,ki->kj", full, total)
+        return value, mass - n * shares / shares.sum(), by_means, np.concatenate([by_diagonal, by_lower], axis=1)
 
     return Job(lambda: run, tuple)
 
@@ -139,6 +168,26 @@ def crank_nicolson(p: Sizes, start: np.ndarray) -> Job:
     return Job(build, lambda u: (u,))
 
 
+def sparse_hessian(p: Sizes, x: np.ndarray) -> Job:
+    """The formula by hand, written into arrays made once: the two diagonals, without a matrix around them."""
+    main, below = np.empty(p["n"]), np.empty(p["n"] - 1)
+    left, right, work = x[:-1], x[1:], np.empty(p["n"] - 1)
+
+    def run() -> tuple[np.ndarray, np.ndarray]:
+        inner = main[:-1]
+        np.multiply(left, 1200.0, out=inner)
+        inner *= left
+        np.multiply(right, 400.0, out=work)
+        inner -= work
+        inner += 2.0
+        main[-1] = 0.0
+        main[1:] += 200.0
+        np.multiply(left, -400.0, out=below)
+        return main, below
+
+    return Job(lambda: run, tuple)
+
+
 def call(p: Sizes, x: Any, y: Any) -> Job:
     """The formula itself."""
 
@@ -151,9 +200,11 @@ def call(p: Sizes, x: Any, y: Any) -> Job:
 CASES = {
     "map": map_,
     "scalar_ops": scalar_ops,
+    "gmm": gmm,
     "logreg": logreg,
     "adam_loop": adam_loop,
     "heat2d": heat2d,
     "crank_nicolson": crank_nicolson,
+    "sparse_hessian": sparse_hessian,
     "call": call,
 }

@@ -1,0 +1,51 @@
+"""PyTorch: eager, reverse mode."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from tests.bench.cases import GMM_GAMMA, RIDGE, Sizes, gmm_constant
+from tests.bench.measure import Job
+
+
+def _job(objective: Any, parameters: list[np.ndarray]) -> Job:
+    """A job that returns the value of an objective and its gradient by the parameters."""
+    leaves = [torch.from_numpy(a).requires_grad_() for a in parameters]
+
+    def run() -> tuple[Any, ...]:
+        value = objective(*leaves)
+        return value.detach(), *torch.autograd.grad(value, leaves)
+
+    return Job(lambda: run, lambda r: tuple(a.numpy() for a in r))
+
+
+def gmm(p: Sizes, alphas: np.ndarray, means: np.ndarray, factors: np.ndarray, x: np.ndarray, places: np.ndarray) -> Job:
+    """The same gather and matrix product as ours."""
+    n, d, k = p["n"], p["d"], p["k"]
+    points, places_t, zeros = torch.from_numpy(x), torch.from_numpy(places), torch.zeros((k, 1), dtype=torch.float64)
+
+    def objective(alphas: Any, means: Any, factors: Any) -> Any:
+        q, lower = factors[:, :d], factors[:, d:]
+        full = torch.cat([zeros, torch.exp(q), lower], 1)[:, places_t]
+        centred = (points @ full.reshape(k * d, d).T).reshape(n, k, d) - torch.einsum("kij,kj->ki", full, means)
+        inner = alphas + q.sum(1) - 0.5 * (centred * centred).sum(2)
+        fit = torch.logsumexp(inner, 1).sum() - n * torch.logsumexp(alphas, 0)
+        return fit + 0.5 * GMM_GAMMA**2 * ((torch.exp(q) ** 2).sum() + (lower**2).sum()) + gmm_constant(p)
+
+    return _job(objective, [alphas, means, factors])
+
+
+def logreg(p: Sizes, features: np.ndarray, labels: np.ndarray, w: np.ndarray) -> Job:
+    """`logsigmoid` of the margins."""
+    rows, signs = torch.from_numpy(features), torch.from_numpy(labels)
+
+    def objective(w: Any) -> Any:
+        return 0.5 * RIDGE * (w @ w) - torch.nn.functional.logsigmoid(signs * (rows @ w)).mean()
+
+    return _job(objective, [w])
+
+
+CASES = {"gmm": gmm, "logreg": logreg}
