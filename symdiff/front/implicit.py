@@ -106,7 +106,8 @@ def _equation(name: str, residual: Any, unknown: Any, start: Any, tol: float, ma
     if not r.dtype.startswith("float"):
         raise DerivativeError(f"{name}: the residual {brief(r)} ({r.line}) has dtype {r.dtype}, and must be real.")
     if x not in free_symbols([r]):
-        raise UnknownSymbolError(f"{name}: the residual {brief(r)} ({r.line}) does not contain the unknown {brief(x)}.")
+        what = "the gradient of f" if name == "argmin" else "the residual"
+        raise UnknownSymbolError(f"{name}: {what}, {brief(r)} ({r.line}), does not contain the unknown {brief(x)}.")
     if x in free_symbols([first]):
         raise UnknownSymbolError(f"{name}: start ({first.line}) contains the unknown {brief(x)}; give it a value.")
     if first.ndim and first.shape != x.shape:

@@ -242,9 +242,32 @@ def test_what_does_not_converge_is_nan():
         value, slope = sd.compile([root, sd.diff(root, a)], [a])(parameter)
         assert np.isnan(value)
         assert np.isnan(slope)
+    assert np.isnan(sd.compile(sd.root(x**3 - a, x, start=100.0, max_steps=2), [a])(8.0))
     # Halving the step keeps Newton's method inside the domain of log.
     inside = sd.root(sd.log(x) - a, x, start=9.0)
     assert sd.compile(inside, [a])(-2.0) == pytest.approx(np.exp(-2.0), rel=8 * EPS)
+
+
+def test_an_ill_conditioned_system_is_solved_as_well_as_its_rounding_allows():
+    """The Newton steps never get shorter than 1e-8 of the solution here, and the residual is rounding all the same."""
+    n = 8
+    hilbert = 1 / (np.arange(n)[:, None] + np.arange(n) + 1.0)
+    v = sd.vector("v", n)
+    got = sd.compile(sd.root(hilbert @ v - a * np.ones(n), v, start=0.0), [a])(1.0)
+    with mpmath.workdps(40):
+        exact = mpmath.lu_solve(mpmath.matrix(hilbert.tolist()), mpmath.ones(n, 1))
+    # The condition is 2e10.
+    np.testing.assert_allclose(got, [float(v) for v in exact], rtol=2e10 * EPS)
+
+
+def test_sparse_jacobians_look_at_rules():
+    v = sd.vector("v", "n")
+    f = sd.custom_derivative(lambda z: z**2)
+    f.jvp(lambda primals, tangents: 2 * primals[0] * tangents[0])
+    matrix = sd.compile(sd.jacobian(f(v) * v[::-1], v, sparse=True), [v])(np.arange(1.0, 6.0))
+    dense = sd.compile(sd.jacobian(v**2 * v[::-1], v), [v])(np.arange(1.0, 6.0))
+    assert matrix.nnz == 9
+    np.testing.assert_array_equal(matrix.toarray(), dense)
 
 
 def test_the_text_form_reads_back_and_the_printed_form_is_short():
@@ -276,6 +299,8 @@ def test_wrong_input_says_what_is_wrong():
         sd.fixed_point(a * x, x, start=1.0, max_steps=0)
     with pytest.raises(sd.ShapeError, match="g has shape"):
         sd.fixed_point(v, x, start=1.0)
+    with pytest.raises(sd.UnknownSymbolError, match=r"argmin: the gradient of f, 'a' .* does not contain"):
+        sd.argmin(a * x, x, start=0.0)
     with pytest.raises(sd.ShapeError, match="argmin needs a scalar"):
         sd.argmin(v * a, v, start=0.0)
     with pytest.raises(sd.UnknownSymbolError, match="not among the inputs"):
