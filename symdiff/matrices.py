@@ -7,6 +7,7 @@ first call with them and kept.
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,29 +19,69 @@ from symdiff.diff.sparse import SparseExpr
 from symdiff.diff.sparse_plan import BandPlan, Mould, Structure
 from symdiff.function import Function
 from symdiff.ir.errors import DomainError, ShapeError
+from symdiff.ir.interpret import concrete_shape
 from symdiff.ir.node import Node
 
 # Structures that are kept; each may be as large as its matrix.
 _MOST = 8
+# Buffers of one result that are kept for the next calls: one is written while the last result is still held.
+_SPARE = 3
 
 Build = Callable[[list[Node], list[Node]], Function]
+
+
+class _Buffers:
+    """Arrays for results, handed out again when nobody holds a view of them any more.
+
+    Fresh memory costs a page fault for every 4 KiB: as long as computing the values that go there.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: str):
+        self._shape, self._dtype = shape, dtype
+        self._known: list[np.ndarray] = []
+
+    def take(self) -> np.ndarray:
+        """Return an array that is in nobody's hands."""
+        for _ in range(len(self._known)):
+            try:
+                array = self._known.pop(0)  # atomic: no other thread gets it
+            except IndexError:
+                break
+            if sys.getrefcount(array) == 2:  # this name and the argument
+                return array
+            self._known.append(array)
+        return np.empty(self._shape, self._dtype)
+
+    def give(self, array: np.ndarray) -> None:
+        """Take an array back; views of it may live on."""
+        if len(self._known) < _SPARE:
+            self._known.append(array)
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
     """How to answer calls of certain shapes: the function to run and, for each output, what its values become.
 
-    `data` are the integer arrays that the structure was computed for, by the position of the argument.
+    `buffers` are those of the function's own outputs. `data` are the integer arrays that the structure was computed
+    for, by the position of the argument.
     """
 
     run: Function
     plans: tuple[Any, ...]
     moulds: tuple[Any, ...]
+    buffers: tuple[_Buffers | None, ...]
+    shapes: tuple[tuple[int, ...], ...]
     data: tuple[tuple[int, np.ndarray], ...]
 
     def fits(self, args: Sequence[Any]) -> bool:
         """Whether the integer data are those of the structure."""
         return all(np.array_equal(args[k], known) for k, known in self.data)
+
+    def compute(self, args: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Return the function's own outputs: dense ones in new arrays, values of matrices in buffers."""
+        outputs = zip(self.buffers, self.shapes, self.run.outputs, strict=True)
+        out = [np.empty(shape, f.dtype) if known is None else known.take() for known, shape, f in outputs]
+        return self.run(*args, out=out) if out else []
 
 
 class MatrixFunction:
@@ -75,13 +116,18 @@ class MatrixFunction:
         if not all(type(a) is np.ndarray for a in args):
             args = tuple(self._main.bound(args)[0])
         prepared = self._find(args)
-        results = iter(prepared.run(*args))
+        results = prepared.compute(args)
+        left = iter(results)
         values = []
         for plan, mould in zip(prepared.plans, prepared.moulds, strict=True):
             if plan is None:
-                values.append(next(results))
+                dense = next(left)
+                values.append(dense if dense.ndim else dense.item())
             else:
-                values.append(mould.matrix(plan.data(plan.products(args) if plan.products else next(results))))
+                values.append(mould.matrix(plan.data(plan.products(args) if plan.products else next(left))))
+        for buffers, array in zip(prepared.buffers, results, strict=True):
+            if buffers is not None:
+                buffers.give(array)
         return self._pack(values)
 
     def structure(self, *args: Any, **named: Any) -> Any:
@@ -138,7 +184,14 @@ class MatrixFunction:
         ways = tuple("dense" if plan is None else _way(plan) for plan in plans)
         places = tuple((k, data[s]) for k, s in enumerate(self.inputs) if s in data)
         moulds = tuple(None if plan is None else Mould(plan.structure) for plan in plans)
-        return _Prepared(self._function(ways), tuple(plans), moulds, places)
+        run = self._function(ways)
+        shapes = tuple(concrete_shape(f.shape, sizes) for f in run.outputs)
+        inside = [way for way in ways if way != "products"]
+        buffers = tuple(
+            None if way == "dense" else _Buffers(shape, f.dtype)
+            for way, shape, f in zip(inside, shapes, run.outputs, strict=True)
+        )
+        return _Prepared(run, tuple(plans), moulds, buffers, shapes, places)
 
     def _plan(self, f: SparseExpr, sizes: dict[str, int], data: Mapping[Node, np.ndarray]) -> Any:
         if f.entries is not None:

@@ -100,13 +100,22 @@ def gradient(f: Any, wrt: Any, max_bytes: int | None = None) -> Any:
     return vjp(node, wrt, const(1.0, node.dtype), max_bytes)
 
 
-def jacobian(f: Any, wrt: Any, mode: Mode = "auto", sparse: bool = False) -> Any:
+def jacobian(f: Any, wrt: Any, mode: Mode = "auto", sparse: bool | str = False) -> Any:
     """Return the derivatives of all entries of `f` by all entries of `wrt`.
 
     Shapes: for one function and one symbol (*f.shape, *wrt.shape); lists on either side give (nested) lists.
     `mode` "auto" takes forward mode when the symbol has no more entries than the function; "cross-country" takes
     the order that `accumulation` finds cheapest.
+    With `sparse` each block is a `SparseExpr` of shape (f.size, wrt.size) that compiles to a SciPy array; a string
+    names the method: "pattern", "column", "row" or "bidirectional".
     Raises: DerivativeError, ShapeError.
+
+    >>> import symdiff as sd
+    >>> x = sd.vector("x", 9)
+    >>> print(sd.jacobian(x[1:] * x[:-1], x, sparse=True))
+    8 × 9, 16 non-zeros (22.22%), 0 products: pattern
+    ⎡⠙⢦⡀⠀⠀⎤
+    ⎣⠀⠀⠙⢦⡀⎦
     """
     if mode not in get_args(Mode):
         raise DerivativeError(f"The mode of a Jacobian is one of {', '.join(map(repr, get_args(Mode)))}, got {mode!r}.")

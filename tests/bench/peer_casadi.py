@@ -46,6 +46,34 @@ def scalar_ops_c(p: Sizes, program: Straight, point: np.ndarray) -> Job:
     return scalar_ops(p, program, point, {"jit": True, "compiler": "shell", "jit_options": settings})
 
 
+def sparse_hessian(p: Sizes, point: np.ndarray, kind: Any = ca.SX) -> Job:
+    """The lower triangle, found and coloured by CasADi, into a buffer."""
+
+    def build() -> Any:
+        x = kind.sym("x", p["n"])
+        lower = ca.tril(ca.hessian(100 * ca.sumsqr(x[1:] - x[:-1] ** 2) + ca.sumsqr(1 - x[:-1]), x)[0])
+        f = ca.Function("f", [x], [lower])
+        values = np.empty(lower.nnz())
+        buffer: Any
+        buffer, call = f.buffer()
+        buffer.set_arg(0, memoryview(point.data))
+        buffer.set_res(0, memoryview(values.data))
+
+        def run(_held: Any = (f, buffer)) -> np.ndarray:
+            call()
+            return values
+
+        return run
+
+    # Column by column: an entry of the diagonal, the one below it, and so on.
+    return Job(build, lambda v: (v[0::2], v[1::2]))
+
+
+def sparse_hessian_mx(p: Sizes, point: np.ndarray) -> Job:
+    """The same with MX graphs, whose operations are on whole arrays."""
+    return sparse_hessian(p, point, ca.MX)
+
+
 def call(p: Sizes, x: Any, y: Any) -> Job:
     """A function of two columns."""
 
@@ -57,4 +85,10 @@ def call(p: Sizes, x: Any, y: Any) -> Job:
     return Job(build, lambda r: (np.asarray(r),))
 
 
-CASES = {"scalar_ops": scalar_ops, "scalar_ops:c": scalar_ops_c, "call": call}
+CASES = {
+    "scalar_ops": scalar_ops,
+    "scalar_ops:c": scalar_ops_c,
+    "sparse_hessian": sparse_hessian,
+    "sparse_hessian:mx": sparse_hessian_mx,
+    "call": call,
+}

@@ -295,6 +295,20 @@ def test_results_are_independent_and_share_a_structure_that_cannot_be_changed() 
     assert fn(*POINT).nnz == one.nnz
 
 
+def test_memory_is_used_again_only_when_nobody_holds_it() -> None:
+    y = sd.vector("y", "n")
+    fn = sd.compile([sd.sum(y), sd.sin(y), sd.hessian(sd.sum(y[1:] ** 3 * y[:-1]), y, sparse=True)], [y])
+    points = [np.random.default_rng(k).standard_normal(50) for k in range(8)]
+    held = [fn(at) for at in points]
+    views = [fn(at)[2].data[3:9] for at in points]
+    for at, (total, sines, matrix), view in zip(points, held, views, strict=True):
+        again = fn(at)
+        assert total == again[0] == pytest.approx(at.sum(), abs=64 * EPS)
+        np.testing.assert_allclose(sines, np.sin(at), atol=4 * EPS)
+        np.testing.assert_array_equal(matrix.toarray(), again[2].toarray())
+        np.testing.assert_array_equal(view, again[2].data[3:9])
+
+
 def test_scipy_solves_with_it() -> None:
     from scipy.sparse.linalg import spsolve
 
