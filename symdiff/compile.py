@@ -14,10 +14,8 @@ from symdiff.diff.sparse import SparseExpr
 from symdiff.function import Function
 from symdiff.ir.errors import CompileError, DTypeError, UnknownSymbolError
 from symdiff.ir.graph import free_symbols, made_order
-from symdiff.ir.node import PRIMITIVES, Node, as_node, brief, const, make
-from symdiff.ir.primitive import Elementwise, cast
+from symdiff.ir.node import PRIMITIVES, Node, as_node, brief, make
 from symdiff.matrices import MatrixFunction
-from symdiff.passes import optimise, settle
 from symdiff.program.ir import Program
 from symdiff.program.schedule import schedule
 
@@ -168,25 +166,3 @@ def _convert(roots: Sequence[Node], symbols: Sequence[Node], dtype: str) -> tupl
 
     new = [converted(s) for s in symbols]
     return retype(settle(roots), dict(zip(symbols, new, strict=True)), dtype), new
-
-
-def retype(roots: Sequence[Node], replaced: Mapping[Node, Node], dtype: str) -> list[Node]:
-    """Rebuild a graph with real numbers of `dtype`: literals are weak, so primitives are applied again."""
-    memo: dict[Node, Node] = dict(replaced)
-    for node in made_order(roots, known=replaced):
-        args = [memo[a] for a in node.args]
-        if node.op.name == "while_loop":
-            raise CompileError(
-                f"dtype= does not reach into while_loop ({node.line}); declare its symbols as {dtype} instead."
-            )
-        if node.op.name == "const" and node.dtype.startswith("float"):
-            memo[node] = const(node.params["value"], dtype)
-        elif node.op.name == "cast" and node.dtype.startswith("float"):
-            memo[node] = cast(args[0], dtype)
-        elif node.op.name == "data" and node.dtype.startswith("float"):
-            memo[node] = as_node(node.params["array"].array.astype(dtype))
-        elif isinstance(node.op, Elementwise):
-            memo[node] = node.op(*args, **node.params) if node.params else node.op(*args)
-        else:
-            memo[node] = make(node.op, tuple(args), node.params)
-    return [memo[r] for r in roots]

@@ -218,3 +218,13 @@ def test_scan_over_several_arrays_with_several_values() -> None:
 def test_wrong_input(build: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         build()
+
+
+def test_float32_reaches_into_loops() -> None:
+    f = scanned(A)
+    outputs = [f, *sd.gradient(f, [w, A])]
+    single = sd.compile(outputs, [w, A], dtype="float32")(W.astype("float32"), ROWS.astype("float32"))
+    double = sd.compile(outputs, [w, A])(W, ROWS)
+    for left, right in zip(single[1:], double[1:], strict=True):
+        assert left.dtype == np.float32
+        np.testing.assert_allclose(left, right, rtol=1e3 * np.finfo("float32").eps, atol=1e-5)
