@@ -16,6 +16,8 @@ from symdiff.ir.errors import CompileError, DTypeError, UnknownSymbolError
 from symdiff.ir.graph import free_symbols, made_order
 from symdiff.ir.node import PRIMITIVES, Node, as_node, brief, make
 from symdiff.matrices import MatrixFunction
+from symdiff.passes import optimise, settle
+from symdiff.passes.retype import retype
 from symdiff.program.ir import Program
 from symdiff.program.schedule import schedule
 
