@@ -82,7 +82,8 @@ def _check_one(
     if not result.passed:
         failed = ", ".join(r.method for r in result.rows if not r.passed)
         where = f"at {'the drawn point ' if drawn else ''}{at}"
-        raise CheckError(f"check: {failed} of {label} wrong {where}.\n{result}")
+        why = f" The methods part at {result.parting}." if result.parting else ""
+        raise CheckError(f"check: {failed} of {label} wrong {where}.{why}\n{result}")
 
 
 def _label(node: Node, k: int, count: int) -> str:

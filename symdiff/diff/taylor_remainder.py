@@ -32,8 +32,8 @@ TaylorMode = Literal["reverse", "forward"]
 _FACTOR = 4.0
 # From a tenth of the point down to where h^2 is far below rounding.
 _STEPS = 0.1 * _FACTOR ** -np.arange(16.0)
-# A remainder this many times larger than rounding has a slope that is right to log(1.05)/log(4) = 0.04.
-_CLEAR = 20.0
+# The bound on rounding is several times what rounding is; a remainder of four bounds has a slope right to some 0.05.
+_CLEAR = 4.0
 _BAND = 0.25
 _FAR_BELOW = 0.02
 _BELOW = 0.3
