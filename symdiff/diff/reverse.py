@@ -23,7 +23,8 @@ from symdiff.ir.graph import made_order
 from symdiff.ir.node import PRIMITIVES, Node, const, here, make
 from symdiff.ir.primitive import Elementwise, Linear, Structured, cast
 from symdiff.ops import elementwise as el
-from symdiff.ops.index import broadcast_to, unbroadcast, zeros_like
+from symdiff.ops.index import broadcast_to, reshape, unbroadcast, zeros_like
+from symdiff.ops.square import Stacked
 
 Guarded = tuple[Node | None, Node]
 
@@ -94,7 +95,7 @@ def _contributions(
     if linear or isinstance(op, Linear):
         value = _settle(bar)
         return [
-            (a, (None if a in ends else _reached(node, bar[0], k), op.transpose(node, value, k)))
+            (a, (None if a in ends and _is_plain(op) else _reached(node, bar[0], k), op.transpose(node, value, k)))
             for k, a in enumerate(node.args)
             if a in active
         ]
@@ -132,6 +133,11 @@ def _through_loop(
     return [(node.args[k], (guard if k < n else inside, bar)) for k, bar in pulled]
 
 
+def _is_plain(op: Structured) -> bool:
+    """Whether the coefficients of a linear map are 0 and 1; those of a product or solve may be NaN, and 0 * NaN too."""
+    return isinstance(op, Linear) or op.name in ("sum", "concatenate")
+
+
 def _reached(node: Node, guard: Node | None, k: int) -> Node | None:
     """Return which entries of argument `k` the guarded entries of a structured node depend on."""
     if guard is None:
@@ -139,13 +145,16 @@ def _reached(node: Node, guard: Node | None, k: int) -> Node | None:
     op, arg = node.op, node.args[k]
     assert isinstance(op, Structured)
     hits = broadcast_to(cast(guard, node.dtype), shape=node.shape)
-    if isinstance(op, Linear) or op.name in ("sum", "concatenate"):
-        # Their coefficients are 0 and 1, so the transpose counts.
+    if _is_plain(op):
+        # The transpose counts.
         return op.transpose(node, hits, k) > 0
     if op.name == "matmul":
         ones = [broadcast_to(const(1.0, a.dtype), shape=a.shape) for a in node.args]
         return op.transpose(make(op, tuple(ones)), hits, k) > 0
-    return broadcast_to(PRIMITIVES["sum"](hits, axes=tuple(range(node.ndim))), shape=arg.shape) > 0
+    lead = node.args[0].ndim - 2 if isinstance(op, Stacked) else 0
+    counts = PRIMITIVES["sum"](hits, axes=tuple(range(lead, node.ndim)))
+    spread = reshape(counts, shape=(*counts.shape, *(1,) * (arg.ndim - lead)))
+    return broadcast_to(spread, shape=arg.shape) > 0
 
 
 def _placeholder(k: int, like: Node) -> Node:

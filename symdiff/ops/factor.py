@@ -10,12 +10,12 @@ import numpy as np
 from symdiff.ir.dims import Extent, Shape, shape_text
 from symdiff.ir.errors import DerivativeError, ShapeError
 from symdiff.ir.node import Node, brief, const, make
-from symdiff.ir.primitive import Params, Structured
+from symdiff.ir.primitive import Params
 from symdiff.ops import by_entry
 from symdiff.ops.elementwise import where
 from symdiff.ops.matmul import floats, matmul, matrix_transpose
 from symdiff.ops.solve import triangular_solve
-from symdiff.ops.square import Inner, Square, grid, symmetric
+from symdiff.ops.square import Inner, Square, Stacked, grid, symmetric
 
 
 class _Cholesky(Square):
@@ -52,7 +52,7 @@ class _Cholesky(Square):
         return matmul(node, phi * middle)
 
 
-class _QRPart(Structured):
+class _QRPart(Stacked):
     """One factor of A = Q R, (…, m, n) with m >= n, R upper triangular with a non-negative diagonal."""
 
     def infer(self, args: tuple[Node, ...], params: Params) -> tuple[Shape, str]:

@@ -16,14 +16,14 @@ import numpy as np
 from symdiff.ir.dims import Shape, multiply, shape_text
 from symdiff.ir.errors import DerivativeError, ShapeError
 from symdiff.ir.node import Node, brief, make
-from symdiff.ir.primitive import Params, Structured
+from symdiff.ir.primitive import Params
 from symdiff.ops import by_entry
 from symdiff.ops.index import broadcast_to, reshape, transpose
 from symdiff.ops.matmul import floats, matmul, matrix_transpose
-from symdiff.ops.square import Inner, require_square, triangle
+from symdiff.ops.square import Inner, Stacked, require_square, triangle
 
 
-class _System(Structured):
+class _System(Stacked):
     """A x = b for right-hand sides of A's leading axes, (…, n, k); a single vector (n,) for a single matrix."""
 
     def infer(self, args: tuple[Node, ...], params: Params) -> tuple[Shape, str]:

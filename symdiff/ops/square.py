@@ -1,4 +1,4 @@
-"""Square: what primitives of one square matrix share; and masks of triangles."""
+"""What primitives of matrices share: stacks of them, one square matrix, inner forms; and masks of triangles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ from symdiff.ops.leaves import iota
 from symdiff.ops.matmul import floats, matrix_transpose
 
 
-class Square(Structured):
+class Stacked(Structured):
+    """A function of matrices that does every matrix of a stack by itself; the first argument's leading axes count."""
+
+
+class Square(Stacked):
     """A function of one square matrix, or of each matrix of a stack; `core` is the shape of one result."""
 
     def core(self, n: Extent) -> Shape:

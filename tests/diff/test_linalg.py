@@ -167,3 +167,20 @@ def test_compare_agrees_on_linear_algebra() -> None:
     a = sd.matrix("A", 2, 2)
     f = sd.logdet(a) + sd.sum(sd.solve(a, W[:2, 0])) + sd.sum(sd.eigvalsh(a) ** 2) + sd.det(a)
     assert sd.compare(f, {a: regular(2)}).passed
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_singular_matrix_that_is_not_taken_spoils_no_derivative(target: str) -> None:
+    """Each matrix of a stack by itself: the guard of one does not hold for the others."""
+    s, b, taken = sd.array("S", ("m", 3, 3)), sd.array("b", ("m", 3, 1)), sd.array("k", ("m",), dtype="bool")
+    values = [np.stack([regular(3), np.ones((3, 3))]), W[:2, :3, None], np.array([True, False])]
+    functions = {
+        "solve": sd.solve(s, b), "logdet": sd.logdet(s)[:, None, None], "inv": sd.inv(s),
+        "cholesky": sd.cholesky(s @ sd.transpose(s, (0, 2, 1)) - 1e-3),
+    }  # fmt: skip
+    for name, f in functions.items():
+        total = sd.sum(sd.where(taken[:, None, None], f, 0.0) ** 2)
+        s_bar, b_bar = sd.compile(sd.gradient(total, [s, b]), [s, b, taken], target=target)(*values)
+        assert np.abs(s_bar[0]).min() > 0, name
+        assert not s_bar[1].any(), name
+        assert not b_bar[1].any(), name
