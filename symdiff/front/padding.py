@@ -35,7 +35,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = 0
     widths = _widths(pad_width, node)
     if mode == "constant":
         values = _values(constant_values, node)
-        if all(v.op.name == "const" and v.params["value"] == 0 for pair in values for v in pair):
+        if all(v is const(0, node.dtype) for pair in values for v in pair):
             return with_zeros(node, widths)
         for axis, (width, pair) in enumerate(zip(widths, values, strict=True)):
             node = _with_constants(node, axis, width, pair)

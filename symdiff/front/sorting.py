@@ -76,7 +76,8 @@ def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Node:
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Node:
     """Return the index of the smallest entry along an axis (None: of the raveled array); the first of equal ones.
 
-    A NaN counts as the smallest, as in NumPy.
+    A NaN counts as the smallest, as in NumPy. This is the method `x.argmin()`; the public function `argmin` returns
+    the minimiser of an expression.
     """
     return _arg_extreme(min, x, axis, keepdims)
 

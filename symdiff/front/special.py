@@ -8,32 +8,32 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.front.functions import _public, sigmoid
+from symdiff.front.functions import public, sigmoid
 from symdiff.ir.errors import DTypeError
 from symdiff.ir.node import Literal, Node, as_node
 from symdiff.ir.primitive import Elementwise
 from symdiff.ops import elementwise as ops
 
-j0 = _public("j0", ops.j0)
-j1 = _public("j1", ops.j1)
-y0 = _public("y0", ops.y0)
-y1 = _public("y1", ops.y1)
-i0 = _public("i0", ops.i0)
-i1 = _public("i1", ops.i1)
-i0e = _public("i0e", ops.i0e)
-i1e = _public("i1e", ops.i1e)
-k0 = _public("k0", ops.k0)
-k1 = _public("k1", ops.k1)
-k0e = _public("k0e", ops.k0e)
-k1e = _public("k1e", ops.k1e)
-erfinv = _public("erfinv", ops.erfinv)
-erfcinv = _public("erfcinv", ops.erfcinv)
-erfcx = _public("erfcx", ops.erfcx)
-ndtri = _public("ndtri", ops.ndtri)
-log_ndtr = _public("log_ndtr", ops.log_ndtr)
-beta = _public("beta", ops.beta)
-betaln = _public("betaln", ops.betaln)
-logit = _public("logit", ops.logit)
+j0 = public("j0", ops.j0)
+j1 = public("j1", ops.j1)
+y0 = public("y0", ops.y0)
+y1 = public("y1", ops.y1)
+i0 = public("i0", ops.i0)
+i1 = public("i1", ops.i1)
+i0e = public("i0e", ops.i0e)
+i1e = public("i1e", ops.i1e)
+k0 = public("k0", ops.k0)
+k1 = public("k1", ops.k1)
+k0e = public("k0e", ops.k0e)
+k1e = public("k1e", ops.k1e)
+erfinv = public("erfinv", ops.erfinv)
+erfcinv = public("erfcinv", ops.erfcinv)
+erfcx = public("erfcx", ops.erfcx)
+ndtri = public("ndtri", ops.ndtri)
+log_ndtr = public("log_ndtr", ops.log_ndtr)
+beta = public("beta", ops.beta)
+betaln = public("betaln", ops.betaln)
+logit = public("logit", ops.logit)
 expit = sigmoid
 
 

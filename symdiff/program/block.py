@@ -48,6 +48,7 @@ class Block:
         self.views = dict(views)
         self.ready: dict[Node, int] = dict.fromkeys(views, 0)
         self.stage: dict[Node, int] = {}
+        self.earlier: dict[Node, list[tuple[int, View]]] = {}
         self.dest: dict[Node, View] = {}
         self.groups: dict[_Key, _Group] = {}
         self.uses: Counter[Node] = Counter()
@@ -139,7 +140,17 @@ class Block:
             raise CompileError(f"The primitive {name!r} ({node.line}) has no lowering.")
 
     def know(self, node: Node, view: View, ready: int = 0) -> None:
+        if node in self.views:
+            # A copy made for one reader is there a stage later than what the others read: see `view_at`.
+            self.earlier.setdefault(node, []).append((self.ready[node], self.views[node]))
         self.views[node], self.ready[node] = view, ready
+
+    def view_at(self, node: Node, stage: int) -> View:
+        """Return a view of a node that can be read at a stage; the node's own where it can."""
+        view = self.view(node)
+        if self.ready[node] <= stage:
+            return view
+        return next((known for ready, known in reversed(self.earlier.get(node, [])) if ready <= stage), view)
 
     def inline_stage(self, arg: Node, shape: Shape) -> int:
         """The first stage at which a nest over `shape` can have the value of `arg`."""

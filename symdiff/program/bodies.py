@@ -29,8 +29,8 @@ class Placement(Protocol):
     views: dict[Node, View]
     uses: Counter[Node]
 
-    def view(self, node: Node) -> View:
-        """Return a view of a node, which is written to memory if it is not there yet."""
+    def view_at(self, node: Node, stage: int) -> View:
+        """Return a view of a node that can be read at a stage; the node is written to memory if it is not there yet."""
 
 
 class Body:
@@ -57,7 +57,7 @@ class Body:
         here = node in block.stage and node.shape == self.space
         if here and self._fits(node):
             return self.value(node)
-        view = block.view(node)
+        view = block.view_at(node, self.stage)
         return self.add(read(broadcast(view, self.space)))
 
     def _fits(self, node: Node) -> bool:
@@ -108,7 +108,7 @@ class Body:
         return self.add(Op(node.op.native, args, node.dtype, node.source))
 
     def _take(self, node: Node) -> int:
-        x, index = (self.block.views[a] for a in node.args)
+        x, index = (self.block.view_at(a, self.stage) for a in node.args)
         axis, m = node.params["axis"], len(index.shape)
         place = self.add(read(spread(index, node.shape, axis)))
         strides = (*x.strides[:axis], *(0,) * m, *x.strides[axis + 1 :])

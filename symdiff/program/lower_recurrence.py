@@ -19,7 +19,7 @@ def _recurrence(block: Block, node: Node) -> None:
     axis, reverse = node.params["axis"], node.params["reverse"]
     target = whole(block.pool.new(node.shape, node.dtype))
     factors = block.view(a)
-    is_sum = isinstance(factors.base, Const) and not factors.guards and factors.base.value == 1
+    is_sum = isinstance(factors.base, Const) and not factors.guards and float(factors.base.value) == 1
     held = [*([] if is_sum else [_factors(block, a)]), in_memory(block, b)]
     views = [*(view for view, _ in held), target]
     stage = max(ready for _, ready in held)
