@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 from symdiff.diff.jacobian import eye
 from symdiff.ir.dims import product
 from symdiff.ir.graph import substitute
@@ -56,24 +54,23 @@ class Equation:
         """-J(u)^-1 R(u)."""
         return -self.solve(self.at(self.jacobian, u), self.at(self.residual, u))
 
-    def is_short(self, step: Node, u: Node, tol: float) -> Node:
+    def is_short(self, step: Node, u: Node, tol: Node | float) -> Node:
         """Whether a step is within a tolerance relative to max(1, |u|)."""
         return norm(step) <= tol * el.maximum(norm(u), 1.0)
 
-    @property
-    def tolerance(self) -> float:
-        """The tolerance, no smaller than what numbers of the unknown's dtype can show."""
-        return max(self.tol, 8 * float(np.finfo(self.unknown.dtype).eps))
+    def tolerance(self, u: Node) -> Node:
+        """The tolerance, no smaller than what the numbers that it is compared in can show."""
+        return el.maximum(self.tol, 8 * precision(u))
 
     def is_rounding(self, u: Node) -> Node:
         """Whether the residual at u is of the size of its own rounding error."""
-        jac, eps = el.abs_(self.at(self.jacobian, u)), float(np.finfo(u.dtype).eps)
+        jac = el.abs_(self.at(self.jacobian, u))
         if u.shape:
             n = product(u.shape)
             scale = norm(linalg.matmul(reshape(jac, shape=(n, n)), reshape(el.abs_(u), shape=(n,))))
         else:
             scale = jac * el.abs_(u)
-        return norm(self.at(self.residual, u)) <= _ROUNDING * eps * scale
+        return norm(self.at(self.residual, u)) <= _ROUNDING * precision(u) * scale
 
     def is_positive_at(self, u: Node) -> Node:
         """Whether the Jacobian, a Hessian, is positive definite at u."""
@@ -83,6 +80,17 @@ class Equation:
 def norm(x: Node) -> Node:
     """The largest absolute value."""
     return max_(el.abs_(x), axes=tuple(range(x.ndim))) if x.ndim else el.abs_(x)
+
+
+def precision(u: Node) -> Node:
+    """The distance from 1 to the next number, of whatever numbers the graph is evaluated with.
+
+    A literal would be that of the dtype in which the graph was built: compiled with dtype="float32" no iteration
+    would converge, and 50 digits would be cut to 16. The condition keeps literals from being folded.
+    Method: 4/3 is rounded, and all that follows is exact (EISPACK's function epslon).
+    """
+    one = el.where(el.isfinite(norm(u)), const(1.0, u.dtype), const(2.0, u.dtype))
+    return el.abs_(3 * (4 * one / 3 - 1) - 1)
 
 
 def is_positive(matrix: Node, u: Node) -> Node:
@@ -98,7 +106,7 @@ def solution(equation: Equation, start: Node) -> Node:
     """Return the solution that Newton's method finds from `start`; NaN where it finds none."""
     u = _newton(equation, start)
     step = equation.newton_step(u)
-    found = equation.is_short(step, u, equation.tolerance) | equation.is_rounding(u)
+    found = equation.is_short(step, u, equation.tolerance(u)) | equation.is_rounding(u)
     return el.where(found, u + step, const(float("nan"), u.dtype))
 
 
@@ -113,7 +121,7 @@ def _newton(equation: Equation, start: Node) -> Node:
         t, r1 = _shortened(lambda t: size(u + t * step), r)
         accepted = r1 <= (1 - _ENOUGH * t) * r
         # Within the tolerance a step must pay: rounding makes residuals fall a little now and then.
-        pays = (r1 < 0.25 * r) | ~equation.is_short(t * step, u, equation.tolerance)
+        pays = (r1 < 0.25 * r) | ~equation.is_short(t * step, u, equation.tolerance(u))
         return [el.where(accepted, u + t * step, u), el.where(accepted, r1, r), accepted & pays & (r1 > 0), k + 1]
 
     def goes_on(u: Node, r: Node, going: Node, k: Node) -> Node:

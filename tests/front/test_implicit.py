@@ -233,7 +233,16 @@ def test_a_root_in_single_precision():
     u, c = sd.array("u", (), dtype="float32"), sd.array("c", (), dtype="float32")
     root = sd.root(u**2 - c, u, start=1.0)
     assert root.dtype == "float32"
-    np.testing.assert_allclose(sd.compile([root, sd.diff(root, c)], [c])(2.0), [2**0.5, 0.5 / 2**0.5], rtol=3e-7)
+    single = 4 * np.finfo("float32").eps
+    np.testing.assert_allclose(sd.compile([root, sd.diff(root, c)], [c])(2.0), [2**0.5, 0.5 / 2**0.5], rtol=single)
+    v = sd.vector("v", 3)
+    converted = [sd.root(x**2 - a, x, start=1.0), sd.root(v**3 + v - 2 * a, v, start=0.0)]
+    converted.append(sd.argmin(sd.exp(x) - a * x, x, start=0.0))
+    for target in TARGETS:
+        got = sd.compile(converted, [a], dtype="float32", target=target)(5.0)
+        np.testing.assert_allclose(got[0], 5**0.5, rtol=single)
+        np.testing.assert_allclose(got[1], [2.0] * 3, rtol=single)
+        np.testing.assert_allclose(got[2], np.log(5.0), rtol=single)
 
 
 def test_what_does_not_converge_is_nan():
