@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from symdiff.diff.pattern import Terms, flat_rows, grows, larger, smaller
 from symdiff.diff.pattern_index import Affine, Index, c_strides, to_node, weighted
+from symdiff.diff.pattern_terms import Terms, flat_rows, grows, larger, smaller
 from symdiff.ir.dims import Dim, Extent, Shape, product
 from symdiff.ir.graph import made_order
 from symdiff.ir.node import Node, as_node, const

@@ -22,14 +22,15 @@ from symdiff.ir.dims import evaluate
 from symdiff.ir.graph import depends_on, made_order
 from symdiff.ir.interpret import concrete_shape, interpret
 from symdiff.ir.node import PRIMITIVES, Node, as_node, make
-from symdiff.ir.primitive import Elementwise, Linear, Structured
+from symdiff.ir.primitive import Elementwise, Structured
 from symdiff.ops import elementwise as el
 
 # Primitives whose every entry is one entry of an argument, or 0.
 _MOVES = frozenset({"broadcast_to", "reshape", "transpose", "slice", "embed", "take"})
 # The largest array for which a linear primitive without a rule is run on every unit vector.
 _PROBED = 1 << 10
-_LOOPS = frozenset({"while_loop", "scan", "cond", "item"})
+# The states of a loop settle after as many turns as the longest way between two entries; beyond this, all on all.
+_TURNS = 64
 
 
 def propagate(f: Node, x: Node, sizes: Mapping[str, int], data: Mapping[Node, np.ndarray]) -> Any:
@@ -92,7 +93,11 @@ class _Walk:
         op, name = node.op, node.op.name
         if isinstance(op, Elementwise):
             return self._elementwise(node, given)
-        if name in _LOOPS:
+        if name == "while_loop":
+            return self._loop(node, given)
+        if name == "item" and isinstance(given[0], list):
+            return given[0][node.params["k"]]
+        if node.dtype == "tuple" or name == "item":
             return self._all(node, given)
         if name in _MOVES:
             moved = self._moved(node, given[0])
@@ -142,13 +147,13 @@ class _Walk:
 
     # --- moves and sums -----------------------------------------------------------
 
-    def _evaluated(self, node: Node, first: np.ndarray) -> np.ndarray | None:
-        """The value of a linear primitive for another first argument; None if an index is not known."""
-        others = [self.known(a) for a in node.args[1:]]
-        if any(o is None for o in others):
+    def _evaluated(self, node: Node, value: np.ndarray, k: int = 0) -> np.ndarray | None:
+        """The value of a primitive for another argument k; None if one of the other arguments is not known."""
+        args = [value if j == k else self.known(a) for j, a in enumerate(node.args)]
+        if any(a is None for a in args):
             return None
-        params = {k: _concrete(v, self.sizes) for k, v in node.params.items()}
-        return np.asarray(node.op.evaluate(params, first, *others))
+        params = {name: _concrete(v, self.sizes) for name, v in node.params.items()}
+        return np.asarray(node.op.evaluate(params, *args))
 
     def _moved(self, node: Node, matrix: Any) -> Any:
         # Entry k is called k + 1, so that 0 means none.
@@ -239,26 +244,43 @@ class _Walk:
         if tangent.op is not op:
             return self.run(tangent, {m: g for m, g in zip(marks, given, strict=True) if m is not None})
         active = [k for k, g in enumerate(given) if g is not None]
-        if isinstance(op, Linear) and active == [0] and self.size(node.args[0]) <= _PROBED:
-            probed = self._probed(node, given[0])
+        (k,) = active if len(active) == 1 else (0,)
+        is_linear = tangent.args == (*node.args[:k], marks[k], *node.args[k + 1 :])
+        if len(active) == 1 and is_linear and self.size(node.args[k]) <= _PROBED:
+            probed = self._probed(node, given[k], k)
             if probed is not None:
                 return probed
         return self._all(node, given)
 
-    def _probed(self, node: Node, matrix: Any) -> Any:
-        """The structure of a linear primitive, from its values at all unit vectors; None if an argument is unknown."""
+    def _probed(self, node: Node, matrix: Any, k: int) -> Any:
+        """The structure of what is linear in argument k, from its values at all unit vectors; None if unknown."""
         from scipy.sparse import csr_array
 
-        shape = self.shape(node.args[0])
+        shape = self.shape(node.args[k])
         columns = []
         for unit in np.eye(matrix.shape[0]):
-            value = self._evaluated(node, unit.reshape(shape))
+            value = self._evaluated(node, unit.reshape(shape), k)
             if value is None:
                 return None
             columns.append(value.ravel() != 0)
         if not columns:
             return self._empty(self.size(node))
         return (csr_array(np.stack(columns, axis=1)) @ matrix).tocsr()
+
+    def _loop(self, node: Node, given: Sequence[Any]) -> list[Any]:
+        """The state after any number of turns: what a turn adds to it is added until nothing is new."""
+        body = node.params["body"]
+        n, slots = len(body.outputs), body.input_nodes()
+        state = [self._empty(self.size(a)) if g is None else g for a, g in zip(node.args[:n], given, strict=False)]
+        outer = {s: g for s, g in zip(slots[n:], given[n:], strict=True) if g is not None}
+        for _ in range(_TURNS):
+            start = dict(zip(slots[:n], state, strict=True)) | outer
+            turned = [_either(s, self.run(f, start)) for s, f in zip(state, body.outputs, strict=True)]
+            if all(t.nnz == s.nnz for s, t in zip(state, turned, strict=True)):
+                return state
+            state = turned
+        merged = self._all(node, given)
+        return [merged[np.zeros(self.size(f), np.int64)] for f in body.outputs]
 
     def _all(self, node: Node, given: Sequence[Any]) -> Any:
         """Every entry depends on all that the arguments depend on."""

@@ -134,6 +134,24 @@ def test_hessians(name: str, method: Any) -> None:
         assert structure.method == "pattern"
 
 
+WHOLE = {
+    "sorted": (sd.sort(x) * x, 36),  # the order may be any
+    "running sum": (sd.cumsum(x) ** 2, 21),
+    "loop": (sd.while_loop(lambda k, u: k < 3, lambda k, u: [k + 1, sd.sin(u)], [0, x])[1], 6),
+    "loop with neighbours": (
+        sd.while_loop(lambda k, u: k < 2, lambda k, u: [k + 1, sd.concatenate([u[:1], u[1:] * u[:-1]])], [0, x])[1], 21,
+    ),
+    "convolution": (sd.convolve(x, np.array([1.0, 0.0, -2.0])) ** 2, 12),
+    "solve": (sd.solve(np.diag([1.0, 2.0, 3.0]), x[:3] * x[3:]), 6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_structures_of_other_primitives(name: str) -> None:
+    f, nnz = WHOLE[name]
+    assert check(sd.jacobian(f, x, sparse=True), sd.jacobian(f, x), exact=False).nnz == nnz
+
+
 def test_what_may_be_the_largest_entry_counts_as_one() -> None:
     structure = check(sd.jacobian(sd.max(X, axis=0), X, sparse=True), sd.jacobian(sd.max(X, axis=0), X), exact=False)
     assert structure.nnz == 20
