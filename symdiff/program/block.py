@@ -114,7 +114,7 @@ class Block:
         if node in self.views:
             return False
         name = node.op.name
-        return isinstance(node.op, Elementwise) or name in REDUCTIONS or name in ("concatenate", "take")
+        return isinstance(node.op, Elementwise) or name in REDUCTIONS or name in ("concatenate", "take", "recurrence")
 
     # --- stages -------------------------------------------------------------
 

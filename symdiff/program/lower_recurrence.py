@@ -17,7 +17,7 @@ from symdiff.program.views import View, whole, write
 def _recurrence(block: Block, node: Node) -> None:
     a, b = node.args
     axis, reverse = node.params["axis"], node.params["reverse"]
-    target = whole(block.pool.new(node.shape, node.dtype))
+    target = block.dest.get(node) or whole(block.pool.new(node.shape, node.dtype))
     factors = block.view(a)
     is_sum = isinstance(factors.base, Const) and not factors.guards and float(factors.base.value) == 1
     held = [*([] if is_sum else [_factors(block, a)]), in_memory(block, b)]

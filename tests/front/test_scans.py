@@ -1,5 +1,7 @@
 """Running sums, products and recurrences against NumPy, and their derivatives against complex steps."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -43,11 +45,11 @@ def test_compiled_recurrences_of_run_time_sizes(axis, reverse):
 
 @pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
 def test_other_numbers(dtype):
-    data = RNG.integers(-3, 4, (3, 5)).astype(dtype)
+    data = RNG.integers(-3, 4, (3, 21)).astype(dtype)
     x = sd.array("x", (3, "n"), dtype=dtype)
     for ours, numpys in ((sd.cumsum, np.cumsum), (sd.cumprod, np.cumprod)):
-        for target in ("cpu", "reference"):
-            got, want = run(ours(x, 1), [x], data, target=target), numpys(data, 1)
+        for target, axis in itertools.product(("cpu", "reference"), (0, 1)):
+            got, want = run(ours(x, axis), [x], data, target=target), numpys(data, axis)
             assert got.dtype == want.dtype
             np.testing.assert_array_equal(got, want)
 
@@ -91,6 +93,24 @@ def test_second_derivatives_of_a_recurrence():
             y_bar[j] = 2 * y[j] + (moved[0, j + 1] * y_bar[j + 1] if j < 3 else 0)
         steps.append(np.r_[0, y_bar[1:] * y[:-1]].imag / 1e-30)
     np.testing.assert_allclose(hess, np.array(steps), rtol=32 * EPS, atol=32 * EPS)
+
+
+def test_parts_of_a_larger_result_are_written_in_place():
+    x = sd.matrix("x", "n", 3)
+    sums = sd.concatenate([sd.cumsum(x, 0), 2 * x, sd.cumsum(x[::-1], 0)[::-1]], axis=1)
+    data = RNG.normal(size=(17, 3))
+    want = np.hstack([np.cumsum(data, 0), 2 * data, np.cumsum(data[::-1], 0)[::-1]])
+    np.testing.assert_array_equal(run(sums, [x], data, target="cpu"), want)
+
+
+def test_inside_a_loop():
+    c = sd.vector("c", 9)
+    state = sd.while_loop(lambda v, k: k < 3, lambda v, k: (sd.sort(sd.cumsum(v * 0.5)) + c, k + 1), [c, np.int64(0)])
+    data = RNG.normal(size=9)
+    want = data
+    for _ in range(3):
+        want = np.sort(np.cumsum(want * 0.5)) + data
+    np.testing.assert_allclose(run(state[0], [c], data, target="cpu"), want, rtol=32 * EPS, atol=32 * EPS)
 
 
 def test_a_scalar_has_no_recurrence():
