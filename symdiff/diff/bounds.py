@@ -29,7 +29,8 @@ def difference_bound(
     columns = []
     for index in np.ndindex(here.shape):
         h = here.dtype.type(step(float(here[index])))
-        up, down = exact_step(here[index], h), 0.0 if one_sided else exact_step(here[index], -h)
+        with np.errstate(invalid="ignore"):  # infinite points have no steps
+            up, down = exact_step(here[index], h), 0.0 if one_sided else exact_step(here[index], -h)
         with mpmath.workdps(working_digits(float(here[index]))), np.errstate(invalid="ignore"):
             right, left = (shifted(f, values, x, index, mpmath.mpf(float(d))) for d in (up, down))
             quotient = (right - left) / (mpmath.mpf(float(up)) - mpmath.mpf(float(down)))

@@ -54,6 +54,10 @@ def exact_derivative(f: Node, values: Values, x: Node) -> Exact:
             sides = [_sides(f, values, x, index, _step(entry, k)) for k in _STEPS]
             f0 = shifted(f, values, x, index, 0)
             found = [_classify(f0.ravel()[j], sides, j) for j in range(f0.size)]
+            if np.isnan(entry):
+                # Where f does not depend on it, f is finite all the same; a derivative by NaN has no meaning.
+                anything = (mpmath.nan, -mpmath.inf, mpmath.inf, "the point is not a number")
+                found = [v if v[3] == "f is not finite" else anything for v in found]
         for part, k in zip(parts, range(3), strict=True):
             part.append(_objects([v[k] for v in found]))
         where = f"{x.params['name']}{list(index) if index else ''}"

@@ -8,10 +8,13 @@ from unittest import mock
 import mpmath
 import numpy as np
 import pytest
+from hypothesis import given, settings
 
 import symdiff as sd
 from symdiff.diff.exact import exact_derivative
 from symdiff.ops import elementwise as el
+from tests.diff.broken import scaled
+from tests.diff.programs import array_programs
 
 EPS = np.finfo(float).eps
 x, y = sd.symbols("x y")
@@ -183,3 +186,64 @@ def test_a_wrong_partial_is_caught(name, wrong) -> None:
     assert not cmp.passed
     # Three rules that share the wrong partial agree with each other; only the reference tells.
     assert [r.passed for r in cmp.rows] == [False] * 3 + [True] * 4
+
+
+def test_array_comparisons_have_a_sparse_row() -> None:
+    u = sd.vector("u", 6)
+    f = sd.sin(u[1:]) * u[:-1] ** 2
+    at = {u: np.linspace(-1, 2, 6)}
+    for compiler in (None, sd.compile):
+        cmp = sd.compare(f, at, compiler=compiler)
+        row = next(r for r in cmp.rows if r.method == "sparse")
+        assert row.passed, str(cmp)
+        # One result per symbol, written out in full; the pattern is a band of two diagonals.
+        np.testing.assert_allclose(row.value[0], cmp.rows[2].value[0], rtol=8 * EPS)
+        assert np.count_nonzero(row.value[0]) == 10
+    with scaled(el.sin, 1.0001):
+        assert not next(r for r in sd.compare(f, at).rows if r.method == "sparse").passed
+
+
+def test_empty_and_single_entries() -> None:
+    empty, one = sd.vector("empty", 0), sd.vector("one", 1)
+    for f, at, shape in (
+        (sd.sin(empty), {empty: np.zeros(0)}, (0, 0)),
+        (sd.sum(sd.sin(empty)), {empty: np.zeros(0)}, (0,)),
+        (sd.sin(one) * one, {one: [0.3]}, (1, 1)),
+        (sd.sin(x) + 0 * sd.sum(empty), {x: 0.3, empty: np.zeros(0)}, ()),
+    ):
+        cmp = sd.compare(f, at)
+        assert cmp.passed, str(cmp)
+        assert np.shape(cmp.rows[0].value[0]) == shape
+        str(cmp)
+
+
+def test_infinite_and_nan_points_of_arrays() -> None:
+    cmp = sd.compare(sd.arctan(v), {v: [0.3, math.inf, math.nan]})
+    assert "v[2]: f is not finite" in cmp.notes
+    assert cmp.passed, str(cmp)
+    assert cmp.rows[0].value[0][0, 0] == pytest.approx(1 / 1.09, rel=4 * EPS)
+
+
+def test_counters_of_loops_are_not_moved_by_rounding() -> None:
+    """A count kept in floating-point numbers must not miss its end when rounding is estimated."""
+    out = sd.while_loop(lambda s, n: n < 5, lambda s, n: [sd.sin(s + x / s) / 2, n + 1], [1 + x * x, 0])[0]
+    assert sd.compare(out, {x: 0.7}).passed
+    with scaled(el.sin, 1 + 1e-10):
+        assert not sd.compare(out, {x: 0.7}).passed
+
+
+def test_lost_digits_are_explained() -> None:
+    f = (1 - sd.cos(x)) / x**2
+    cmp = sd.compare(f, {x: 1e-8})
+    assert cmp.passed
+    assert cmp.parting.node is f.args[0]
+    assert "is as good as its formula" in cmp.notes[-1]
+    assert sd.compare(sd.sin(x), {x: 1.0}).parting is None
+
+
+@given(array_programs())
+@settings(max_examples=15)
+def test_array_programs_pass(program) -> None:
+    f, values = program
+    cmp = sd.compare(f, values)
+    assert cmp.passed, str(cmp)
