@@ -23,6 +23,7 @@ from symdiff.ops.elementwise import ELEMENTWISE, bessel, cos, sign, sin
 from symdiff.ops.elementwise.bessel import OF_ORDER
 from symdiff.ops.leaves import iota, size
 from symdiff.ops.recurrence import recurrence
+from symdiff.ops.rows import empty, set_row
 from symdiff.ops.sorting import argsort
 from tests.case import Case, draw
 from tests.linalg_cases import linalg_cases
@@ -163,6 +164,12 @@ def _newton(x: np.ndarray, a: np.ndarray) -> np.ndarray:
     return x
 
 
+def _with_row(x: np.ndarray, row: np.ndarray, index: np.ndarray) -> np.ndarray:
+    out = x.copy()
+    out[int(index)] = row
+    return out
+
+
 def _product_by_jvp(x: Node, y: Node) -> Node:
     function = custom_derivative(lambda x, y: sin(x) * y)
     function.jvp(lambda primals, dots: cos(primals[0]) * primals[1] * dots[0] + sin(primals[0]) * dots[1])
@@ -226,6 +233,10 @@ def _structured() -> list[Case]:
         *(Case("matmul", label, (draw(-2.0, 2.0, a, 4), draw(-2.0, 2.0, b, 5)), lambda x, y: matmul(x, y),
                lambda x, y: np.asarray(np.matmul(x, y), dtype=object)) for label, (a, b) in products.items()),
         Case("while_loop", "", (draw(0.5, 2.0, (5,), 8), draw(0.5, 3.0, (5,), 9)), _newton_loop, _newton),
+        *(Case("set_row", f"index={k}", (A, A[1] * 0.7, np.array(k)), lambda x, r, i: prim["set_row"](x, r, i),
+               _with_row) for k in (1, -1)),
+        Case("empty", "", (A,), lambda x: set_row(set_row(empty(shape=(2, 3, 4), dtype="float64"), x[1], 0), x[0], 1),
+             lambda x: x[::-1]),
         Case("recurrence", "axis=1", (ZEROS, A), lambda a, b: recurrence(a, b, axis=1, reverse=False),
              lambda a, b: _recurred(a, b, 1)),
         Case("recurrence", "reverse", (ZEROS, A), lambda a, b: recurrence(a, b, axis=2, reverse=True),

@@ -56,8 +56,6 @@ EXCEPTIONS: dict[tuple[str, str, str], str] = {
         for name in (*BOOLEAN, *WHOLE)
         for mode in ("forward", "reverse", "symbolic", "complex")
     },
-    ("while_loop", "reverse", "*"): "Reverse mode through while_loop",
-    ("while_loop", "batch", "*"): "cannot be mapped over a leading axis",
     **{
         (name, mode, "*"): text
         for name in ("lu", "lu_solve", "eigh", "qr")

@@ -22,7 +22,7 @@ PUBLIC = set(
     argmax argsort median quantile sort take_along_axis conv1d conv2d convolve
     avg_pool1d avg_pool2d max_pool1d max_pool2d
     concatenate stack take full zeros ones zeros_like ones_like eye arange
-    matmul dot tensordot outer norm einsum while_loop
+    matmul dot tensordot outer norm einsum while_loop scan cond
     solve triangular_solve cholesky det slogdet logdet inv eigh eigvalsh qr
     parse from_sympy to_sympy lambdify
     root argmin fixed_point custom_derivative stop_gradient opaque
