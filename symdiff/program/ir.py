@@ -146,7 +146,7 @@ class Nest:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A library routine: "gemm", its operands accesses over (row, column), or a primitive's name, on stacks of matrices.
+    """A library routine: "gemm", its operands accesses over (row, column), or a primitive's name on stacks of matrices.
 
     Of "opaque" the operands are the address of a C function, its arguments and its result; `callback` holds the
     function, which is data and no part of the program's text.
