@@ -14,8 +14,8 @@ import numpy as np
 
 from symdiff.diff.exact import Exact, shifted, working_digits
 from symdiff.diff.finite import Values, default_step, exact_step
+from symdiff.diff.patience import Patient
 from symdiff.diff.rounding import rounding_error
-from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node
 
 # Two steps a decade, from half a rounding unit to the size of x itself.
@@ -66,14 +66,15 @@ def sweep(f: Node, values: Values, symbols: Sequence[Node], exact: Sequence[Exac
     errors = {m: np.full(len(STEPS), 0.0) for m in ("forward", "central", "complex")}
     model = {m: np.zeros(len(_FINE)) for m in ("forward", "central")}
     eps = max(float(np.finfo(n.dtype).eps) for n in (f, *symbols))
-    f0 = np.asarray(interpret([f], values)[0])
+    at = Patient(f, values)
+    f0 = at(values)
     noise = _noise(f, f0, values, eps)
     for x, e in zip(symbols, exact, strict=True):
         for index in np.ndindex(values[x].shape):
             low, high = (np.asarray(v[(..., *index)], dtype=object).astype(float) for v in (e.low, e.high))
             with np.errstate(all="ignore"):
                 for k, step in enumerate(STEPS):
-                    for m, value in _differences(f, f0, values, x, index, step).items():
+                    for m, value in _differences(at, f0, values, x, index, step).items():
                         error = np.maximum(np.maximum(low - value, value - high), 0.0)
                         # NaN stays NaN: a curve has a gap where one entry has no value.
                         errors[m][k] = np.maximum(errors[m][k], error.max(initial=0.0))
@@ -83,7 +84,7 @@ def sweep(f: Node, values: Values, symbols: Sequence[Node], exact: Sequence[Exac
 
 
 def _differences(
-    f: Node, f0: np.ndarray, values: Values, x: Node, index: tuple[int, ...], step: float
+    at: Patient, f0: np.ndarray, values: Values, x: Node, index: tuple[int, ...], step: float
 ) -> dict[str, np.ndarray]:
     here = values[x]
     h = here.dtype.type(step * max(abs(float(here[index])), 1.0))
@@ -91,8 +92,8 @@ def _differences(
     moved = [here.copy(), here.copy(), here.astype(complex)]
     for array, d in zip(moved, (up, down, 1j * float(h)), strict=True):
         array[index] += d
-    right, left = (interpret([f], {**values, x: m})[0] for m in moved[:2])
-    tilted = interpret([f], {**values, x: moved[2]}, "complex")[0]
+    right, left = (at({**values, x: m}) for m in moved[:2])
+    tilted = at({**values, x: moved[2]}, "complex")
     return {
         # Steps below the spacing of numbers do not move x at all: 0/0 is their honest answer.
         "forward": np.asarray((right - f0) / up),
