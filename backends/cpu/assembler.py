@@ -334,6 +334,13 @@ class Builder:
         )
         return self._value(kind, f"shufflevector {text} {first.ref}, {text} poison, <{width} x i32> zeroinitializer")
 
+    def shuffle(self, a: Any, b: Any, lanes: Sequence[int]) -> Value:
+        """The chosen lanes of two vectors of one type, those of `b` counted on from those of `a`."""
+        text, chosen = type_text(a.type), ", ".join(f"i32 {k}" for k in lanes)
+        kind = ir.VectorType(a.type.element, len(lanes))
+        mask = f"<{len(lanes)} x i32> <{chosen}>"
+        return self._value(kind, f"shufflevector {text} {a.get_reference()}, {text} {b.get_reference()}, {mask}")
+
     def phi(self, kind: ir.Type) -> Phi:
         """A value that depends on where control came from."""
         self.function.n_names += 1

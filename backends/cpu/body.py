@@ -13,6 +13,7 @@ from llvmlite import ir
 from backends.cpu.assembler import Value
 from backends.cpu.calls import lanes
 from backends.cpu.frame import Frame
+from backends.cpu.interleave import columns, store_columns
 from backends.cpu.memory import Memory, Point
 from backends.cpu.pack import emit_pack, packs
 from backends.emit import emit_native
@@ -82,8 +83,12 @@ class Body:
             self._values |= self.pieces.run(self, point)
             return
         self.compute(self._order, point)
-        for s in self.nest.stores:
-            self.store(s, point)
+        for group in columns(self.nest.stores):
+            if len(group) > 1 and self.lanes.width > 1 and point.mask is None:
+                store_columns(self.memory, group, [self._values[s.value] for s in group], point)
+                continue
+            for s in group:
+                self.store(s, point)
 
     def compute(self, order: Sequence[tuple[int, ...]], point: Point) -> None:
         """Emit instructions, in groups that become one call where there are several."""

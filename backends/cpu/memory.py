@@ -219,6 +219,11 @@ class Memory:
         name = f"llvm.masked.scatter.{_kind_text(value.type)}.v{lanes.width}p0"
         self._call(name, ir.VoidType(), [value, pointers, ir.Constant(I32, size), on])
 
+    def store_run(self, values: Any, access: Access, point: Point) -> None:
+        """Write a vector of any length to consecutive addresses, the first being the access's own."""
+        at = self._address(access, self.affine(access.offset, access.strides, point.indices))
+        self.frame.builder.store(values, at, align=ITEMSIZE[access.buffer.dtype])
+
     def _row_store(self, value: Any, access: Access, point: Point, gathered: Sequence[Any]) -> None:
         """Write to a row that is chosen at run time; nothing is written where it is out of range."""
         row, legal = self._row(access, gathered)
