@@ -155,10 +155,19 @@ def _structured(node: Node, args: list[Text], texts: list[str]) -> str:
             return f"transpose({texts[0]}, {p['perm']})"
         case "take" if p["axis"] == 0:
             return f"{bracket(args[0], ATOM)}[{texts[1]}]"
+        case "recurrence" if not p["reverse"] and _is_one(x):
+            return f"cumsum({texts[1]}, axis={p['axis']})"
         case "concatenate":
             return f"concatenate([{', '.join(texts)}], axis={p['axis']})"
     shown = [f"{k}={_parameter(v)}" for k, v in p.items()]
     return f"{node.op.name}({', '.join([*texts, *shown])})"
+
+
+def _is_one(x: Node) -> bool:
+    """Whether every entry is the literal 1."""
+    while x.op.name == "broadcast_to":
+        (x,) = x.args
+    return x.op.name == "const" and float(x.params["value"]) == 1
 
 
 def slices_text(node: Node, drop: bool = False) -> str:

@@ -113,6 +113,12 @@ def test_inside_a_loop():
     np.testing.assert_allclose(run(state[0], [c], data, target="cpu"), want, rtol=32 * EPS, atol=32 * EPS)
 
 
+def test_text():
+    x = sd.vector("x", 3)
+    assert str(sd.cumsum(x)) == "cumsum(x, axis=0)"
+    assert str(sd.recurrence(x, 2 * x)) == "recurrence(x, 2*x, axis=0, reverse=False)"
+
+
 def test_a_scalar_has_no_recurrence():
     with pytest.raises(sd.ShapeError, match="scalar"):
         sd.recurrence(0.5, sd.symbols("b"))
