@@ -34,7 +34,8 @@ class _SetRow(Structured):
         # Memory without a value comes as real zeros, whatever numbers the rows have.
         out = np.array(x, dtype=np.result_type(x, row))
         try:
-            out[int(index)] = row
+            # Into a view: an object array would keep a scalar's array of shape () itself as its entry.
+            out[int(index), ...] = row
         except IndexError as error:
             raise DomainError(f"set_row: {error}.") from None
         return out
