@@ -49,20 +49,27 @@ _ROUTINES: Mapping[str, _Routine] = {
 
 
 def _leading(access: Access) -> tuple[bool, Extent]:
-    """(transposed, leading dimension) of a matrix with one unit stride."""
-    row, col = access.strides
+    """(transposed, leading dimension) of matrices with one unit stride."""
+    row, col = access.strides[-2:]
     return (False, row) if col == 1 else (True, col)
 
 
 def _gemm(f: Fortran, call: Call, base: Base) -> None:
-    """Row-major C = A B is column-major C' = B' A'."""
+    """Row-major C = A B is column-major C' = B' A'; the matrices of a stack one after the other."""
     frame = f.frame
-    a, b, c = call.operands
-    m, n, k = (frame.extent(e) for e in call.extents)
+    a, b, _ = call.operands
+    m, n, k, count = (frame.extent(e) for e in call.extents)
     (a_t, lda), (b_t, ldb) = _leading(a), _leading(b)
-    args = [
-        "T" if b_t else "N", "T" if a_t else "N", f.integer(n), f.integer(m), f.integer(k), f.scalar(1.0),
-        base(b), f.size(frame.extent(ldb)), base(a), f.size(frame.extent(lda)), f.scalar(0.0), base(c), f.size(n),
-    ]  # fmt: skip
+    starts = [base(x) for x in call.operands]
+    steps = [frame.extent(x.strides[0]) for x in call.operands]
+
+    def one(i: Value) -> None:
+        at_a, at_b, at_c = (f.at(x, frame.builder.mul(i, s)) for x, s in zip(starts, steps, strict=True))
+        args = [
+            "T" if b_t else "N", "T" if a_t else "N", f.integer(n), f.integer(m), f.integer(k), f.scalar(1.0),
+            at_b, f.size(frame.extent(ldb)), at_a, f.size(frame.extent(lda)), f.scalar(0.0), at_c, f.size(n),
+        ]  # fmt: skip
+        f.call("blas", "gemm", args)
+
     full = frame.builder.icmp_signed(">", frame.builder.mul(m, n), i64(0))
-    frame.when(full, lambda: f.call("blas", "gemm", args))
+    frame.when(full, lambda: f.each(count, one))

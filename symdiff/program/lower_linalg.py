@@ -6,39 +6,63 @@ reads it through strides. A stack of matrices is one call, which loops over them
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 from symdiff.ir.dims import Extent, Shape, multiply, product
 from symdiff.ir.node import Node
 from symdiff.program.block import Block, Lowerings
 from symdiff.program.ir import Buffer, Call
-from symdiff.program.views import View, c_strides, sliced, steps_forward, whole, write
+from symdiff.program.views import View, broadcast, c_strides, sliced, steps_forward, whole, write
 
 # Columns that LAPACK's QR takes at a time (ILAENV's block size); its workspace is so many rows.
 _QR_BLOCK = 32
 
 
 def _matmul(block: Block, node: Node) -> None:
-    a, b = (_matrix(block, x) for x in node.args)
+    """One product, or one for every matrix of a stack; an operand without the stack's axes serves all of it."""
+    a, b = (_matrices(block, x, node.shape[:-2]) for x in node.args)
     target = block.pool.temp(node.shape, node.dtype)
-    extents: tuple[Extent, ...] = (node.shape[0], node.shape[1], a.shape[1])
+    extents: tuple[Extent, ...] = (*node.shape[-2:], a.shape[-1], product(node.shape[:-2]))
+    held = View(target.base, target.offset, (multiply(*node.shape[-2:]), node.shape[-1], 1), (extents[3], *extents[:2]))
     stage = max(block.ready[x] for x in node.args)
-    block.emit(Call("gemm", (write(a), write(b), write(target)), extents, node.dtype), stage, node, target)
+    block.emit(Call("gemm", (write(a), write(b), write(held)), extents, node.dtype), stage, node, target)
 
 
-def _matrix(block: Block, node: Node) -> View:
-    """A view that BLAS can take: one of its strides is 1 and the other no smaller than its rows are long."""
+def _matrices(block: Block, node: Node, lead: Shape) -> View:
+    """A view (stack, rows, columns) for BLAS: of each matrix's strides one is 1 and the other at least a row long."""
     view = block.buffered(node)
-    row, col = view.strides
-    m, n = view.shape
-    if (col == 1 and steps_forward(row, view)) or (row == 1 and steps_forward(col, view)):
-        return view
-    if view.is_contiguous() and 1 not in (m, n):
-        return view
-    copied = block.pool.temp(node.shape, node.dtype)
+    count = product(lead)
+    own = view.shape[:-2]
+    if own != lead and any(d != 1 for d in own):
+        view = broadcast(view, (*lead, *view.shape[-2:]))
+        own = lead
+    *steps, row, col = view.strides
+    m, n = view.shape[-2:]
+    straight = (col == 1 and steps_forward(row, view)) or (row == 1 and steps_forward(col, view))
+    straight = straight or (view.is_contiguous() and 1 not in (m, n))
+    step = _one_step(own, steps)
+    if straight and step is not None:
+        return View(view.base, view.offset, (step, row, col), (count, m, n))
+    copied = block.pool.temp(view.shape, node.dtype)
     block.copy(view, copied, block.ready[node])
-    block.know(node, copied, block.ready[node] + 1)
-    return View(copied.base, copied.offset, (n, 1), node.shape)
+    ready = block.ready[node] + 1
+    if view.shape == node.shape:
+        block.know(node, copied, ready)
+    block.ready[node] = max(block.ready[node], ready)
+    step = 0 if all(d == 1 for d in own) else multiply(m, n)
+    return View(copied.base, copied.offset, (step, n, 1), (count, m, n))
+
+
+def _one_step(lead: Shape, steps: Sequence[Extent]) -> Extent | None:
+    """The distance between matrices that follow one another; None if there is not one for the whole stack."""
+    axes = [(d, s) for d, s in zip(lead, steps, strict=True) if d != 1]
+    if not axes:
+        return 0
+    for (_, outer), (extent, inner) in itertools.pairwise(axes):
+        if outer != multiply(extent, inner):
+            return None
+    return axes[-1][1]
 
 
 def _columnwise(buffer: Buffer) -> View:

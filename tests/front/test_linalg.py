@@ -194,3 +194,27 @@ def test_qr_of_a_wide_matrix_of_run_time_size_is_refused() -> None:
     fn = sd.compile(sd.qr(T).R, [T])
     with pytest.raises(sd.DomainError, match=r"qr \(.*test_linalg.py:\d+\).*p = 2 rows and n = 3 columns"):
         fn(np.ones((2, 3)))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "order"),
+    [
+        ((3, 20, 12), (3, 12, 9), None), ((3, 2, 9, 12), (2, 12, 10), None), ((20, 12), (3, 12, 9), None),
+        ((3, 12, 20), (3, 12, 9), (0, 2, 1)), ((20, 3, 12), (3, 12, 9), (1, 0, 2)), ((0, 9, 9), (0, 9, 10), None),
+    ],
+)  # fmt: skip
+def test_products_of_stacks_are_calls(left, right, order) -> None:
+    rng = np.random.default_rng(4)
+    a, b = sd.array("a", left), sd.array("b", right)
+    f = (a if order is None else sd.transpose(a, order)) @ b
+    fn = sd.compile([f, *sd.vjp(f, [a, b], sd.cos(f))], [a, b])
+    assert "gemm" in fn.inspect("program")
+    values = rng.normal(size=left), rng.normal(size=right)
+    got = fn(*values)
+    first = values[0] if order is None else values[0].transpose(order)
+    product = first @ values[1]
+    # Sums of at most 20 terms.
+    np.testing.assert_allclose(got[0], product, rtol=1e-14, atol=1e-14)
+    reference = sd.compile(sd.vjp(f, [a, b], sd.cos(f)), [a, b], target="reference")(*values)
+    for left_bar, right_bar in zip(got[1:], reference, strict=True):
+        np.testing.assert_allclose(left_bar, right_bar, rtol=1e-13, atol=1e-13)
