@@ -63,7 +63,9 @@ def trace(
     for node in topological(flat):
         if node in inside:
             captured |= dict.fromkeys(a for a in node.args if a not in inside and a.op.name not in ("const", "iota"))
-    captured |= dict.fromkeys(n for n in flat if n not in inside and n.op.name not in LEAVES - {"symbol", "data", "input"})
+    captured |= dict.fromkeys(
+        n for n in flat if n not in inside and n.op.name not in LEAVES - {"symbol", "data", "input"}
+    )
     level = level_of(flat)
     outer = list(captured)
     inputs = tuple((n.shape, n.dtype) for n in [*marks, *outer])

@@ -4,4 +4,7 @@ from __future__ import annotations
 
 from symdiff.ops import control, custom, elementwise, index, leaves, linalg, opaque, recurrence, reduce, rows, sorting
 
-__all__ = ["control", "custom", "elementwise", "index", "leaves", "linalg", "opaque", "recurrence", "reduce", "rows", "sorting"]
+# fmt: off
+__all__ = [
+    "control", "custom", "elementwise", "index", "leaves", "linalg", "opaque", "recurrence", "reduce", "rows", "sorting",
+]

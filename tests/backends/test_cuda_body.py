@@ -22,7 +22,7 @@ from backends.cuda.words import STATUS, Words, extents_of, kept_axes, reduced_ax
 from symdiff.diff.jacobian import vjp
 from symdiff.front.symbols import array
 from symdiff.ir.dims import evaluate, product
-from symdiff.ir.errors import CompileError, DerivativeError
+from symdiff.ir.errors import CompileError
 from symdiff.ir.graph import made_order
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node
@@ -161,9 +161,13 @@ def cell(case: Case, mode: str) -> tuple[list[Node], list[Node], list[np.ndarray
     return outputs, [*symbols, bar], [*case.values, rng.uniform(0.3, 2.2, node.shape)]
 
 
+# Forms that the pass `factorise` makes, after derivatives are taken.
+INNER = ("lu", "lu_solve", "eigh", "qr")
+
+
 def has_cotangents(case: Case) -> bool:
     outputs, _, _ = cell(case, "value")
-    return outputs[0].dtype == "float64"
+    return outputs[0].dtype == "float64" and case.primitive not in INNER
 
 
 def lacking(graph: Sequence[Node], program: Program) -> set[str]:
@@ -177,11 +181,7 @@ CELLS = [(c, m) for c in CASES for m in ("value", "reverse") if m == "value" or 
 
 @pytest.mark.parametrize(("case", "mode"), CELLS, ids=[f"{c}-{m}" for c, m in CELLS])
 def test_bodies_compute_what_the_interpreter_does(case: Case, mode: str) -> None:
-    try:
-        outputs, inputs, values = cell(case, mode)
-    except DerivativeError as error:
-        assert "made after derivatives are taken" in str(error)  # inner forms of factorisations
-        return
+    outputs, inputs, values = cell(case, mode)
     graph = optimise(outputs)
     lacks = lacking(graph, schedule(graph, inputs))
     if lacks:
