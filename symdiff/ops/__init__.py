@@ -6,5 +6,6 @@ from symdiff.ops import control, custom, elementwise, index, leaves, linalg, opa
 
 # fmt: off
 __all__ = [
-    "control", "custom", "elementwise", "index", "leaves", "linalg", "opaque", "recurrence", "reduce", "rows", "sorting",
+    "control", "custom", "elementwise", "index", "leaves", "linalg", "opaque", "recurrence", "reduce", "rows",
+    "sorting",
 ]
