@@ -11,6 +11,7 @@ import symdiff as sd
 from symdiff.diff.batch import batch
 from symdiff.diff.finite import finite_difference
 from symdiff.ir.graph import count_ops
+from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node
 from symdiff.ir.text import parse_text, to_text
 
@@ -228,3 +229,15 @@ def test_float32_reaches_into_loops() -> None:
     for left, right in zip(single[1:], double[1:], strict=True):
         assert left.dtype == np.float32
         np.testing.assert_allclose(left, right, rtol=1e3 * np.finfo("float32").eps, atol=1e-5)
+
+
+def test_hessian_of_a_scan_with_a_branch() -> None:
+    def turn(c: Node, row: Node) -> tuple[Node, Node]:
+        return sd.sin(c * row), sd.cond(sd.sum(c) > 0.1, lambda c: sd.sin(c) * a, lambda c: c * 2, c)
+
+    last, every = sd.scan(turn, w, A)
+    f = sd.sum(every**2) + sd.sum(last)
+    point = {w: W, A: ROWS, a: 0.7}
+    hess, *columns = interpret([sd.hessian(f, w), *(sd.hvp(f, w, e) for e in np.eye(3))], point)
+    np.testing.assert_allclose(hess, np.stack(columns, axis=1), **CLOSE)
+    np.testing.assert_allclose(hess, finite_difference(sd.gradient(f, w), point, wrt=w, method="complex"), **CLOSE)
