@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
+from backends.cpu import gemm
 from backends.cpu.assembler import Function, Module, Value
 from backends.cpu.frame import Frame, i64
 from backends.cpu.layout import ALIGN, ARENA, PARALLEL_FOR, Layout
@@ -48,14 +49,18 @@ def codegen(program: Program) -> tuple[Module, Layout]:
     codes = {
         id(nest): emit_nest(module, nest, f"nest{k}", layout, partials) for k, (nest, partials) in enumerate(nests)
     }
-    _emit_entry(module, program, layout, codes)
+    products = [s for s in walk(program.statements) if isinstance(s, Call) and s.name == "gemm"]
+    gemms = {id(call): gemm.emit_gemm(module, call, f"gemm{k}", layout) for k, call in enumerate(products)}
+    _emit_entry(module, program, layout, codes, gemms)
     return module, layout
 
 
-def _emit_entry(module: Module, program: Program, layout: Layout, codes: dict[int, NestCode]) -> None:
+def _emit_entry(
+    module: Module, program: Program, layout: Layout, codes: dict[int, NestCode], gemms: dict[int, Function]
+) -> None:
     function = Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), "entry")
     frame = Frame(function, function.args[0], layout)
-    entry = _Entry(frame, codes)
+    entry = _Entry(frame, codes, gemms)
     entry.place_temps()
     entry.statements(program.statements)
     frame.finish()
@@ -67,8 +72,8 @@ class _Entry:
     It reads buffer addresses from the context each time: it writes them itself, and loops exchange them.
     """
 
-    def __init__(self, frame: Frame, codes: dict[int, NestCode]):
-        self.frame, self.codes = frame, codes
+    def __init__(self, frame: Frame, codes: dict[int, NestCode], gemms: dict[int, Function]):
+        self.frame, self.codes, self.gemms = frame, codes, gemms
 
     def place_temps(self) -> None:
         """Write the addresses of the temporary buffers into the context."""
@@ -96,6 +101,8 @@ class _Entry:
                     self._nest(s)
                 case Loop():
                     self._loop(s)
+                case Call(name="gemm"):
+                    self._gemm(s)
                 case Call() if s.name in OWN_FUNCTIONS:
                     call_own_function(self.frame, s, OWN_FUNCTIONS[s.name])
                 case _:
@@ -111,32 +118,37 @@ class _Entry:
             return
         length = block_length(frame, nest, code.most_blocks)
         n_blocks = frame.ceil_div(frame.extent(nest.space[0]), length)
-        serial = frame.function.append_basic_block("serial")
-        parallel = frame.function.append_basic_block("parallel")
-        after = frame.function.append_basic_block("after")
+        points = b.sitofp(frame.product(nest.space), F64)
+        work = b.fmul(points, ir.Constant(F64, 0.0 if nest.serial else code.nanoseconds))
+        self._blocks(code.function, n_blocks, work)
+        if code.combine is not None:
+            b.call(code.combine, [n_blocks, frame.context])
+
+    def _gemm(self, call: Call) -> None:
+        frame = self.frame
+        cut = gemm.blocks_of(frame, call)
+        before = gemm.on_one_thread(frame)
+        self._blocks(self.gemms[id(call)], cut.n, gemm.nanoseconds(frame, cut.work))
+        gemm.restore(frame, before)
+
+    def _blocks(self, function: Function, n_blocks: Value, nanoseconds: Value) -> None:
+        """Run the blocks of a task: on several threads where the work pays for them."""
+        frame, b = self.frame, self.frame.builder
+        serial, parallel, after = (frame.function.append_basic_block(n) for n in ("serial", "parallel", "after"))
         host = frame.word(PARALLEL_FOR)
-        b.cbranch(self._pays(nest, code, n_blocks, host), parallel, serial)
+        enough = b.fcmp_ordered(">", nanoseconds, ir.Constant(F64, PARALLEL_NANOSECONDS))
+        several = b.icmp_signed(">", n_blocks, i64(1))
+        pays = b.and_(b.and_(enough, several), b.icmp_signed("!=", host, i64(0)))
+        b.cbranch(pays, parallel, serial)
         b.position_at_end(parallel)
-        task = b.ptrtoint(code.function, I64)
+        task = b.ptrtoint(function, I64)
         context = b.ptrtoint(frame.context, I64)
         b.call(b.inttoptr(host, POINTER), [task, n_blocks, context], _PARALLEL_FOR)
         b.branch(after)
         b.position_at_end(serial)
-        frame.loop(i64(0), n_blocks, 1, lambda k: b.call(code.function, [k, frame.context]))
+        frame.loop(i64(0), n_blocks, 1, lambda k: b.call(function, [k, frame.context]))
         b.branch(after)
         b.position_at_end(after)
-        if code.combine is not None:
-            b.call(code.combine, [n_blocks, frame.context])
-
-    def _pays(self, nest: Nest, code: NestCode, n_blocks: Value, host: Value) -> Value:
-        frame, b = self.frame, self.frame.builder
-        if nest.serial:
-            return ir.Constant(ir.IntType(1), 0)
-        points = b.sitofp(frame.product(nest.space), F64)
-        work = b.fmul(points, ir.Constant(F64, code.nanoseconds))
-        enough = b.fcmp_ordered(">", work, ir.Constant(F64, PARALLEL_NANOSECONDS))
-        several = b.icmp_signed(">", n_blocks, i64(1))
-        return b.and_(b.and_(enough, several), b.icmp_signed("!=", host, i64(0)))
 
     def _zero(self, buffer: Buffer) -> None:
         frame, b = self.frame, self.frame.builder

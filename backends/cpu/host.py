@@ -5,12 +5,14 @@ The optimised object is what the kernel store keeps; loading it takes about a mi
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import os
 import re
 import threading
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from backends.cpu.machine import machine
@@ -92,12 +94,29 @@ def resolve(symbol: str) -> int | None:
         return _capsule(f"scipy.linalg.cython_{room}", name)
     if dot and room == "scipy":
         return _special(name)
+    if dot and room == "openblas":
+        return _of_openblas(name)
     if llvm.address_of_symbol(symbol):
         return None
     try:
         return ctypes.cast(getattr(ctypes.pythonapi, symbol), ctypes.c_void_p).value
     except AttributeError:
         raise CompileError(f"The C function {symbol!r} is not in this process's libraries.") from None
+
+
+@functools.cache
+def _of_openblas(name: str) -> int:
+    """The address of a function of SciPy's OpenBLAS; that of C's `abs`, which changes nothing, for other libraries."""
+    import scipy.linalg.cython_blas  # noqa: F401  # loads the library
+
+    library = ctypes.CDLL(None)
+    with contextlib.suppress(OSError):
+        # Not Linux: there is no such file, and no list of libraries that is as simple.
+        paths = {line.split(maxsplit=5)[-1].strip() for line in Path("/proc/self/maps").read_text().splitlines()}
+        found = sorted(p for p in paths if "openblas" in p and "64_" not in os.path.basename(p))
+        library = ctypes.CDLL(found[0]) if found else library
+    function = getattr(library, f"openblas_{name}", None) or ctypes.CDLL(None).abs
+    return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
 
 
 @functools.cache

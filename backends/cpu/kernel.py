@@ -9,6 +9,7 @@ import ctypes
 import functools
 import hashlib
 import json
+import math
 import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ import numpy as np
 from backends.cpu.body import body_weight
 from backends.cpu.codegen import PARALLEL_NANOSECONDS, codegen, layout_of
 from backends.cpu.door import emit_doors, fits, open_door
+from backends.cpu.gemm import NANOSECONDS
 from backends.cpu.host import Library, build_object, optimised
 from backends.cpu.layout import ALIGN, ARENA, CALLBACK_FAILED, INDEX_OUT_OF_RANGE, PARALLEL_FOR, STATUS, THREADS
 from backends.cpu.machine import machine
@@ -196,7 +198,7 @@ class Kernel:
         return plan
 
     def _wants_threads(self, sizes: Mapping[str, int]) -> bool:
-        """Whether some nest is large enough for threads: helpers are started only then."""
+        """Whether some nest or product is large enough for threads: helpers are started only then."""
         for s in walk(self.program.statements):
             if isinstance(s, Nest) and not s.serial:
                 points = 1
@@ -204,6 +206,9 @@ class Kernel:
                     points *= evaluate(extent, sizes)
                 if points * body_weight(s.body) / machine().lanes_f64 > PARALLEL_NANOSECONDS:
                     return True
+            work = math.prod(evaluate(e, sizes) for e in s.extents) if isinstance(s, Call) and s.name == "gemm" else 0
+            if work * NANOSECONDS > PARALLEL_NANOSECONDS:
+                return True
         return False
 
     def _memory(self, n_bytes: int) -> np.ndarray:
