@@ -13,6 +13,7 @@ RUNS = {
     "02_compile": (["1000"], ["load", "ns a point"]),
     "03_logistic_regression": (["100"], ["Newton", "accuracy"]),
     "04_heat_equation": (["16"], ["crank-nicolson", "order"]),
+    "05_structure": (["200"], ["cross-country", "states", "by hand"]),
 }
 
 
