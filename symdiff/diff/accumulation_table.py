@@ -26,18 +26,18 @@ def accumulation_table(result: Accumulation) -> Any:
         caption += "\ncompared at " + ", ".join(f"{k} = {v}" for k, v in result.example.items())
     table.caption, table.caption_justify = caption, "left"
     table.add_column("order", no_wrap=True)
-    for heading in ("multiplications", "additions", "memory"):
-        table.add_column(heading, justify="right")
-    table.add_column("times cheapest", justify="right")
+    for heading in ("products", "sums", "memory", "÷ least"):
+        table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("how")
     best = result.cheapest
     least = evaluate(best.mults + best.adds, result.example)
     for row in result.rows:
         price = evaluate(row.mults + row.adds, result.example)
-        ratio = "cheapest" if row is best else f"{price / least:.3g}" if least else ""
+        ratio = f"{price / least:.3g}" if least else ""
         cells = [_count(row.mults), _count(row.adds), _count(row.memory)]
         how = row.how if len(row.how) <= _LONG else row.how[: _LONG - 1] + "…"
-        table.add_row(Text(row.name, "bold green" if row is best else ""), *cells, ratio, how)
+        name = Text(f"{row.name} ✓", "bold green") if row is best else Text(row.name)
+        table.add_row(name, *cells, ratio, how)
     return table
 
 
