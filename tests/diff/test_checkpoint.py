@@ -68,6 +68,22 @@ def test_any_memory_gives_the_same_bits(slots: int, target: str) -> None:
     assert got[1] == want[1]
 
 
+def test_the_same_bits_where_values_have_several_uses() -> None:
+    """A product that is also an output in one loop and not in another must not be fused with a sum in the other."""
+
+    def turn(c: sd.Expr, _: object) -> tuple[sd.Expr, sd.Expr]:
+        new = 0.9 * sd.sin(c * a + w) + 0.1 * c
+        return new, new * c * 0.7 + c
+
+    def gradient(max_bytes: int | None) -> sd.Expr:
+        last, every = sd.scan(turn, w, length=11, max_bytes=max_bytes)
+        return sd.gradient(sd.sum(last * last) + sd.sum(sd.cos(every)), w)
+
+    point = (RNG.normal(size=3), 0.3)
+    want, got = (sd.compile(gradient(m), [w, a])(*point) for m in (None, 4 * STATE))
+    np.testing.assert_array_equal(got, want)
+
+
 def test_memory_is_bounded() -> None:
     """The buffers of a gradient over 10 000 turns, with room for 8 states and without a bound."""
 
