@@ -13,7 +13,7 @@ from llvmlite import ir
 from backends.cpu import gemm
 from backends.cpu.assembler import Function, Module, Value
 from backends.cpu.frame import Frame, i64
-from backends.cpu.layout import ALIGN, ARENA, PARALLEL_FOR, Layout
+from backends.cpu.layout import ALIGN, ARENA, OK, PARALLEL_FOR, STATUS, Layout
 from backends.cpu.library import emit_call
 from backends.cpu.lines import Emit, call_own_function
 from backends.cpu.machine import machine
@@ -164,7 +164,10 @@ class _Entry:
         b.position_at_end(test)
         self.statements(loop.cond)
         flag = b.load(self.base(Access(loop.flag, 0, ())), typ=I8)
-        b.cbranch(b.icmp_unsigned("!=", flag, ir.Constant(I8, 0)), turn, after)
+        # An index out of range reads as nothing in particular, with which the condition might hold for ever.
+        status = b.load(frame.word_address(STATUS), typ=I64)
+        goes_on = b.and_(b.icmp_unsigned("!=", flag, ir.Constant(I8, 0)), b.icmp_signed("==", status, i64(OK)))
+        b.cbranch(goes_on, turn, after)
         b.position_at_end(turn)
         self.statements(loop.body)
         for x, y in loop.swaps:
