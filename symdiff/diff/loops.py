@@ -9,12 +9,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from symdiff.ir.graph import depends_on, made_order, substitute
-from symdiff.ir.node import Node
+from symdiff.ir.node import Node, const
 from symdiff.ir.subgraph import Subgraph
 from symdiff.ops import elementwise as el
 from symdiff.ops.control import while_loop
-from symdiff.ops.index import broadcast_to, reshape, zeros_like
-from symdiff.ops.reduce import max_
+from symdiff.ops.index import broadcast_to, concatenate, reshape, take, zeros_like
+from symdiff.ops.leaves import iota
+from symdiff.ops.reduce import max_, sum_
 
 Push = Callable[[Sequence[Node], Mapping[Node, Node | None]], list[Node | None]]
 Batch = Callable[[Sequence[Node], Mapping[Node, Node]], list[Node]]
@@ -76,7 +77,8 @@ def push_loop(node: Node, dots: Sequence[Node | None], push: Push) -> dict[int, 
 def batch_loop(node: Node, args: Sequence[Node], flags: Sequence[bool], batch: Batch) -> list[Node]:
     """Return the final state of a loop with a leading axis in front of every value.
 
-    Instances that are done keep their state while the others go on, so nothing of theirs can overflow.
+    Instances that are done keep their state while the others go on, so nothing of theirs can overflow. Where the body
+    might fail on a final state, it gets the arguments of another instance instead, one that goes on.
     """
     cond, body = node.params["cond"], node.params["body"]
     n = len(body.outputs)
@@ -91,31 +93,49 @@ def batch_loop(node: Node, args: Sequence[Node], flags: Sequence[bool], batch: B
     outer = start[n:]
     mapped = [s for s, f in zip(slots, stacked, strict=True) if f]
 
-    def instances(roots: Sequence[Node], state: Sequence[Node], each: bool = True) -> list[Node]:
+    def instances(roots: Sequence[Node], given: Sequence[Node], each: bool = True) -> list[Node]:
         """The values of `roots`, one for `each` instance or, where none of them can differ, one for all."""
-        values = dict(zip(slots, [*state, *outer], strict=True))
+        values = dict(zip(slots, given, strict=True))
         rows = batch(roots, {s: values[s] for s in mapped}) if each and mapped else list(roots)
         return substitute(rows, {s: v for s, v in values.items() if s not in mapped})
 
     def goes_on(*state: Node) -> Node:
         if not judged:
-            return instances(cond.outputs, state, each=False)[0]
-        return max_(el.cast(instances(cond.outputs, state)[0], "int64"), axes=(0,)) > 0
+            return instances(cond.outputs, [*state, *outer], each=False)[0]
+        return sum_(el.cast(instances(cond.outputs, [*state, *outer])[0], "int64"), axes=(0,)) > 0
 
     def next_state(*state: Node) -> list[Node]:
-        single = iter(instances([f for f, s in zip(body.outputs, stacked, strict=False) if not s], state, each=False))
-        many = iter(instances([f for f, s in zip(body.outputs, stacked, strict=False) if s], state))
+        given = [*state, *outer]
+        if judged:
+            going = instances(cond.outputs, given)[0]
+            if any(f.op.name in _FALLIBLE for f in made_order(body.outputs)):
+                given = _like_one_that_goes_on(given, stacked, going)
+        single = iter(instances([f for f, s in zip(body.outputs, stacked, strict=False) if not s], given, each=False))
+        many = iter(instances([f for f, s in zip(body.outputs, stacked, strict=False) if s], given))
         after = [next(many if s else single) for s in stacked[:n]]
-        if not judged:
-            return after
-        going = instances(cond.outputs, state)[0]
-        return [
-            el.where(reshape(going, shape=(size, *(1,) * (new.ndim - 1))), new, old)
-            for new, old in zip(after, state, strict=True)
-        ]
+        return [_each(going, new, old) for new, old in zip(after, state, strict=True)] if judged else after
 
     result = while_loop(goes_on, next_state, start[:n], **options(node))
     return [r if s else _stack(r, size) for r, s in zip(result, stacked[:n], strict=True)]
+
+
+# What may fail, or never end, on a state after which the loop was to stop.
+_FALLIBLE = frozenset({"take", "set_row", "scatter_add", "while_loop", "opaque"})
+
+
+def _like_one_that_goes_on(given: Sequence[Node], stacked: Sequence[bool], going: Node) -> list[Node]:
+    """Replace the arguments of instances that are done by those of the last one that is not."""
+    # With the zero in front there is a maximum for no instances, too.
+    numbers = concatenate(
+        broadcast_to(const(0, "int64"), shape=(1,)), el.where(going, iota(n=going.shape[0]), 0), axis=0
+    )
+    number = max_(numbers, axes=(0,))
+    return [_each(going, a, take(a, number, axis=0)) if s else a for a, s in zip(given, stacked, strict=True)]
+
+
+def _each(chosen: Node, x: Node, y: Node) -> Node:
+    """Choose between x and y for each instance."""
+    return el.where(reshape(chosen, shape=(*chosen.shape, *(1,) * (x.ndim - 1))), x, y)
 
 
 def _stack(x: Node, size: object) -> Node:

@@ -117,7 +117,8 @@ def _through_loop(
     guards = [cast(g, "int64") for g, _ in bars.values() if g is not None]
     guard: Node | None = None
     if len(guards) == len(bars):
-        hits = [PRIMITIVES["max"](g, axes=tuple(range(g.ndim))) for g in guards]
+        # Counted: an empty axis has a sum and no maximum.
+        hits = [PRIMITIVES["sum"](g, axes=tuple(range(g.ndim))) for g in guards]
         guard = functools.reduce(operator.or_, (h > 0 for h in hits))
 
     def inner(outputs: Sequence[Node], cotangents: Sequence[Node], inputs: Sequence[Node]) -> list[Node | None]:

@@ -307,22 +307,29 @@ class _Take(Linear):
 
 def _take_rows(x: Node, index: Node, axis: int, x_batched: bool) -> Node:
     """Take with one index array per instance: over the flattened (instance, axis) pairs."""
-    from symdiff.ops.leaves import iota
-
-    n = index.shape[0]
+    n, m = index.shape[0], index.ndim
     if not x_batched:
-        x = broadcast_to(x, shape=(n, *x.shape))
+        taken = take(x, index, axis=axis)
+        return transpose(taken, perm=(axis, *(k for k in range(taken.ndim) if k != axis)))
     perm = (0, axis + 1, *(k for k in range(1, x.ndim) if k != axis + 1))
     moved = transpose(x, perm=perm)
     extent = moved.shape[1]
     flat = reshape(moved, shape=(product((n, extent)), *moved.shape[2:]))
-    where = PRIMITIVES["where"]
-    wrapped = where(index < 0, index + extent, index)
-    row = reshape(iota(n=n), shape=(n, *(1,) * (index.ndim - 1)))
-    taken = take(flat, wrapped + row * extent, axis=0)
-    m = index.ndim
+    taken = take(flat, _flat_index(index, extent), axis=0)
     back = (0, *range(m, m + axis), *range(1, m), *range(m + axis, taken.ndim))
     return transpose(taken, perm=back)
+
+
+def _flat_index(index: Node, extent: Extent) -> Node:
+    """Number the (instance, index) pairs; an index out of range stays out of range, not another instance's entry."""
+    from symdiff.ops.leaves import iota
+
+    where = PRIMITIVES["where"]
+    n = index.shape[0]
+    instance = reshape(iota(n=n), shape=(n, *(1,) * (index.ndim - 1)))
+    wrapped = where(index < 0, index + extent, index)
+    is_legal = (wrapped >= 0) & (wrapped < extent)
+    return where(is_legal, wrapped + instance * extent, as_node(product((n, extent))))
 
 
 class _ScatterAdd(Linear):
@@ -360,17 +367,12 @@ class _ScatterAdd(Linear):
         if not batched[1]:
             return self(x, index, axis=axis + 1, extent=extent)
         # One index array per instance: scatter into (instance, axis) pairs, with the axis moved to the front.
-        from symdiff.ops.leaves import iota
-
         n, m = index.shape[0], index.ndim - 1
         if not batched[0]:
             x = broadcast_to(x, shape=(n, *x.shape))
         core = tuple(range(axis + 1, axis + 1 + m))
         front = transpose(x, perm=(0, *core, *(k for k in range(1, x.ndim) if k not in core)))
-        where = PRIMITIVES["where"]
-        wrapped = where(index < 0, index + extent, index)
-        row = reshape(iota(n=n), shape=(n, *(1,) * m))
-        flat = self(front, wrapped + row * extent, axis=0, extent=product((n, extent)))
+        flat = self(front, _flat_index(index, extent), axis=0, extent=product((n, extent)))
         split = reshape(flat, shape=(n, extent, *flat.shape[1:]))
         return transpose(split, perm=(0, *range(2, axis + 2), 1, *range(axis + 2, split.ndim)))
 

@@ -73,7 +73,8 @@ def _set_rows(x: Node, row: Node, index: Node) -> Node:
     n, m = x.shape[0], x.shape[1]
     reshape, where, eq = (PRIMITIVES[name] for name in ("reshape", "where", "eq"))
     units = (1,) * (x.ndim - 2)
-    wrapped = where(index < 0, index + as_node(m), index)
+    # Taken from the places themselves, an index out of range is an error.
+    wrapped = take(iota(n=m), index, axis=0)
     hit = eq(reshape(wrapped, shape=(n, 1, *units)), reshape(iota(n=m), shape=(1, m, *units)))
     return where(hit, reshape(row, shape=(n, 1, *row.shape[1:])), x)
 

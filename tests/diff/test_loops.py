@@ -5,10 +5,14 @@ from __future__ import annotations
 import time
 
 import numpy as np
+import pytest
 
 import symdiff as sd
 from symdiff.ir.graph import count_ops
 from symdiff.ir.interpret import interpret
+from symdiff.ir.node import const
+from symdiff.ops.index import scatter_add
+from symdiff.ops.rows import set_row
 
 EPS = np.finfo(float).eps
 x, a = sd.symbols("x a")
@@ -73,3 +77,61 @@ def test_a_long_recurrence_in_every_mode() -> None:
     # The cycle attracts, so its slope underflows to 0 in every way of computing it.
     np.testing.assert_allclose(got, [slope, slope, slope, value], rtol=1e-9)
     assert time.perf_counter() - start < 60
+
+
+@pytest.mark.parametrize("target", ["reference", "cpu"])
+def test_a_loop_ends_where_an_index_is_out_of_range(target: str) -> None:
+    x = sd.vector("x", "n")
+    (k,) = sd.while_loop(lambda k: x[k] < 5, lambda k: [k + 1], [const(0, "int64")])
+    first = sd.compile(k, [x], target=target)
+    assert first([1.0, 2.0, 7.0]) == 2
+    # What is read behind the end is no number at all, and must not keep the loop going for ever.
+    with pytest.raises(sd.DomainError, match="out of"):
+        first([1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("target", ["reference", "cpu"])
+@pytest.mark.parametrize("indices", [[0, 3, 2], [-4, 1, -1], [0, -5, 1], [4, 0, 0], [1, 2, 4]])
+def test_mapped_indices_stay_in_their_own_instance(target: str, indices: list[int]) -> None:
+    x, s, k = sd.vector("x", 4), sd.symbols("s"), sd.array("k", (), dtype="int64")
+    outs = [x[k], (x * s)[k], set_row(x, s, k), set_row(x * s, s, k), scatter_add(s * 3, k, axis=0, extent=4)]
+    outs.append(sd.take(sd.stack([x * s, x]), sd.stack([k, k]), axis=1))
+    values, scales = np.array([2.0, 3.0, 5.0, 7.0]), np.array([0.5, 1.5, -0.3])
+    for out in outs:
+        f = sd.compile(out, [x, s, k], target=target)
+        if all(-4 <= i < 4 for i in indices):
+            single = [f(values, c, i) for c, i in zip(scales, indices, strict=True)]
+            np.testing.assert_array_equal(f(values, scales, np.array(indices)), np.array(single))
+        else:
+            with pytest.raises(sd.DomainError, match="out of"):
+                f(values, scales, np.array(indices))
+
+
+@pytest.mark.parametrize("target", ["reference", "cpu"])
+def test_instances_that_are_done_run_no_body_on_their_last_state(target: str) -> None:
+    x, c, m = sd.vector("x", 4), sd.symbols("c"), sd.array("m", (), dtype="int64")
+    zero = const(0, "int64")
+    # Instances stop at 4, 4 and 6, where x has no entries; a branch that is not taken reads behind the end.
+    _, total = sd.while_loop(lambda t, s: t < 4, lambda t, s: [t + m, s + x[t] ** 2 * c], [zero, c])
+    chosen = sd.cond(m < 3, lambda: x[m + 1] * c, lambda: -c)
+    outs = [total, chosen, *sd.gradient(total, [x, c]), *sd.gradient(chosen, [x, c])]
+    f = sd.compile(outs, [x, c, m], target=target)
+    values, scales, steps = np.array([2.0, 3.0, 5.0, 7.0]), np.array([0.5, 1.5, -0.3]), np.array([1, 2, 3])
+    singles = [f(values, s, k) for s, k in zip(scales, steps, strict=True)]
+    for many, *each in zip(f(values, scales, steps), *singles, strict=True):
+        # The same few products and sums, perhaps in another order.
+        np.testing.assert_allclose(many, np.array(each), rtol=8 * np.finfo(float).eps)
+
+
+@pytest.mark.parametrize("target", ["reference", "cpu"])
+def test_loops_over_nothing(target: str) -> None:
+    x, s, m = sd.vector("x", "n"), sd.symbols("s"), sd.array("m", (), dtype="int64")
+    _, power = sd.while_loop(lambda t, p: t < m, lambda t, p: [t + 1, p * s * x[t]], [const(0, "int64"), s])
+    mapped = sd.compile([power, sd.gradient(power, s)], [x, s, m], target=target)
+    assert [v.shape for v in mapped([2.0, 3.0], np.zeros(0), np.zeros(0, int))] == [(0,), (0,)]
+    # A guard over no entries at all.
+    _, ys = sd.scan(lambda c, r: (c * r, c + r * r), 1.0, x)
+    f = sd.sum(sd.where(ys > 0.5, ys, 0.0))
+    value, grad = sd.compile([f, sd.gradient(f, x)], [x], target=target)(np.zeros(0))
+    assert value == 0
+    assert grad.shape == (0,)
