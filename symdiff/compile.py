@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from symdiff.diff.sparse import SparseExpr
+from symdiff.form import flatten
 from symdiff.function import Function
 from symdiff.ir.errors import CompileError, DTypeError, UnknownSymbolError
 from symdiff.ir.graph import free_symbols, made_order
@@ -29,8 +30,8 @@ def compile(
 ) -> Any:
     """Compile expressions into a function of `inputs`.
 
-    `outputs` is an expression, or a list, tuple or dict of them; the result of a call has the same form. `inputs`
-    are symbols in the order of the call. Arrays where scalars were declared map the function over them with
+    `outputs` is an expression, or a list, tuple or dict of them, nested as you like; the result has the same form.
+    `inputs` are symbols in the order of the call. Arrays where scalars were declared map the function over them with
     broadcasting. A `SparseExpr` gives a `scipy.sparse.csr_array` at every call: then this is a `MatrixFunction`.
     `dtype` "float32" converts all real symbols first; `threads` limits the threads of a call.
 
@@ -48,7 +49,7 @@ def compile(
         raise CompileError(f"threads is a positive int or None, got {threads!r}.")
     symbols = [_symbol(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
     _check_names(symbols)
-    form, roots = _flatten(outputs)
+    form, roots = flatten(outputs)
     if any(isinstance(r, SparseExpr) for r in roots):
         if dtype is not None:
             raise CompileError("dtype= does not reach into a SparseExpr; declare its symbols with that dtype instead.")
@@ -145,15 +146,6 @@ def _missing_text(missing: Sequence[Node], symbols: Sequence[Node]) -> str:
     return (
         f"The expression contains {', '.join(parts)}, not among the inputs {', '.join(map(repr, given)) or '(none)'}."
     )
-
-
-def _flatten(outputs: Any) -> tuple[Any, list[Any]]:
-    """Return the form of `outputs` ("single", "list", "tuple" or a dict's keys) and the expressions in order."""
-    if isinstance(outputs, Mapping):
-        return tuple(outputs), list(outputs.values())
-    if isinstance(outputs, (list, tuple)):
-        return ("list" if isinstance(outputs, list) else "tuple"), list(outputs)
-    return "single", [outputs]
 
 
 def _convert(roots: Sequence[Node], symbols: Sequence[Node], dtype: str) -> tuple[list[Node], list[Node]]:

@@ -15,6 +15,7 @@ import numpy as np
 
 from symdiff.diff.batch import batch
 from symdiff.explain import Explanation, explain
+from symdiff.form import pack, unpack
 from symdiff.ir.dims import Dim, Extent, as_extent, evaluate, shape_text
 from symdiff.ir.errors import CompileError, DTypeError, ShapeError
 from symdiff.ir.graph import count_ops
@@ -185,14 +186,7 @@ class Function:
     # --- results ------------------------------------------------------------
 
     def _pack(self, values: list[Any]) -> Any:
-        match self._form:
-            case "single":
-                return values[0]
-            case "list":
-                return values
-            case "tuple":
-                return tuple(values)
-        return dict(zip(self._form, values, strict=True))
+        return pack(self._form, values)
 
     def _pack_arrays(self, results: Sequence[np.ndarray]) -> Any:
         """Results without axes become Python numbers."""
@@ -226,13 +220,7 @@ class Function:
 
     def _unpacked(self, out: Any) -> list[Any]:
         """The arrays of `out` in the order of the outputs."""
-        keyed = not isinstance(self._form, str)
-        if isinstance(out, Mapping):
-            if not keyed or set(out) != set(self._form):
-                keys = ", ".join(map(repr, self._form)) if keyed else "none"
-                raise ShapeError(f"out= has the keys {', '.join(map(repr, out))}, the result has {keys}.")
-            return [out[key] for key in self._form]
-        items = [out] if self._form == "single" else list(out)
+        items = unpack(self._form, out)
         if len(items) != len(self.outputs):
             raise ShapeError(f"out= needs {len(self.outputs)} arrays, got {len(items)}.")
         return items
@@ -341,9 +329,9 @@ class Function:
         match self._form:
             case "single":
                 return ["the result"]
-            case "list" | "tuple":
-                return [f"result {k}" for k in range(len(self.outputs))]
-        return [repr(key) for key in self._form]
+            case tuple():
+                return [repr(key) for key in self._form]
+        return [f"result {k}" for k in range(len(self.outputs))]
 
     @functools.cached_property
     def njit(self) -> Any:

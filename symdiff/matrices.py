@@ -17,6 +17,7 @@ import numpy as np
 
 from symdiff.diff.sparse import SparseExpr
 from symdiff.diff.sparse_plan import BandPlan, Mould, Structure
+from symdiff.form import pack
 from symdiff.function import Function
 from symdiff.ir.errors import DomainError, ShapeError
 from symdiff.ir.interpret import concrete_shape
@@ -150,14 +151,7 @@ class MatrixFunction:
         return self._main.target
 
     def _pack(self, values: list[Any]) -> Any:
-        match self._form:
-            case "single":
-                return values[0]
-            case "list":
-                return values
-            case "tuple":
-                return tuple(values)
-        return dict(zip(self._form, values, strict=True))
+        return pack(self._form, values)
 
     # --- what is computed once --------------------------------------------------
 

@@ -291,3 +291,23 @@ def test_the_fast_way_in_is_the_general_way_in() -> None:
     fn = sd.compile([sd.exp(X) * Y, X / Y], [X, Y])
     for x, y in ((0.3, 2.0), (-1.0, -1.0), (1e308, 1e-308), (float("nan"), 0.0), (2**70, True)):
         np.testing.assert_array_equal(fn(x, y), fn(x=x, y=y))
+
+
+def test_nested_forms(target: str) -> None:
+    """A Hessian by several symbols is a list of lists of blocks of different shapes."""
+    v = sd.vector("v", 3)
+    f = sd.sum(v) ** 2 * X
+    fn = sd.compile({"hessian": sd.hessian(f, [X, v]), "value": f, "pair": (X, [X * 2])}, [X, v], target=target)
+    point = np.array([1.0, 2.0, 4.0])
+    result = fn(3.0, point)
+    (xx, xv), (vx, vv) = result["hessian"]
+    assert (xx, result["value"], result["pair"]) == (0.0, 147.0, (3.0, [6.0]))
+    np.testing.assert_array_equal(xv, np.full(3, 14.0))
+    np.testing.assert_array_equal(vx, xv)
+    np.testing.assert_array_equal(vv, np.full((3, 3), 6.0))
+
+
+def test_numbers_in_lists_are_arrays_still() -> None:
+    numbers, x = sd.compile([[1.0, 2.0], X], [X])(3.0)
+    np.testing.assert_array_equal(numbers, [1.0, 2.0])
+    assert x == 3.0
