@@ -139,8 +139,9 @@ def _classify(f0: Any, sides: list[tuple[Any, Any, Any]], j: int) -> tuple[Any, 
     if right is None or left is None:
         one = left if right is None else right
         return *(anything if one is None else (one, one, one)), "the domain of f ends"
-    # Jumps: what remains of the difference when h falls by 1e-10; |x|^0.05 would still lose two thirds.
-    if any(a != 0 and abs(b) > abs(a) / 2 for a, b in ((r1 - f0, r2 - f0), (f0 - l1, f0 - l2))):
+    # Jumps: what remains of the difference when h falls by 1e-10; |x|^0.05 would still lose two thirds. So does the
+    # rounding of f where it is constant, which is no jump.
+    if any(abs(a) > FAINT * h1 and abs(b) > abs(a) / 2 for a, b in ((r1 - f0, r2 - f0), (f0 - l1, f0 - l2))):
         return *anything, "f jumps"
     near, far = (abs((r - f0) / h - (f0 - s) / h) for r, s, h in ((r2, l2, h2), (r1, l1, h1)))
     if not isfinite(right) or not isfinite(left):
@@ -152,8 +153,9 @@ def _classify(f0: Any, sides: list[tuple[Any, Any, Any]], j: int) -> tuple[Any, 
     if near > far / 10 and near > mpf(10) ** -DIGITS * (abs(right) + abs(left)) + FAINT:
         return (right + left) / 2, *_ordered(left, right), "a kink"
     coarse, fine = (r1 - l1) / (2 * h1), (r2 - l2) / (2 * h2)
-    # relu(x)^1.5 has the slope h^0.5 -> 0: what falls with h has the limit 0.
-    value = mpf(0) if abs(fine) < abs(coarse) / 100 else coarse
+    # relu(x)^1.5 has the slope h^0.5 -> 0: what falls with h has the limit 0. What grows as 1/h here, below FAINT, is
+    # the rounding of f divided by h.
+    value = coarse if abs(coarse) / 100 <= abs(fine) <= abs(coarse) * 2 else mpf(0)
     return value, value, value, ""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symdiff.diff.bounds import difference_bound
-from symdiff.diff.exact import FAINT, Exact, distance
+from symdiff.diff.exact import DIGITS, FAINT, Exact, distance
 from symdiff.diff.finite import Values, as_number, default_step, finite_difference, richardson, ridders_steps
 from symdiff.diff.jacobian import jacobian
 from symdiff.diff.rounding import rounding_error
@@ -209,11 +209,14 @@ def _dense(
 
 
 def ulp_of(reference: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
-    """The spacing of numbers at each entry; at the largest entry, or at 1, for entries that are 0."""
+    """The spacing of numbers at each entry; at the largest entry, or at 1, for entries that are 0.
+
+    What the reference's own rounding may have left of a 0, below its digits of the largest entry, counts as 0.
+    """
     size = np.abs(reference.astype(float)).astype(dtype if dtype.kind == "f" else float)
     finite = size[np.isfinite(size)]
     largest = finite.max() if finite.size and finite.max() > 0 else size.dtype.type(1)
-    return np.asarray(np.spacing(np.where(np.isfinite(size) & (size > 0), size, largest)))
+    return np.asarray(np.spacing(np.where(np.isfinite(size) & (size > 10.0**-DIGITS * largest), size, largest)))
 
 
 def _nth_step(x: float, j: int) -> float:

@@ -129,6 +129,24 @@ def test_notes_at_points_that_are_not_smooth() -> None:
         assert cmp.passed, str(cmp)
 
 
+def test_rounding_of_the_reference_is_no_jump() -> None:
+    """Where a value of many digits is constant but for its last digit, the derivative is 0 and not a jump's."""
+    D = sd.matrix("D", 2, 2)
+    got = sd.compare(sd.qr(D)[0][1, 1], {D: [[2.0, 1], [0.3, 1.7]]})
+    assert got.passed and not got.notes
+    assert got.reference[0][0, 1] == 0
+    third = exact_derivative(sd.sin(x) ** 2 + sd.cos(x) ** 2 + y / 3, {x: np.asarray(0.7), y: np.asarray(2.0)}, x)
+    assert third.value.item() == 0 and not third.notes
+    B = sd.matrix("B", 3, 3)
+    at = np.random.default_rng(3).uniform(-2, 2, (3, 3))
+    all_of_q = sd.compare(sd.qr(B)[0], {B: at})
+    assert all_of_q.passed and not all_of_q.notes
+    # Rules lose a few digits of the largest entry at most, and a 0 is measured by that.
+    assert max(r.max_ulp for r in all_of_q.rows if r.method in ("forward", "reverse", "sparse")) < 2.0**10
+    # A jump of any honest size is one still.
+    assert exact_derivative(sd.floor(x) * 1e-90, {x: np.asarray(2.0)}, x).notes == ("x: f jumps",)
+
+
 def test_extrapolation_across_a_kink_is_judged_by_its_differences() -> None:
     """All but the last steps of Ridders' table reach over the kink 1e-4 away."""
     cmp = sd.compare(sd.tanh(sd.minimum(x, y)), {x: 1.00017, y: 1.00031})
