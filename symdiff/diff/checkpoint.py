@@ -27,7 +27,7 @@ from symdiff.ir.graph import substitute
 from symdiff.ir.node import Node, as_node, const
 from symdiff.ir.primitive import cast
 from symdiff.ops import elementwise as el
-from symdiff.ops.control import while_loop
+from symdiff.ops.control import build_loop
 from symdiff.ops.index import take
 from symdiff.ops.rows import empty, set_row
 
@@ -103,7 +103,7 @@ def checkpointed(turn: PulledTurn, bars: Sequence[Node], turns: Extent | None, m
             stored = [set_row(s, v, row) for s, v in zip(stacks, after, strict=True)]
             return [stop, el.where(has_room, top + 1, top), set_row(places, stop, row), *stored, *after]
 
-        _, top, places, *found = while_loop(
+        _, top, places, *found = build_loop(
             lambda at, *_: at < end - 1, approach, [here[0], top, places, *stacks, *here[1:]]
         )
         state = found[n:]
@@ -113,7 +113,7 @@ def checkpointed(turn: PulledTurn, bars: Sequence[Node], turns: Extent | None, m
         return [last, el.where(done, top - 1, top), places, *found[:n], *before]
 
     count = _count(turn.loop) if turns is None else cast(as_node(turns), "int64")
-    final = while_loop(lambda end, *_: end > 0, reverse, [count, zero, places, *stacks, *bars])
+    final = build_loop(lambda end, *_: end > 0, reverse, [count, zero, places, *stacks, *bars])
     return final[3 + n :]
 
 
@@ -125,7 +125,7 @@ def _run(turn: PulledTurn, carried: Sequence[int], at: Node, stop: Node, state: 
         values = {**turn.invariants, **{turn.slots[k]: v for k, v in zip(carried, state, strict=True)}}
         return [at + 1, *substitute([body.outputs[k] for k in carried], values)]
 
-    return while_loop(lambda at, *_: at < stop, once_more, [at, *state])[1:]
+    return build_loop(lambda at, *_: at < stop, once_more, [at, *state])[1:]
 
 
 def _count(loop: Node) -> Node:
@@ -133,7 +133,7 @@ def _count(loop: Node) -> Node:
     cond, body = loop.params["cond"], loop.params["body"]
     n = len(body.outputs)
     outer = list(loop.args[n:])
-    result = while_loop(
+    result = build_loop(
         lambda *state: cond.call([*state[:n], *outer])[0],
         lambda *state: [*body.call([*state[:n], *outer]), state[n] + 1],
         [*loop.args[:n], const(0, "int64")],
@@ -156,7 +156,7 @@ def split(length: Node, slots: Node) -> Node:
         return [r + 1, beta * (s + r + 1) / (r + 1), beta, before]
 
     # (r, beta(s, r), beta(s, r-1), beta(s, r-2)), beginning with r = 0.
-    r, beta, _, second = while_loop(
+    r, beta, _, second = build_loop(
         lambda r, beta, *_: beta < wanted, longer, [const(0.0), unit, const(0.0), const(0.0)]
     )
     fewer = beta * s / (s + r)  # beta(s-1, r)

@@ -18,6 +18,7 @@ from symdiff.ir.dims import product
 from symdiff.ir.errors import DerivativeError
 from symdiff.ir.graph import count_ops, made_order
 from symdiff.ir.node import PRIMITIVES, Node, const, make
+from symdiff.ops.control import check_bound
 from symdiff.ops.elementwise import eq, where
 from symdiff.ops.elementwise.values import is_literal
 from symdiff.ops.index import broadcast_to, reshape, slice_, transpose, zeros_like
@@ -75,6 +76,7 @@ def vjp(f: Any, wrt: Any, cotangents: Any, max_bytes: int | None = None) -> Any:
     Shapes: a cotangent has the shape of its function, a result that of its symbol; like `wrt`, list in, list out.
     Raises: ShapeError, DerivativeError.
     """
+    check_bound(max_bytes)
     fs = as_functions(as_list(f)[0])
     xs, single = as_list(wrt)
     bars = check_like(as_list(cotangents)[0], fs, "cotangents")

@@ -12,7 +12,7 @@ from symdiff.ir.graph import depends_on, made_order, substitute
 from symdiff.ir.node import Node, const
 from symdiff.ir.subgraph import Subgraph
 from symdiff.ops import elementwise as el
-from symdiff.ops.control import while_loop
+from symdiff.ops.control import build_loop
 from symdiff.ops.index import broadcast_to, concatenate, reshape, take, zeros_like
 from symdiff.ops.leaves import iota
 from symdiff.ops.reduce import max_, sum_
@@ -68,7 +68,7 @@ def push_loop(node: Node, dots: Sequence[Node | None], push: Push) -> dict[int, 
         return [*values, *(zeros_like(values[k]) if p is None else p for k, p in zip(lead, pushed, strict=True))]
 
     start = [d if d is not None else zeros_like(node.args[k]) for k, d in ((k, dots[k]) for k in lead)]
-    result = while_loop(
+    result = build_loop(
         lambda *state: cond.call([*state[:n], *outer])[0], next_state, [*node.args[:n], *start], **options(node)
     )
     return {k: result[n + j] for j, k in enumerate(lead)}
@@ -115,7 +115,7 @@ def batch_loop(node: Node, args: Sequence[Node], flags: Sequence[bool], batch: B
         after = [next(many if s else single) for s in stacked[:n]]
         return [_each(going, new, old) for new, old in zip(after, state, strict=True)] if judged else after
 
-    result = while_loop(goes_on, next_state, start[:n], **options(node))
+    result = build_loop(goes_on, next_state, start[:n], **options(node))
     return [r if s else _stack(r, size) for r, s in zip(result, stacked[:n], strict=True)]
 
 

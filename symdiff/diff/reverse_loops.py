@@ -18,7 +18,7 @@ from symdiff.diff.turn import Pull, PulledTurn, pull_turn
 from symdiff.ir.dims import Dim, Extent
 from symdiff.ir.node import Node, as_node, const
 from symdiff.ops import elementwise as el
-from symdiff.ops.control import while_loop
+from symdiff.ops.control import build_loop
 from symdiff.ops.index import take
 from symdiff.ops.rows import empty, set_row
 
@@ -50,7 +50,7 @@ def _once(turn: PulledTurn, bars: Mapping[int, Node]) -> list[Node]:
     happens = node.params["cond"].call(node.args)[0]
     state = {k: node.args[k] for k in turn.needed}
     off = const(0, "bool")
-    _, *final = while_loop(
+    _, *final = build_loop(
         lambda go, *_: go, lambda _, *bars: [off, *turn.step_back(state, bars)], [happens, *turn.start(bars)],
         turns="once",
     )  # fmt: skip
@@ -74,7 +74,7 @@ def _stored(turn: PulledTurn, bars: Mapping[int, Node], turns: Extent) -> list[N
     stacks: list[Node] = []
     if rows:
         room = [empty(shape=(turns, *node.args[k].shape), dtype=node.args[k].dtype) for k in rows]
-        result = while_loop(
+        result = build_loop(
             lambda *state: cond.call([*state[:n], *outer])[0], forward, [*node.args[:n], zero, *room], turns=turns
         )
         stacks = result[n + 1 :]
@@ -85,7 +85,7 @@ def _stored(turn: PulledTurn, bars: Mapping[int, Node], turns: Extent) -> list[N
         state |= {k: first + t * step for k, (first, step) in known.items()}
         return [t, *turn.step_back(state, bars)]
 
-    _, *final = while_loop(lambda j, *_: j > 0, backward, [_as_int(turns), *turn.start(bars)], turns=turns)
+    _, *final = build_loop(lambda j, *_: j > 0, backward, [_as_int(turns), *turn.start(bars)], turns=turns)
     return final
 
 

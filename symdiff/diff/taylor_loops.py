@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from symdiff.diff.loops import options, varied_slots
 from symdiff.ir.node import Node
-from symdiff.ops.control import while_loop
+from symdiff.ops.control import build_loop
 from symdiff.ops.index import zeros_like
 
 Series = list[Node | None]
@@ -37,7 +37,7 @@ def expand_loop(
         after = [zeros_like(values[k]) if c is None else c for k, row in zip(lead, rows, strict=True) for c in row[1:]]
         return [*values, *after]
 
-    result = while_loop(lambda *state: cond.call([*state[:n], *outer])[0], next_state, start, **options(loop))
+    result = build_loop(lambda *state: cond.call([*state[:n], *outer])[0], next_state, start, **options(loop))
     out: list[Series] = [[x, *[None] * order] for x in result[:n]]
     for j, k in enumerate(lead):
         out[k] = [result[k], *result[n + j * order : n + (j + 1) * order]]

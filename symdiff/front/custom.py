@@ -12,12 +12,14 @@ from symdiff.diff.reverse import pull as pull_back
 from symdiff.ir.callback import Callback
 from symdiff.ir.dims import as_shape, shape_text
 from symdiff.ir.errors import DerivativeError, DTypeError, ShapeError
+from symdiff.ir.graph import depends_on
 from symdiff.ir.node import DTYPES, PRIMITIVES, Node, as_node, make
 from symdiff.ir.primitive import cast
 from symdiff.ir.subgraph import trace
 from symdiff.ops import opaque as ops_opaque
-from symdiff.ops.custom import attach, nonlinear_node
+from symdiff.ops.custom import attach
 from symdiff.ops.index import broadcast_to, zeros_like
+from symdiff.ops.linearity import is_zero_literal, lasting_output, nonlinear_node
 
 Jvp = Callable[[tuple[Node, ...], tuple[Node | None, ...]], Any]
 Vjp = Callable[[tuple[Node, ...], Node, Node], Any]
@@ -75,7 +77,9 @@ def custom_derivative(function: Callable[..., Any] | None = None, *, check: bool
     have the tangent None. With `check`, the first call with arguments of new shapes compares the rule with finite
     differences at random points of `domain`: one interval, or one for each argument, by default (0.1, 2.0).
 
-    Raises: DerivativeError for a rule that is not linear, of the wrong shape or, with `check`, wrong.
+    Raises: DerivativeError for a rule that is not linear in the tangents or in the cotangent, that leaves them out or,
+    with `check`, is wrong; ShapeError for a result unlike the value or argument (0.0 stands for zero of any shape);
+    DTypeError for a rule that takes other arguments.
 
     >>> import symdiff as sd
     >>> @sd.custom_derivative
@@ -199,11 +203,12 @@ def with_rules(
     def rule(y: Node, xs: list[Node], dots: list[Node], extra: list[Node]) -> Node:
         assert jvp is not None
         given = dict(zip(real, dots, strict=True))
-        return _like(jvp(primals(xs, extra), tuple(given.get(k) for k in range(len(nodes)))), y, f"the jvp of {name}")
+        result = _called(jvp, f"jvp of {name}", primals(xs, extra), tuple(given.get(k) for k in range(len(nodes))))
+        return _like(result, y, f"the jvp of {name}")
 
     def pull(y: Node, xs: list[Node], y_bar: Node, extra: list[Node]) -> list[Node]:
         assert vjp is not None
-        result = vjp(primals(xs, extra), y, y_bar)
+        result = _called(vjp, f"vjp of {name}", primals(xs, extra), y, y_bar)
         bars = list(result) if isinstance(result, (list, tuple)) else [result]
         if len(bars) != len(nodes):
             raise DerivativeError(f"The vjp of {name} returns {len(bars)} cotangents for {len(nodes)} arguments.")
@@ -226,26 +231,58 @@ def with_rules(
     return node
 
 
+def _called(rule: Callable[..., Any], what: str, *args: Any) -> Any:
+    """Call a rule. Raises DTypeError if it takes other arguments, DerivativeError if it returns nothing."""
+    try:
+        inspect.signature(rule).bind(*args)
+    except ValueError:  # functions written in C may have no signature
+        pass
+    except TypeError as error:
+        takes = "(primals, tangents)" if len(args) == 2 else "(primals, result, cotangent)"
+        raise DTypeError(f"The {what} is called with {takes}, which it does not take: {error}.") from None
+    result = rule(*args)
+    if result is None:
+        raise DerivativeError(f"The {what} returns None; is its return missing? For a derivative of zero return 0.0.")
+    return result
+
+
 def _like(value: Any, node: Node, what: str) -> Node:
+    """Return what a rule gave as a node like `node`; only a literal zero is broadcast."""
     if value is None:
-        return zeros_like(node)
+        raise DerivativeError(f"{what[0].upper()}{what[1:]} returns None for a real argument; for zero return 0.0.")
     out = as_node(value, like=node.dtype)
-    if out.shape not in (node.shape, ()):
+    if out.shape != node.shape and (out.shape or not is_zero_literal(out)):
         raise ShapeError(f"{what} returns shape {shape_text(out.shape)} where {shape_text(node.shape)} is needed.")
     return broadcast_to(cast(out, node.dtype), shape=node.shape)
 
 
 def _require_linear(name: str, node: Node) -> None:
+    """Raise DerivativeError for a rule that is visibly not linear, such as one that leaves its tangents out."""
     k = node.params["k"]
+    # Literal arrays that a rule reads have become arguments of the node.
+    literal = [k + 1 + j for j in range(k + 1, len(node.args)) if is_zero_literal(node.args[j])]
     for what, slots in (("rule", range(k + 1, 2 * k + 1)), ("pull", range(2 * k + 1, 2 * k + 2))):
         sub = node.params[what]
-        bad = None if sub is None else nonlinear_node(sub, slots)
+        if sub is None:
+            continue
+        kind, by = ("jvp", "tangents") if what == "rule" else ("vjp", "cotangent")
+        bad = nonlinear_node(sub, slots)
         if bad is not None:
-            kind, by = ("jvp", "tangents") if what == "rule" else ("vjp", "cotangent")
             raise DerivativeError(
                 f"The {kind} of {name} is not linear in the {by}: {bad.op.name} at {bad.line}; what depends on "
                 f"the {by} may be added and multiplied by other values only."
             )
+        kept = lasting_output(sub, [*slots, *literal])
+        if kept is not None:
+            fault = "has a term without" if depends_on([kept], [sub.input_nodes()[s] for s in slots]) else "leaves out"
+            raise DerivativeError(
+                f"The {kind} of {name} {fault} the {by}: {kept.op.name} at {kept.line} is not zero where the {by} "
+                f"{'are' if what == 'rule' else 'is'} zero; multiply every term by {_example(kind)}."
+            )
+
+
+def _example(kind: str) -> str:
+    return "a tangent, as in cos(primals[0]) * tangents[0]" if kind == "jvp" else "the cotangent"
 
 
 def _names(function: Callable[..., Any], n: int) -> list[str]:

@@ -13,7 +13,7 @@ from symdiff.ir.dims import Dim, Extent, Shape, as_extent, shape_text
 from symdiff.ir.errors import DTypeError, ShapeError
 from symdiff.ir.node import PRIMITIVES, Node, as_node, brief, const, make, promote
 from symdiff.ir.primitive import cast
-from symdiff.ops.control import while_loop
+from symdiff.ops.control import build_loop
 from symdiff.ops.index import take
 from symdiff.ops.rows import empty, set_row
 
@@ -57,7 +57,7 @@ def scan(
         return [t + 1, *after, *(set_row(s, y, k) for s, y in zip(state[m:], ys, strict=True))]
 
     end = as_node(n) if isinstance(n, Dim) else const(n, "int64")
-    result = while_loop(lambda t, *_: t < end, turn, [const(0, "int64"), *start, *stacks], turns=n, max_bytes=max_bytes)
+    result = build_loop(lambda t, *_: t < end, turn, [const(0, "int64"), *start, *stacks], turns=n, max_bytes=max_bytes)
     carry, ys = result[1 : m + 1], result[m + 1 :]
     form = first[2]
     return carry[0] if one_carry else carry, None if form is None else ys[0] if form == "one" else ys
@@ -79,6 +79,8 @@ def cond(test: Any, if_true: Callable[..., Any], if_false: Callable[..., Any], *
     if chosen.shape != ():
         raise ShapeError(f"cond takes a scalar test, got {brief(chosen)} ({chosen.line}); use where for arrays.")
     chosen = cast(chosen, "bool")
+    if not callable(if_true) or not callable(if_false):
+        raise DTypeError(f"The branches of cond ({chosen.line}) are functions; for a choice between values use where.")
     nodes = [as_node(x) for x in operands]
     # Each branch is a loop of at most one turn, which begins with what the other one left.
     kinds, single = _kinds(chosen, nodes, if_true, if_false)
@@ -106,7 +108,7 @@ def _once(go: Node, branch: Callable[..., Any], operands: Sequence[Node], state:
     def turn(*_: Node) -> list[Node]:
         return [const(0, "bool"), *_parts(branch(*operands))[0]]
 
-    return while_loop(lambda go, *_: go, turn, [go, *state], turns="once")[1:]
+    return build_loop(lambda go, *_: go, turn, [go, *state], turns="once")[1:]
 
 
 def _parts(value: Any) -> tuple[list[Node], bool]:

@@ -1,7 +1,8 @@
 """Factorisations entry by entry, for numbers that LAPACK does not take: mpmath numbers, and x + ih.
 
 Without conjugation, so all of them are analytic in the entries, as complex-step differences need: decisions
-(pivots, signs, convergence) look at real parts only. A matrix that cannot be factored gives NaN.
+(pivots, signs, convergence) look at real parts only. A matrix that cannot be factored gives NaN. Numbers stand on
+the right of arrays: on the left, an mpmath number tries to read the array as one number, which takes far longer.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def substitute(t: Any, b: Any, lower: bool, unit: bool) -> Any:
     x = b.copy()
     for i in range(n) if lower else range(n - 1, -1, -1):
         for k in range(i) if lower else range(i + 1, n):
-            x[i] = x[i] - t[i, k] * x[k]
+            x[i] = x[i] - x[k] * t[i, k]
         if not unit:
             x[i] = x[i] / t[i, i]
     return x
@@ -140,7 +141,7 @@ def _sweep(a: Any, v: Any) -> bool:
             s = c * t
             for m in (a, a.T, v.T):
                 row_p, row_q = m[p].copy(), m[q].copy()
-                m[p], m[q] = c * row_p - s * row_q, s * row_p + c * row_q
+                m[p], m[q] = row_p * c - row_q * s, row_p * s + row_q * c
             a[p, q] = a[q, p] = x * 0  # what the rotation is for, without its rounding
     return moved
 
@@ -168,7 +169,7 @@ def qr(a: Any) -> tuple[Any, Any]:
             for j in range(k):
                 part = (q[:, j] * q[:, k]).sum()
                 r[j, k] = r[j, k] + part
-                q[:, k] = q[:, k] - part * q[:, j]
+                q[:, k] = q[:, k] - q[:, j] * part
         r[k, k] = (q[:, k] * q[:, k]).sum() ** 0.5
         q[:, k] = q[:, k] / r[k, k]
     return q, r

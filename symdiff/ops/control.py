@@ -10,7 +10,7 @@ from typing import Any
 
 from symdiff.ir.dims import Extent, Shape, shape_text
 from symdiff.ir.errors import DerivativeError, DomainError, DTypeError, ShapeError
-from symdiff.ir.node import Node, as_node, make
+from symdiff.ir.node import Node, as_node, make, promote
 from symdiff.ir.primitive import Constant, Params, Structured, cast
 from symdiff.ir.subgraph import Subgraph, trace
 
@@ -52,26 +52,36 @@ class _Item(Constant):
 
 
 def while_loop(
-    cond: Callable[..., Any],
-    body: Callable[..., Any],
-    init: Sequence[Any],
-    turns: Extent | str | None = None,
-    max_bytes: int | None = None,
+    cond: Callable[..., Any], body: Callable[..., Any], init: Sequence[Any], max_bytes: int | None = None
 ) -> list[Node]:
     """Return the state after `while cond(*state): state = body(*state)`.
 
-    `turns` says how often the body runs where that is known: an extent, or "once" for at most once (then nothing of
-    the body is computed unless it runs). `max_bytes`
-    bounds the memory that the loop's gradient may use for states; with less memory more turns are computed again.
+    `max_bytes` bounds the memory that the loop's gradient may use for states; with less memory more turns are
+    computed again. Python's numbers in `init` are float64.
 
-    Shapes: `body` returns a sequence of the shapes and dtypes of `init`; `cond` a scalar bool.
-    Raises ShapeError where they differ.
+    Shapes: `body` returns a sequence of the shapes of `init`, in dtypes that its dtypes hold; `cond` a scalar bool.
+    Raises: ShapeError, DTypeError where they differ; DomainError for a `max_bytes` that is not positive.
 
     >>> import symdiff as sd
     >>> x = sd.symbols("x")
     >>> root, _ = sd.while_loop(lambda r, k: k < 6, lambda r, k: [(r + x / r) / 2, k + 1], [x, 0.0])
     >>> sd.compile([root, sd.gradient(root, x)], [x])(4.0)
     [2.0, 0.25]
+    """
+    return build_loop(cond, body, init, max_bytes=max_bytes)
+
+
+def build_loop(
+    cond: Callable[..., Any],
+    body: Callable[..., Any],
+    init: Sequence[Any],
+    turns: Extent | str | None = None,
+    max_bytes: int | None = None,
+) -> list[Node]:
+    """Return the final state of a `while_loop` of which it may be known how often the body runs.
+
+    `turns` is an extent, or "once" for at most once (then nothing of the body is computed unless it runs). It is not
+    checked: whoever builds the loop sees to it that it is true.
     """
     start = [as_node(x) for x in init]
     (closed_cond, closed_body), outer = trace(
@@ -80,12 +90,17 @@ def while_loop(
     return items_of(make_loop([*start, *outer], closed_cond, closed_body, turns, max_bytes))
 
 
+def check_bound(max_bytes: int | None) -> None:
+    """Raise DomainError unless `max_bytes` is a positive int or None."""
+    if max_bytes is not None and (not isinstance(max_bytes, int) or isinstance(max_bytes, bool) or max_bytes <= 0):
+        raise DomainError(f"max_bytes is a positive int or None, got {max_bytes!r}.")
+
+
 def make_loop(
     args: Sequence[Node], cond: Subgraph, body: Subgraph, turns: Extent | str | None, max_bytes: int | None
 ) -> Node:
     """Return the node of a loop: `args` are the initial state and the outer values that the subgraphs read."""
-    if max_bytes is not None and (not isinstance(max_bytes, int) or max_bytes <= 0):
-        raise DomainError(f"max_bytes is a positive int or None, got {max_bytes!r}.")
+    check_bound(max_bytes)
     params: dict[str, Any] = {"cond": cond, "body": body}
     if turns is not None:
         params["turns"] = turns
@@ -125,6 +140,11 @@ def checked_body(body: Callable[..., Any], start: Sequence[Node]) -> Callable[..
                 raise ShapeError(
                     f"while_loop: value {k} of the state has shape {shape_text(old.shape)}, "
                     f"the body returns {shape_text(new.shape)}."
+                )
+            if promote(old.dtype, new.dtype) != old.dtype:
+                raise DTypeError(
+                    f"while_loop: value {k} of the state has dtype {old.dtype}, which does not hold the {new.dtype} "
+                    f"that the body returns ({new.line}); begin with a value of dtype {new.dtype}."
                 )
             out.append(cast(new, old.dtype))
         return out

@@ -16,7 +16,7 @@ from symdiff.ir.dims import Shape
 from symdiff.ir.errors import DerivativeError, ShapeError
 from symdiff.ir.graph import depends_on, made_order, substitute
 from symdiff.ir.node import Node, as_node, brief, make
-from symdiff.ir.primitive import Elementwise, Params, Structured
+from symdiff.ir.primitive import Params, Structured
 from symdiff.ir.subgraph import Subgraph, trace
 from symdiff.ops.index import zeros_like
 
@@ -191,33 +191,6 @@ def call_linear(sub: Subgraph, args: Sequence[Node | None], linear: range) -> No
     return zeros_like(out) if out in zeros else memo[out]
 
 
-# Operations that are linear in each argument alone, and so in one only.
-_PRODUCTS = frozenset({"mul", "matmul", "einsum"})
-_SUMS = frozenset({"add", "sub", "neg", "cast"})
-
-
-def nonlinear_node(sub: Subgraph, linear: Sequence[int]) -> Node | None:
-    """Return the first node of `sub` that is visibly not linear in the inputs `linear`, None if there is none."""
-    slots = sub.input_nodes()
-    moving = depends_on(sub.outputs, [slots[k] for k in linear])
-    for node in made_order(sub.outputs):
-        moved = [k for k, a in enumerate(node.args) if a in moving]
-        if not moved or node in slots or node.op.name in _SUMS:
-            continue
-        match node.op.name:
-            case name if name in _PRODUCTS:
-                fine = len(moved) == 1
-            case "div":
-                fine = moved == [0]
-            case "where":
-                fine = 0 not in moved
-            case _:
-                fine = not isinstance(node.op, Elementwise)
-        if not fine:
-            return node
-    return None
-
-
 custom = _Custom()
 linear_map = _LinearMap()
 _stop = _StopGradient()
@@ -235,4 +208,4 @@ def stop_gradient(x: Any) -> Node:
     return node if node.dtype not in ("float32", "float64") else _stop(node)
 
 
-__all__ = ["attach", "call_linear", "custom", "forward_form", "linear_map", "nonlinear_node", "stop_gradient"]
+__all__ = ["attach", "call_linear", "custom", "forward_form", "linear_map", "stop_gradient"]

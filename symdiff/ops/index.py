@@ -329,7 +329,7 @@ def _flat_index(index: Node, extent: Extent) -> Node:
     instance = reshape(iota(n=n), shape=(n, *(1,) * (index.ndim - 1)))
     wrapped = where(index < 0, index + extent, index)
     is_legal = (wrapped >= 0) & (wrapped < extent)
-    return where(is_legal, wrapped + instance * extent, as_node(product((n, extent))))
+    return where(is_legal, wrapped + instance * extent, cast(as_node(product((n, extent))), "int64"))
 
 
 class _ScatterAdd(Linear):

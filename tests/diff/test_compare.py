@@ -133,14 +133,17 @@ def test_rounding_of_the_reference_is_no_jump() -> None:
     """Where a value of many digits is constant but for its last digit, the derivative is 0 and not a jump's."""
     D = sd.matrix("D", 2, 2)
     got = sd.compare(sd.qr(D)[0][1, 1], {D: [[2.0, 1], [0.3, 1.7]]})
-    assert got.passed and not got.notes
+    assert got.passed
+    assert not got.notes
     assert got.reference[0][0, 1] == 0
     third = exact_derivative(sd.sin(x) ** 2 + sd.cos(x) ** 2 + y / 3, {x: np.asarray(0.7), y: np.asarray(2.0)}, x)
-    assert third.value.item() == 0 and not third.notes
+    assert third.value.item() == 0
+    assert not third.notes
     B = sd.matrix("B", 3, 3)
     at = np.random.default_rng(3).uniform(-2, 2, (3, 3))
     all_of_q = sd.compare(sd.qr(B)[0], {B: at})
-    assert all_of_q.passed and not all_of_q.notes
+    assert all_of_q.passed
+    assert not all_of_q.notes
     # Rules lose a few digits of the largest entry at most, and a 0 is measured by that.
     assert max(r.max_ulp for r in all_of_q.rows if r.method in ("forward", "reverse", "sparse")) < 2.0**10
     # A jump of any honest size is one still.

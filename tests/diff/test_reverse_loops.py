@@ -214,6 +214,14 @@ def test_scan_over_several_arrays_with_several_values() -> None:
         (lambda: sd.cond(w > 0, lambda: x, lambda: a), sd.ShapeError, "use where for arrays"),
         (lambda: sd.cond(x > 0, lambda: x, lambda: w), sd.ShapeError, "values of different shapes"),
         (lambda: sd.scan(lambda c, r: (c, None), x, A, max_bytes=0), sd.DomainError, "max_bytes is a positive int"),
+        (lambda: sd.gradient(scanned(A), w, max_bytes="1MB"), sd.DomainError, "max_bytes is a positive int"),
+        (lambda: sd.scan(lambda c, r: (c + r, None), np.zeros(3, int), A), sd.DTypeError, "int64, which does not hold"),
+        (
+            lambda: sd.while_loop(lambda c: c, lambda c: [x], [False]),
+            sd.DTypeError,
+            "begin with a value of dtype float",
+        ),
+        (lambda: sd.cond(x > 0, x, a), sd.DTypeError, "are functions; for a choice between values use where"),
     ],
 )
 def test_wrong_input(build: Any, error: type[Exception], text: str) -> None:

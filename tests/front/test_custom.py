@@ -205,6 +205,81 @@ def test_wrong_rules_say_what_is_wrong():
         h(x)
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda p, t: sd.cos(p[0]), lambda p, t: t[0] + 1, lambda p, t: 1.0, lambda p, t: np.full(3, 2.0),
+        lambda p, t: sd.where(p[0] > 0.5, sd.cos(p[0]) * t[0], 3.0), lambda p, t: p[0] - t[0], lambda p, t: None,
+        lambda p, t: sd.scan(lambda c, _: (c + 1.0, None), t[0], length=2)[0],
+        lambda p, t: sd.stack([t[0][0], p[0][1], 0]),
+    ],
+)  # fmt: skip
+def test_a_jvp_that_is_not_zero_without_tangents_is_refused(rule):
+    u = sd.vector("u", 3)
+    f = sd.custom_derivative(sd.sin)
+    f.jvp(rule)
+    with pytest.raises(sd.SymdiffError, match=r"jvp of (sin|.*) (leaves out|has a term without|returns)") as caught:
+        f(u)
+    assert caught.type in (sd.DerivativeError, sd.ShapeError)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda p, r, c: sd.cos(p[0]), lambda p, r, c: c + 1, lambda p, r, c: r, lambda p, r, c: None,
+        lambda p, r, c: [None], lambda p, r, c: 2.0,
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["custom", "opaque"])
+def test_a_vjp_that_is_not_zero_without_the_cotangent_is_refused(rule, kind):
+    if kind == "opaque":
+        f = sd.opaque(np.sin, (), vjp=rule)
+    else:
+        f = sd.custom_derivative(sd.sin)
+        f.vjp(rule)
+    with pytest.raises(sd.DerivativeError, match=r"[vV]jp of .* (leaves out|has a term without|returns None)"):
+        f(x)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda p, t: sd.where(p[0] > 0.5, sd.cos(p[0]) * t[0], 0.0), lambda p, t: np.zeros(3) + 2 * t[0],
+        lambda p, t: sd.scan(lambda c, r: (c * r, None), t[0], sd.stack([p[0], p[0]]))[0],
+        lambda p, t: sd.scan(lambda c, r: (c + r, c), 0.0, t[0])[1], lambda p, t: sd.cumsum(t[0])[::-1],
+        lambda p, t: sd.solve(sd.diag(1 + p[0]), t[0]), lambda p, t: 0.0, lambda p, t: np.zeros(3),
+        lambda p, t: sd.concatenate([t[0][:1], np.zeros(2)]), lambda p, t: -t[0],
+    ],
+)  # fmt: skip
+def test_linear_rules_are_taken(rule):
+    """The reference is the rule itself, at numbers."""
+    u = sd.vector("u", 3)
+    f = sd.custom_derivative(sd.sin)
+    f.jvp(rule)
+    at, dot = np.array([0.3, 0.9, 1.7]), np.array([0.5, -2.0, 3.0])
+    symbol = sd.vector("dot", 3)
+    wanted = sd.compile(sd.zeros(3) + rule((u,), (symbol,)), [u, symbol])(at, dot)
+    got = sd.compile(sd.jvp(f(u), u, symbol), [u, symbol])(at, dot)
+    np.testing.assert_allclose(got, wanted, rtol=8 * EPS)
+
+
+def test_rules_of_wrong_shape_or_arity():
+    u = sd.vector("u", 3)
+    f = sd.custom_derivative(sd.sin)
+    f.jvp(lambda primals, tangents: sd.sum(tangents[0]))
+    with pytest.raises(sd.ShapeError, match=r"jvp of sin returns shape \(\) where \(3,\) is needed"):
+        f(u)
+    f.jvp(lambda primals: primals[0])
+    with pytest.raises(sd.DTypeError, match=r"jvp of sin is called with \(primals, tangents\).*too many"):
+        f(u)
+    g = sd.opaque(np.sin, (3,), vjp=lambda primals, cotangent: cotangent)
+    with pytest.raises(sd.DTypeError, match=r"vjp of sin is called with \(primals, result, cotangent\)"):
+        g(u)
+    h = sd.opaque(np.sin, (3,), vjp=lambda primals, result, cotangent: sd.sum(cotangent))
+    with pytest.raises(sd.ShapeError, match=r"vjp of sin returns shape \(\)"):
+        h(u)
+
+
 def test_what_a_function_reads_from_outside_is_not_lost_silently():
     f = sd.custom_derivative(lambda z: y * z)
     f.jvp(lambda primals, tangents: y * tangents[0])
