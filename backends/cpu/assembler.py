@@ -12,6 +12,8 @@ from typing import Any
 
 from llvmlite import ir
 
+from backends.cpu.machine import Machine
+
 _type_texts: dict[ir.Type, str] = {}
 
 
@@ -65,14 +67,14 @@ class Phi(Value):
 
 
 class Module:
-    """Functions and external objects by name, in order."""
+    """Functions and external objects by name, in order, for the processor `machine`."""
 
-    def __init__(self, name: str, triple: str):
-        self.name, self.triple = name, triple
+    def __init__(self, name: str, machine: Machine):
+        self.name, self.machine = name, machine
         self.globals: dict[str, Function | External | Reserved] = {}
 
     def __str__(self) -> str:
-        head = f'; ModuleID = "{self.name}"\ntarget triple = "{self.triple}"\n\n'
+        head = f'; ModuleID = "{self.name}"\ntarget triple = "{self.machine.triple}"\n\n'
         return head + "\n".join(str(g) for g in self.globals.values())
 
     def declare(self, name: str, signature: ir.FunctionType) -> Function:
@@ -150,7 +152,8 @@ class Function(Value):
             return f"declare {result} {self.ref}({kinds}) {' '.join(self.attributes)}"
         args = ", ".join(f"{type_text(a.type)} {a.ref}" for a in self.args)
         scope = "internal " if self.internal else ""
-        lines = [f"define {scope}{result} {self.ref}({args}) {' '.join(self.attributes)} {{"]
+        attributes = " ".join([*self.attributes, *self.module.machine.attributes])
+        lines = [f"define {scope}{result} {self.ref}({args}) {attributes} {{"]
         for block in self.blocks:
             lines.append(f"{block.name}:")
             lines += ["  " + (line if type(line) is str else str(line)) for line in block.lines]

@@ -14,6 +14,7 @@ from backends.cpu.assembler import Value
 from backends.cpu.calls import lanes
 from backends.cpu.frame import Frame
 from backends.cpu.interleave import columns, store_columns
+from backends.cpu.machine import Machine
 from backends.cpu.memory import Memory, Point
 from backends.cpu.pack import emit_pack, packs
 from backends.emit import emit_native
@@ -144,9 +145,9 @@ class Pieces(Protocol):
         """Emit the calls at a point; returns the values that the nest needs afterwards."""
 
 
-def emission_order(nest: Nest) -> list[tuple[int, ...]]:
+def emission_order(nest: Nest, target: Machine) -> list[tuple[int, ...]]:
     """The order in which a body is emitted, in groups that become one call."""
-    return packs(nest.body) if not nest.space else [(k,) for k in range(len(nest.body))]
+    return packs(nest.body, target) if not nest.space else [(k,) for k in range(len(nest.body))]
 
 
 def _invariant(nest: Nest) -> list[bool]:

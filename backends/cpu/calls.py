@@ -17,7 +17,7 @@ def call(wide: Lanes, name: str, args: Sequence[ir.Value]) -> ir.Value:
     b = wide.builder
     single = element(args[0].type) == F32
     if wide.width > 1:
-        vector = vector_function(name, len(args), wide.width, 32 if single else 64)
+        vector = vector_function(name, len(args), wide.width, 32 if single else 64, b.module.machine)
         if vector is not None:
             return b.call(declare(b.module, vector, args[0].type, len(args)), args)
         out: ir.Value = ir.Constant(args[0].type, ir.Undefined)

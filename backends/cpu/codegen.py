@@ -16,7 +16,7 @@ from backends.cpu.frame import Frame, i64
 from backends.cpu.layout import ALIGN, ARENA, OK, PARALLEL_FOR, STATUS, Layout
 from backends.cpu.library import emit_call
 from backends.cpu.lines import Emit, call_own_function
-from backends.cpu.machine import machine
+from backends.cpu.machine import Machine, machine
 from backends.cpu.nest import NestCode, block_length, emit_nest, partial_buffers
 from backends.cpu.recurrence import emit_recurrence
 from backends.cpu.sorting import emit_argsort
@@ -42,10 +42,10 @@ def layout_of(program: Program) -> tuple[Layout, list[tuple[Nest, tuple[Buffer, 
     return Layout.of(program, tuple(scratch)), nests
 
 
-def codegen(program: Program) -> tuple[Module, Layout]:
-    """Return the LLVM module of a program and the layout of its context."""
+def codegen(program: Program, target: Machine | None = None) -> tuple[Module, Layout]:
+    """Return the LLVM module of a program, for this machine or another, and the layout of its context."""
     layout, nests = layout_of(program)
-    module = Module("symdiff", machine().triple)
+    module = Module("symdiff", machine() if target is None else target)
     codes = {
         id(nest): emit_nest(module, nest, f"nest{k}", layout, partials) for k, (nest, partials) in enumerate(nests)
     }

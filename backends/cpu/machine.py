@@ -37,6 +37,8 @@ class Machine:
     cores: int
     caches: tuple[tuple[str, int], ...]
     versions: tuple[tuple[str, str], ...]
+    # What LLVM has to be told at every function: the length of a scalable vector, where the processor's is known.
+    attributes: tuple[str, ...] = ()
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -91,10 +93,10 @@ def machine() -> Machine:
     )
 
 
-def vector_function(c_name: str, n_args: int, lanes: int, bits: int = 64) -> str | None:
+def vector_function(c_name: str, n_args: int, lanes: int, bits: int = 64, here: Machine | None = None) -> str | None:
     """Return the vector library's symbol for a C function on exactly these lanes, or None where there is none.
 
-    `c_name` is the name of the double version, also when `bits` is 32.
+    `c_name` is the name of the double version, also when `bits` is 32; `here` is this machine or another of its kind.
 
     >>> symbol = vector_function("sin", 1, machine().lanes_f64)
     >>> vector_function("no_such_function", 1, 4) is None
@@ -102,7 +104,7 @@ def vector_function(c_name: str, n_args: int, lanes: int, bits: int = 64) -> str
     """
     import llvmlite.binding as llvm
 
-    here = machine()
+    here = machine() if here is None else here
     name = vector_symbol(here.arch, c_name, n_args, lanes, bits)
     # The library holds the versions of all widths; those above the machine's would stop it with SIGILL.
     if name is None or here.vector_library is None or lanes * bits > 64 * here.lanes_f64:

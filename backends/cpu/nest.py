@@ -18,7 +18,7 @@ from backends.cpu.body import Body, body_weight, emission_order
 from backends.cpu.calls import lanes
 from backends.cpu.frame import Frame, i64
 from backends.cpu.layout import Layout
-from backends.cpu.machine import machine
+from backends.cpu.machine import Machine
 from backends.cpu.memory import Memory, Point
 from backends.cpu.pieces import cut
 from backends.emit import I32, I64, POINTER, SCALAR, Lanes, emit_native
@@ -64,7 +64,7 @@ class NestCode:
     @property
     def nanoseconds(self) -> float:
         """A rough cost of one point on one thread, to decide whether threads pay."""
-        return body_weight(self.nest.body) / machine().lanes_f64
+        return body_weight(self.nest.body) / self.function.module.machine.lanes_f64
 
 
 def _innermost_kept(nest: Nest) -> bool:
@@ -113,8 +113,9 @@ class _Emitter:
 
     def __init__(self, frame: Frame, code: NestCode):
         self.frame, self.code, self.nest = frame, code, code.nest
-        width = 1 if code.nest.serial or not code.nest.space else _width(code.nest)
-        order = emission_order(code.nest)
+        target = frame.builder.module.machine
+        width = 1 if code.nest.serial or not code.nest.space else _width(code.nest, target)
+        order = emission_order(code.nest, target)
         self.body = Body(frame, code.nest, width, order, cut(frame, code.nest, width, code.function.name, order))
         self.lanes = self.body.lanes
         self.accumulators: list[list[Value]] = []
@@ -360,7 +361,7 @@ def _combine_rows(frame: Frame, code: NestCode, j: int, r: Reduce, n_blocks: Val
     frame.loop(i64(0), frame.extent(code.nest.space[-1]), 1, column)
 
 
-def _width(nest: Nest) -> int:
+def _width(nest: Nest, target: Machine) -> int:
     """Lanes for the widest number in the nest: twice as many when all are float32."""
     sizes = {ITEMSIZE[i.dtype] for i in nest.body if i.dtype != "bool"}
-    return machine().lanes_f64 * (2 if sizes == {4} else 1)
+    return target.lanes_f64 * (2 if sizes == {4} else 1)

@@ -14,7 +14,7 @@ from llvmlite import ir
 
 from backends.cpu.assembler import Builder, Value
 from backends.cpu.calls import lanes
-from backends.cpu.machine import machine, vector_function
+from backends.cpu.machine import Machine, vector_function
 from backends.emit import I32
 from symdiff.program.ir import Instr, Op
 
@@ -22,23 +22,23 @@ from symdiff.program.ir import Instr, Op
 FEWEST_CALLS = 24
 
 
-def packable(instr: Instr) -> bool:
+def packable(instr: Instr, target: Machine) -> bool:
     """Whether an instruction is a call that the vector library has for float64."""
     if not isinstance(instr, Op) or instr.dtype != "float64":
         return False
-    return vector_function(instr.name, len(instr.args), machine().lanes_f64) is not None
+    return vector_function(instr.name, len(instr.args), target.lanes_f64, here=target) is not None
 
 
-def packs(body: Sequence[Instr]) -> list[tuple[int, ...]]:
+def packs(body: Sequence[Instr], target: Machine) -> list[tuple[int, ...]]:
     """Return the order of emission: tuples of one instruction, or of several calls of one function to pack."""
-    calls = [packable(i) for i in body]
+    calls = [packable(i, target) for i in body]
     if sum(calls) < FEWEST_CALLS:
         return [(k,) for k in range(len(body))]
     levels: list[int] = []
     for k, instr in enumerate(body):
         args = instr.args if isinstance(instr, Op) else ()
         levels.append(max((levels[a] for a in args), default=0) + calls[k])
-    width = machine().lanes_f64
+    width = target.lanes_f64
     order: list[tuple[int, ...]] = []
     by_level: dict[int, tuple[dict[str, list[int]], list[int]]] = {}
     for k, instr in enumerate(body):
@@ -61,7 +61,7 @@ def emit_pack(builder: Builder, name: str, args: Sequence[Sequence[Value]]) -> l
 
     Spare lanes repeat the first call.
     """
-    wide = lanes(builder, machine().lanes_f64)
+    wide = lanes(builder, builder.module.machine.lanes_f64)
     vectors = []
     for k in range(len(args[0])):
         vector = builder.splat(args[0][k], wide.width)

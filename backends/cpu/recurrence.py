@@ -14,7 +14,6 @@ from backends.cpu.assembler import Value
 from backends.cpu.calls import lanes
 from backends.cpu.frame import Frame, i64
 from backends.cpu.lines import each_line
-from backends.cpu.machine import machine
 from backends.cpu.memory import Memory, Point
 from backends.emit import I64, SCALAR, Lanes, emit_native
 from symdiff.program.ir import ITEMSIZE, Access, Call
@@ -68,7 +67,7 @@ class _Emitter:
 
     def in_lanes(self, line: list[Value], n: Value) -> None:
         """A line of rows: row k from row k - 1, which is still in the cache."""
-        width = machine().lanes_f64 * (8 // ITEMSIZE[self.call.dtype])
+        width = self.frame.builder.module.machine.lanes_f64 * (8 // ITEMSIZE[self.call.dtype])
         wide = lanes(self.frame.builder, width)
         memory = Memory(self.frame, wide)
 
