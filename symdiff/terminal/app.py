@@ -1,4 +1,4 @@
-"""The command line: `symdiff tour`, `diff`, `doctor`, `repl`, `version`.
+"""The command line: `symdiff tour`, `diff`, `bench`, `doctor`, `repl`, `version`.
 
 Commands load what they need when they run, so that `symdiff --help` is quick. An error is one line on standard
 error; the exit code is 2 for wrong usage and text that does not parse, 130 after Ctrl-C, else 1.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -31,6 +32,14 @@ class Format(StrEnum):
     table = "table"
     latex = "latex"
     json = "json"
+
+
+class Target(StrEnum):
+    """What compiled code runs on."""
+
+    cpu = "cpu"
+    cuda = "cuda"
+    reference = "reference"
 
 
 @app.callback()
@@ -69,6 +78,31 @@ def diff(
     from symdiff.terminal.derivatives import run_diff
 
     run_diff(output(), expression, at, wrt, format.value)
+
+
+@app.command()
+def bench(
+    cases: Annotated[list[str] | None, typer.Argument(metavar="[CASE]...", help="All where none is named.")] = None,
+    size: Annotated[
+        str, typer.Option("--size", metavar="SIZES", help="Such as n=1000 or n=2000,d=8; all sizes by default.")
+    ] = "",
+    peers: Annotated[
+        str, typer.Option("--peers", metavar="NAMES", help="Such as numpy,jax, or none; all installed by default.")
+    ] = "all",
+    rounds: Annotated[int, typer.Option("--rounds", metavar="N", min=1, help="Processes of each, in turns.")] = 3,
+    target: Annotated[Target, typer.Option("--target", metavar="TARGET", help="cpu, cuda or reference.")] = Target.cpu,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write everything that was measured.")
+    ] = None,
+    show: Annotated[bool, typer.Option("--list", metavar="", help="List the cases.")] = False,
+) -> None:
+    """Measure symdiff beside the other libraries that are installed, their results compared first."""
+    from symdiff.terminal.bench import list_cases, run_bench
+
+    if show:
+        list_cases(output())
+    elif not run_bench(output(), cases or [], size, peers, rounds, target.value, json_file):
+        raise typer.Exit(FAILURE)
 
 
 @app.command()

@@ -1,1 +1,1 @@
-"""Measure symdiff beside other libraries: `python -m tests.bench`. A benchmark, never a test with a clock in it."""
+"""`python -m tests.bench` is `symdiff bench`: the cases, ours and the peers' forms of them are in `symdiff/bench`."""

@@ -8,8 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.sparse.linalg import splu
 
-from tests.bench.cases import CN_STEP, Sizes
-from tests.bench.measure import Job
+from symdiff.bench.cases import CN_STEP, Sizes
+from symdiff.bench.measure import Job
 
 
 def crank_nicolson(p: Sizes, start: np.ndarray) -> Job:

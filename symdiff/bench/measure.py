@@ -1,6 +1,6 @@
 """One implementation of one case, measured in this process.
 
-`python -m tests.bench.measure symdiff map --size n=1000` prints the outcome as one line of JSON.
+`python -m symdiff.bench.measure symdiff map --size n=1000` prints the outcome as one line of JSON.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.bench.cases import CASES, Sizes, difference
+from symdiff.bench.cases import CASES, Sizes, difference
 
 # At least FEWEST warm runs, up to MOST within BUDGET seconds; runs shorter than SAMPLE are timed several at once.
 FEWEST, MOST, BUDGET, SAMPLE = 7, 51, 1.0, 0.005
@@ -52,7 +52,7 @@ def is_installed(peer: str) -> bool:
 
 def makers(peer: str) -> dict[str, Callable[..., Job]]:
     """Return the cases of an implementation by name; "case:variant" is another way to do the same."""
-    return importlib.import_module(f"tests.bench.{IMPLEMENTATIONS[peer][0]}").CASES
+    return importlib.import_module(f"symdiff.bench.{IMPLEMENTATIONS[peer][0]}").CASES
 
 
 def job(implementation: str, case: str, p: Sizes, target: str = "cpu") -> Job:
@@ -110,7 +110,7 @@ def _samples(run: Callable[[], Any], reset: Callable[[], None] | None) -> tuple[
 
 def main() -> None:
     """Measure what the command line says."""
-    parser = argparse.ArgumentParser(prog="python -m tests.bench.measure", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m symdiff.bench.measure", description=__doc__)
     parser.add_argument("implementation", help="symdiff, a peer, or peer:variant")
     parser.add_argument("case", choices=CASES)
     parser.add_argument("--size", default="")

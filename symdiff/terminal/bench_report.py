@@ -7,10 +7,10 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from symdiff.bench.cases import CASES
+from symdiff.bench.measure import OURS
+from symdiff.bench.runner import Comparison, Entry, size_text
 from symdiff.terminal.tables import mark, seconds, table
-from tests.bench.cases import CASES
-from tests.bench.measure import OURS
-from tests.bench.runner import Comparison, Entry, size_text
 
 BUSY = 0.5  # load per core from which times are not to be trusted
 

@@ -10,8 +10,8 @@ from typing import Any
 import casadi as ca
 import numpy as np
 
-from tests.bench.cases import WIDTH, Sizes, Straight
-from tests.bench.measure import Job
+from symdiff.bench.cases import WIDTH, Sizes, Straight
+from symdiff.bench.measure import Job
 
 
 def scalar_ops(p: Sizes, program: Straight, point: np.ndarray, options: Any = None) -> Job:

@@ -7,9 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from tests.bench import measure, ours, peer_numpy, report
-from tests.bench.cases import CASES, OPERATIONS, WIDTH, Case, difference, fingerprint, straight_line
-from tests.bench.runner import Comparison, Entry
+from symdiff.bench import measure, ours, peer_numpy
+from symdiff.bench.cases import CASES, OPERATIONS, WIDTH, Case, difference, fingerprint, straight_line
+from symdiff.bench.runner import Comparison, Entry
+from symdiff.terminal import bench_report as report
 
 
 def said(value: float, run_s: float) -> dict:

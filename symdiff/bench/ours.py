@@ -8,9 +8,9 @@ import numpy as np
 
 import symdiff as sd
 from symdiff import pde
+from symdiff.bench.cases import ADAM, CN_STEP, GMM_GAMMA, HEAT_RATE, RIDGE, WIDTH, Sizes, Straight, gmm_constant
+from symdiff.bench.measure import Job
 from symdiff.optimize import Adam
-from tests.bench.cases import ADAM, CN_STEP, GMM_GAMMA, HEAT_RATE, RIDGE, WIDTH, Sizes, Straight, gmm_constant
-from tests.bench.measure import Job
 
 
 def map_(p: Sizes, points: np.ndarray, target: str = "cpu") -> Job:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from tests.bench.cases import GMM_GAMMA, RIDGE, Sizes, gmm_constant
-from tests.bench.measure import Job
+from symdiff.bench.cases import GMM_GAMMA, RIDGE, Sizes, gmm_constant
+from symdiff.bench.measure import Job
 
 
 def _job(objective: Any, parameters: list[np.ndarray]) -> Job:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-from tests.bench.cases import HEAT_RATE, WIDTH, Sizes, Straight
-from tests.bench.measure import Job
+from symdiff.bench.cases import HEAT_RATE, WIDTH, Sizes, Straight
+from symdiff.bench.measure import Job
 
 
 class _Written:

@@ -10,13 +10,11 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from tests.bench.cases import CASES, Sizes, difference
-from tests.bench.measure import OURS, PEERS, is_installed, makers
+from symdiff.bench.cases import CASES, Sizes, difference
+from symdiff.bench.measure import OURS, PEERS, is_installed, makers
 
-ROOT = Path(__file__).resolve().parents[2]
 THREADS = 2
 CAP = 120.0  # seconds for one process
 SLOW = 15.0  # a process that takes longer runs once
@@ -152,11 +150,13 @@ def _process(e: Entry, arguments: Sequence[str], settings: dict[str, str]) -> di
     """Return what the process prints, or None, having written the reason into the entry."""
     fixed = {f"{name}_NUM_THREADS": str(THREADS) for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
     # Without Python's cache of compiled modules every process would spend 0.1 s on compiling ours.
-    hidden = {"SYMDIFF_CACHE_MB", "SYMDIFF_CACHE_DIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE"}
-    env = {k: v for k, v in os.environ.items() if k not in hidden} | fixed | {"PYTHONPATH": str(ROOT)} | settings
-    command = [sys.executable, "-m", "tests.bench.measure", *arguments]
+    hidden = {"SYMDIFF_CACHE_MB", "SYMDIFF_CACHE_DIR", "PYTHONDONTWRITEBYTECODE"}
+    # The process finds modules where this one does, so that a checkout measures itself and not what is installed.
+    path = {"PYTHONPATH": os.pathsep.join(os.path.abspath(p) for p in sys.path)}
+    env = {k: v for k, v in os.environ.items() if k not in hidden} | fixed | path | settings
+    command = [sys.executable, "-P", "-m", "symdiff.bench.measure", *arguments]
     try:
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=CAP)
+        done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=CAP)
     except subprocess.TimeoutExpired:
         e.problem = f"stopped after {CAP:g} s"
         # A peer may be too slow for a size; we may not.

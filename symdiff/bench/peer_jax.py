@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from tests.bench.cases import ADAM, GMM_GAMMA, HEAT_RATE, RIDGE, Sizes, Straight, gmm_constant
-from tests.bench.measure import Job
+from symdiff.bench.cases import ADAM, GMM_GAMMA, HEAT_RATE, RIDGE, Sizes, Straight, gmm_constant
+from symdiff.bench.measure import Job
 
 jax.config.update("jax_enable_x64", True)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import heyoka as hy  # type: ignore[import-untyped]  # published without types
+import heyoka as hy
 import numpy as np
 
-from tests.bench.cases import WIDTH, Sizes, Straight
-from tests.bench.measure import Job
+from symdiff.bench.cases import WIDTH, Sizes, Straight
+from symdiff.bench.measure import Job
 
 hy.llvm_state.set_diskcache_enabled(False)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from tests.bench.cases import ADAM, CN_STEP, GMM_GAMMA, HEAT_RATE, RIDGE, WIDTH, Sizes, Straight, gmm_constant
-from tests.bench.measure import Job
+from symdiff.bench.cases import ADAM, CN_STEP, GMM_GAMMA, HEAT_RATE, RIDGE, WIDTH, Sizes, Straight, gmm_constant
+from symdiff.bench.measure import Job
 
 
 @dataclass(frozen=True, slots=True)
