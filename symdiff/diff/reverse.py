@@ -19,10 +19,11 @@ from collections.abc import Container, Iterable, Sequence
 from symdiff.diff.flow import flowing
 from symdiff.diff.forward import linear_part, scaled
 from symdiff.diff.reverse_loops import pull_loop
-from symdiff.ir.graph import made_order
+from symdiff.ir.graph import made_order, substitute
 from symdiff.ir.node import PRIMITIVES, Node, const, here, make
 from symdiff.ir.primitive import Elementwise, Linear, Structured, cast
 from symdiff.ops import elementwise as el
+from symdiff.ops.custom import custom
 from symdiff.ops.index import broadcast_to, reshape, unbroadcast, zeros_like
 from symdiff.ops.square import Stacked
 
@@ -107,7 +108,21 @@ def _contributions(
     pairs = [(a, m) for a, m in zip(node.args, marks, strict=True) if m is not None]
     inner_ends = {m for a, m in pairs if a in ends}
     pulled = _pull([tangent], [bar], [m for _, m in pairs], inner_ends, True, None)
-    return [(a, p) for (a, _), p in zip(pairs, pulled, strict=True) if p is not None]
+    found = [(a, p) for (a, _), p in zip(pairs, pulled, strict=True) if p is not None]
+    return _without([m for _, m in pairs], found, [node, *node.args, *bar]) if op is custom else found
+
+
+def _without(
+    marks: Sequence[Node], found: list[tuple[Node, Guarded]], known: Sequence[Node | None]
+) -> list[tuple[Node, Guarded]]:
+    """Put zeros for the tangents of a rule with loops: these run once more for their states, tangents and all.
+
+    The cotangents of a linear map do not depend on its arguments. The walk stops at nodes that are `known`.
+    """
+    memo = {k: k for k in known if k is not None} | {m: zeros_like(m) for m in marks}
+    flat = substitute([n for _, bar in found for n in bar if n is not None], memo)
+    fresh = iter(flat)
+    return [(a, (None if guard is None else next(fresh), next(fresh))) for a, (guard, _) in found]
 
 
 def _through_loop(

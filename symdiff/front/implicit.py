@@ -100,6 +100,8 @@ def argmin(f: Any, x: Any, start: Any, tol: float = 1e-12, max_steps: int = 100)
 
 def _equation(name: str, residual: Any, unknown: Any, start: Any, tol: float, max_steps: int) -> Equation:
     """Check what the user gave."""
+    if isinstance(unknown, (list, tuple)):
+        raise DerivativeError(f"{name} finds one unknown, got {len(unknown)}; join them to a vector of unknowns.")
     x, r, first = as_symbol(unknown), as_node(residual), as_node(start)
     if r.shape != x.shape:
         raise _unlike(name, "the residual", r, x)

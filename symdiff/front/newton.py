@@ -12,7 +12,7 @@ from symdiff.ir.node import Node, const
 from symdiff.ops import elementwise as el
 from symdiff.ops import linalg
 from symdiff.ops.control import while_loop
-from symdiff.ops.index import reshape
+from symdiff.ops.index import broadcast_to, concatenate, reshape
 from symdiff.ops.reduce import max_, sum_
 
 # A step is accepted when the residual falls by this part of what the linear model promises (Armijo).
@@ -78,8 +78,12 @@ class Equation:
 
 
 def norm(x: Node) -> Node:
-    """The largest absolute value."""
-    return max_(el.abs_(x), axes=tuple(range(x.ndim))) if x.ndim else el.abs_(x)
+    """The largest absolute value; 0 of no values."""
+    size = el.abs_(x)
+    if all(isinstance(n, int) and n > 0 for n in x.shape):
+        return max_(size, axes=tuple(range(x.ndim))) if x.ndim else size
+    flat = reshape(size, shape=(product(x.shape),))
+    return max_(concatenate(flat, broadcast_to(const(0.0, x.dtype), shape=(1,)), axis=0), axes=(0,))
 
 
 def precision(u: Node) -> Node:

@@ -290,8 +290,32 @@ def test_the_start_has_no_derivative():
     assert sd.compile(sd.gradient(root, [a, b]), [a, b])(8.0, 1.5) == [pytest.approx(1 / 12), 0.0]
 
 
+@pytest.mark.parametrize("mode", ["forward", "reverse"])
+def test_residuals_with_loops_that_read_parameters(mode):
+    turns = sd.scan(lambda c, _: (sd.sin(c) * b + 1, None), x, length=2)[0]
+    root = sd.root(turns - a, x, start=0.1)
+    derivatives = sd.gradient(root, [a, b]) if mode == "reverse" else [sd.jvp(root, s, 1.0) for s in (a, b)]
+    u, *got = sd.compile([root, *derivatives], [a, b])(1.25, 0.3)
+    # a = b sin(c) + 1 with c = b sin(u) + 1
+    c = 0.3 * np.sin(u) + 1
+    by_u, by_b = 0.3 * np.cos(c) * 0.3 * np.cos(u), np.sin(c) + 0.3 * np.cos(c) * np.sin(u)
+    # The condition of the root in u, 1 / by_u of about 20, twice.
+    np.testing.assert_allclose(got, [1 / by_u, -by_b / by_u], rtol=1000 * EPS)
+
+
+@pytest.mark.parametrize("n", [0, 1, 4])
+def test_systems_of_run_time_size_may_be_empty(n):
+    v, p = sd.vector("v", "n"), sd.vector("p", "n")
+    root = sd.root(v**3 + v - p, v, start=0.0)
+    value, slope = sd.compile([root, sd.gradient(sd.sum(root), p)], [p])(np.full(n, 2.0))
+    np.testing.assert_allclose(value, np.ones(n), rtol=4 * EPS)
+    np.testing.assert_allclose(slope, np.full(n, 0.25), rtol=16 * EPS)
+
+
 def test_wrong_input_says_what_is_wrong():
     v = sd.vector("v", 3)
+    with pytest.raises(sd.DerivativeError, match=r"root finds one unknown, got 2; join them"):
+        sd.root([x - a, x - b], [x, b], start=[0.0, 0.0])
     with pytest.raises(sd.ShapeError, match=r"residual has shape \(3,\).*unknown 'x' \(\).*alike"):
         sd.root(v - a, x, start=1.0)
     with pytest.raises(sd.UnknownSymbolError, match="does not contain the unknown 'x'"):
