@@ -8,13 +8,14 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from symdiff.bench.cases import CASES, Sizes, difference
 from symdiff.bench.measure import OURS, PEERS, is_installed, makers
 
+REFERENCE = "numpy"  # the formula, or the method, written out by hand with nothing that differentiates
 THREADS = 2
 CAP = 120.0  # seconds for one process
 SLOW = 15.0  # a process that takes longer runs once
@@ -47,8 +48,10 @@ class Comparison:
 
     @property
     def reference(self) -> Entry | None:
-        """What the others are compared with: the first that has a result, which is ours if it did not break."""
-        return next((e for e in self.entries if e.rounds), None)
+        """What the others are compared with: NumPy's formula, else the first peer's result, ours only if alone."""
+        found = [e for e in self.entries if e.rounds]
+        ranks = {REFERENCE: 0, OURS: 2}
+        return min(found, key=lambda e: ranks.get(e.name.partition(":")[0], 1), default=None)
 
     @property
     def differences(self) -> dict[str, float]:
@@ -73,6 +76,15 @@ class Comparison:
         found = [e.median(key) for e in self.entries if e.name.partition(":")[0] != OURS]
         return min((t for t in found if t is not None), default=None)
 
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> Comparison:
+        """Return what `as_json` wrote."""
+        entries = [
+            Entry(name, e["rounds"], e["builds_from_store_s"], e["problem"], e["failed"])
+            for name, e in found["implementations"].items()
+        ]
+        return cls(found["case"], found["params"], entries)
+
     def as_json(self) -> dict[str, Any]:
         """Everything that was measured."""
         out: dict[str, Any] = {"case": self.case, "params": dict(self.sizes), "differences": self.differences}
@@ -81,7 +93,9 @@ class Comparison:
             e.name: {
                 **{key: e.median(key) for key in ("build_s", "run_s", "import_s")},
                 "build_from_store_s": statistics.median(e.warm) if e.warm else None,
+                "builds_from_store_s": e.warm,
                 "problem": e.problem,
+                "failed": e.failed,
                 "rounds": e.rounds,
             }
             for e in self.entries

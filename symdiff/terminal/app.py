@@ -92,16 +92,36 @@ def bench(
     rounds: Annotated[int, typer.Option("--rounds", metavar="N", min=1, help="Processes of each, in turns.")] = 3,
     target: Annotated[Target, typer.Option("--target", metavar="TARGET", help="cpu, cuda or reference.")] = Target.cpu,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write everything that was measured.")
+        Path | None, typer.Option("--json", metavar="FILE", help="Write everything that was measured here too.")
+    ] = None,
+    png: Annotated[
+        Path | None, typer.Option("--png", metavar="FOLDER", help="Draw cost over size as PNG files (matplotlib).")
+    ] = None,
+    kept: Annotated[
+        bool, typer.Option("--kept", metavar="", help="Measure nothing: show the newest figures of all kept runs.")
+    ] = False,
+    file: Annotated[
+        Path | None, typer.Option("--file", metavar="FILE", help="Measure nothing: show this record.")
     ] = None,
     show: Annotated[bool, typer.Option("--list", metavar="", help="List the cases.")] = False,
 ) -> None:
     """Measure symdiff beside the other libraries that are installed, their results compared first."""
-    from symdiff.terminal.bench import list_cases, run_bench
+    from symdiff.terminal import bench as room
 
+    console = output()
     if show:
-        list_cases(output())
-    elif not run_bench(output(), cases or [], size, peers, rounds, target.value, json_file):
+        room.list_cases(console)
+        return
+    if kept or file is not None:
+        record = room.show_kept(console, file)
+    else:
+        record = room.run_bench(console, cases or [], size, peers, rounds, target.value)
+        room.keep_run(console, record)
+    if json_file is not None:
+        record.save(json_file)
+    if png is not None:
+        room.save_pictures(console, record, png)
+    if room.failures(record):
         raise typer.Exit(FAILURE)
 
 

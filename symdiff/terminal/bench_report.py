@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from symdiff.bench.cases import CASES
@@ -24,12 +24,12 @@ def machine_facts() -> dict[str, Any]:
     return {"processor": here.model, "llvm_name": here.cpu_name, "cores": here.cores, "load": load}
 
 
-def is_busy(facts: dict[str, Any]) -> bool:
+def is_busy(facts: Mapping[str, Any]) -> bool:
     """Whether other work runs on the machine."""
     return facts["load"] is not None and facts["load"] > BUSY * facts["cores"]
 
 
-def machine_text(facts: dict[str, Any]) -> str:
+def machine_text(facts: Mapping[str, Any]) -> str:
     """Return the machine in one line."""
     load = "unknown" if facts["load"] is None else f"{facts['load']:.2f}"
     return f"{facts['processor']} ({facts['llvm_name']}), {facts['cores']} cores, load average {load}"
@@ -38,10 +38,11 @@ def machine_text(facts: dict[str, Any]) -> str:
 def times_table(comparisons: Sequence[Comparison]) -> Any:
     """Return one row for each implementation, below the case and size."""
     out = table(
-        "", ">build", ">from store", ">run", ">rounds", ">÷ fastest", ">difference",
+        "", ">build", ">from store", ">run", ">rounds", ">÷ fastest", ">error",
         title="Build and run",
         caption="build: formula to first result, no kernel store · from store: the same in a second process · "
-        "run: median of warm runs, the median of the rounds · ÷ fastest: run time over the fastest peer's",
+        "run: median of warm runs, the median of the rounds · ÷ fastest: run time over the fastest peer's · "
+        "error: largest difference from the reference's result, relative",
     )  # fmt: skip
     for c in comparisons:
         out.add_row(f"{c.case} {size_text(c.sizes)}", style="bold")
@@ -108,5 +109,5 @@ def _ratio(value: float | None, fastest: float | None) -> str:
 def _difference(c: Comparison, e: Entry) -> Any:
     d = c.differences.get(e.name)
     if d is None or e is c.reference:
-        return ""
+        return "" if not e.rounds else "reference" if len(c.differences) > 1 else "not compared"
     return mark(d <= CASES[c.case].tolerance).append(f" {d:.0e}", "default")

@@ -77,11 +77,18 @@ def test_results_are_compared_in_every_round_and_failures_named():
     good, bad = said(3.0, 2e-7), said(3.0 + 1e-9, 1e-7)
     entries = [Entry("symdiff", [good, good]), Entry("numpy", [good, good]), Entry("numba", [good, bad])]
     found = Comparison("call", {"n": 1}, entries)
-    assert [text[:39] for text in found.failures] == ["call n=1: numba and symdiff differ by 3"]
+    assert [text[:39] for text in found.failures] == ["call n=1: numba and numpy differ by 3.3"]
     assert found.fastest_peer("run_s") == pytest.approx(1.5e-7)
     broken = Comparison("call", {"n": 1}, [Entry("symdiff", problem="NameError: x", failed=True), *entries[1:]])
     assert broken.failures[0] == "call n=1: symdiff: NameError: x"
     assert "numba and numpy differ" in broken.failures[1]
+
+
+def test_the_reference_is_numpy_else_a_peer_and_ours_only_if_alone():
+    ours, numpy, jax = (Entry(name, [said(3.0, 1e-7)]) for name in ("symdiff", "numpy", "jax"))
+    assert Comparison("call", {"n": 1}, [ours, jax, numpy]).reference is numpy
+    assert Comparison("call", {"n": 1}, [ours, jax]).reference is jax
+    assert Comparison("call", {"n": 1}, [ours, Entry("numpy", problem="broke", failed=True)]).reference is ours
 
 
 def test_tables_show_every_implementation_and_the_cost_of_ours():
