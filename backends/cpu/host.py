@@ -11,11 +11,11 @@ import functools
 import os
 import re
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from backends.cpu.machine import machine
+from backends.cpu.machine import Machine, machine
 from symdiff.ir.errors import CompileError
 
 _lock = threading.Lock()
@@ -23,25 +23,28 @@ _lock = threading.Lock()
 _VERIFY = os.environ.get("SYMDIFF_VERIFY") == "1"
 
 
-def _target(level: int) -> Any:
+def _target(level: int, here: Machine, jit: bool = True) -> Any:
     import llvmlite.binding as llvm
 
-    here = machine()
     return llvm.Target.from_triple(here.triple).create_target_machine(
-        cpu=here.cpu_name, features=here.features, opt=level, reloc="pic", codemodel="small", jit=True
+        cpu=here.cpu_name, features=here.features, opt=level, reloc="pic", codemodel="small", jit=jit
     )
 
 
-def optimised(text: str, effort: int) -> tuple[Any, Any]:
+def optimised(texts: str | Sequence[str], effort: int, elsewhere: Machine | None = None) -> tuple[Any, Any]:
     """Return the optimised LLVM module of a text, and the target machine to emit it with.
+
+    Several texts become one module. Code for `elsewhere` goes to a file, whichever machine that is.
 
     `effort` 0 is for straight-line code, which the passes have made lean already: LLVM only chooses instructions,
     in a fifth of the time and without a measurable loss. 2 is for loops; 1 for programs too large for 2.
     """
     import llvmlite.binding as llvm
 
-    target = _target(effort)
-    module = llvm.parse_assembly(text)
+    target = _target(effort, machine()) if elsewhere is None else _target(effort, elsewhere, jit=False)
+    module, *others = (llvm.parse_assembly(text) for text in ([texts] if isinstance(texts, str) else texts))
+    for other in others:
+        module.link_in(other)
     module.data_layout = str(target.target_data)
     if _VERIFY:
         module.verify()
@@ -55,10 +58,10 @@ def optimised(text: str, effort: int) -> tuple[Any, Any]:
     return module, target
 
 
-def build_object(text: str, effort: int) -> bytes:
-    """Compile LLVM text to an object file."""
+def build_object(texts: str | Sequence[str], effort: int, elsewhere: Machine | None = None) -> bytes:
+    """Compile LLVM text to an object file; see `optimised`."""
     with _lock:
-        module, target = optimised(text, effort)
+        module, target = optimised(texts, effort, elsewhere)
         return target.emit_object(module)
 
 
@@ -73,7 +76,7 @@ class Library:
             if address:
                 llvm.add_symbol(symbol, address)
         with _lock:
-            self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target(1))
+            self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target(1, machine()))
             self._engine.add_object_file(llvm.object_file.ObjectFileRef.from_data(data))
             self._engine.finalize_object()
 

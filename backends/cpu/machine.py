@@ -68,12 +68,16 @@ def machine() -> Machine:
     llvm.initialize_native_asmprinter()
     triple = llvm.get_default_triple()
     cpu_name, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
-    lanes = _lanes(cpu_name, features)
+    lanes = lanes_of(cpu_name, features)
     chosen = os.environ.get("SYMDIFF_CPU", "").strip()
     if chosen:
-        _check_name(chosen)
+        if not knows_processor(triple, chosen):
+            raise DomainError(
+                f"SYMDIFF_CPU={chosen} is not a processor that LLVM {platform.machine()} knows; "
+                "try generic, x86-64, x86-64-v3, or unset it to compile for this machine."
+            )
         widest = lanes
-        cpu_name, features, lanes = chosen, "", _lanes(chosen, "")
+        cpu_name, features, lanes = chosen, "", lanes_of(chosen, "")
         if lanes > widest:
             raise DomainError(
                 f"SYMDIFF_CPU={chosen} has vectors of {lanes} doubles and this machine of {widest}: the code would not "
@@ -125,8 +129,8 @@ def vector_symbol(arch: str, c_name: str, n_args: int, lanes: int, bits: int) ->
     return f"_ZGV{letter}N{lanes}{'v' * n_args}_{c_name}{suffix}"
 
 
-def _lanes(cpu_name: str, features: str) -> int:
-    """Return how many doubles one register of this processor holds, for integer and float vectors alike.
+def lanes_of(cpu_name: str, features: str, triple: str | None = None) -> int:
+    """Return how many doubles one register of this x86 processor holds, for integer and float vectors alike.
 
     LLVM knows the features of a processor by its name but does not list them, so it is asked for the code of an
     addition. An integer addition, because AVX without AVX2 is wide for floats only.
@@ -134,28 +138,22 @@ def _lanes(cpu_name: str, features: str) -> int:
     import llvmlite.binding as llvm
 
     source = "define <8 x i64> @f(<8 x i64> %a, <8 x i64> %b) { %c = add <8 x i64> %a, %b ret <8 x i64> %c }"
-    target = llvm.Target.from_default_triple()
+    target = llvm.Target.from_triple(llvm.get_default_triple() if triple is None else triple)
     text = target.create_target_machine(cpu=cpu_name, features=features).emit_assembly(llvm.parse_assembly(source))
     registers = [line for line in text.splitlines() if "paddq" in line]
     return 8 if any("%zmm" in r for r in registers) else 4 if any("%ymm" in r for r in registers) else 2
 
 
-def _check_name(cpu_name: str) -> None:
-    """Raise DomainError for a processor that LLVM does not know.
-
-    LLVM aborts the process over one, so another process has to try it.
-    """
+def knows_processor(triple: str, cpu_name: str) -> bool:
+    """Whether LLVM knows a processor. It aborts the process over some, so another process has to try it."""
     code = (
         "import sys, llvmlite.binding as llvm\n"
-        "llvm.initialize_native_target(); llvm.initialize_native_asmprinter()\n"
-        "llvm.Target.from_default_triple().create_target_machine(cpu=sys.argv[1])"
+        "llvm.initialize_all_targets(); llvm.initialize_all_asmprinters()\n"
+        "llvm.Target.from_triple(sys.argv[1]).create_target_machine(cpu=sys.argv[2])"
     )
-    tried = subprocess.run([sys.executable, "-c", code, cpu_name], capture_output=True, text=True, check=False)
-    if tried.returncode or "not a recognized processor" in tried.stderr:
-        raise DomainError(
-            f"SYMDIFF_CPU={cpu_name} is not a processor that LLVM {platform.machine()} knows; "
-            "try generic, x86-64, x86-64-v3, or unset it to compile for this machine."
-        )
+    command = [sys.executable, "-c", code, triple, cpu_name]
+    tried = subprocess.run(command, capture_output=True, text=True, check=False)
+    return not tried.returncode and "not a recognized processor" not in tried.stderr
 
 
 def _load_vector_library() -> str | None:

@@ -48,7 +48,7 @@ def kernel_flags() -> set[str]:
 def test_lanes_and_flags_agree_with_the_kernel():
     flags = kernel_flags()
     wanted = 8 if "avx512f" in flags else 4 if "avx2" in flags else 2
-    assert module._lanes(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()) == wanted
+    assert module.lanes_of(llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()) == wanted
     if "SYMDIFF_CPU" not in os.environ:
         assert machine().lanes_f64 == wanted
         assert {"avx", "avx2", "fma", "avx512f"} & set(machine().flags) == {"avx", "avx2", "fma", "avx512f"} & flags
@@ -61,7 +61,7 @@ def test_lanes_and_flags_agree_with_the_kernel():
 )
 def test_lanes_of_known_processors(name, lanes):
     machine()  # initialises LLVM
-    assert module._lanes(name, "") == lanes
+    assert module.lanes_of(name, "") == lanes
 
 
 def test_cores_are_those_this_process_may_use():
