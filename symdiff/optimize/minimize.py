@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.ir.node import Node, const
 from symdiff.live import Live
+from symdiff.optimize.compiled import compiled, first_carry
 from symdiff.optimize.inputs import Problem, Values, check_limits, not_finite, read_problem
 from symdiff.optimize.loop import MOST_STEPS, Carry, Iteration, Status
 from symdiff.optimize.messages import explain
@@ -73,11 +73,11 @@ class _Run:
         callback: Callback | None,
         live: Live | None,
     ) -> None:
-        self.problem, self.tol, self.max_steps, self.target = problem, tol, max_steps, target
-        self.rule, self.callback, self.live = rule, callback, live
-        self.iteration = Iteration(problem.objective, rule)
+        self.problem, self.tol, self.max_steps = problem, tol, max_steps
+        self.callback, self.live = callback, live
+        self.functions = compiled(Iteration(problem.objective, rule), list(problem.data), target)
         self.fixed = list(problem.data.values())
-        self.carry, self.template = self._begin()
+        self.carry = self._begin()
         self.losses, self.norms = [np.atleast_1d(self.carry.loss)], [np.atleast_1d(self.carry.norm)]
         self.began = self.looked = time.perf_counter()
 
@@ -92,8 +92,7 @@ class _Run:
             return Status.INTERRUPTED
 
     def _chunks(self) -> Status:
-        outputs, inputs = self.iteration.chunk(self.template)
-        chunk = _compile(outputs, [*inputs, *self.problem.data], self.target)
+        chunk = self.functions.chunk
         n = 1
         self.began = time.perf_counter()
         while self._is_going():
@@ -132,20 +131,13 @@ class _Run:
             self.live.close(now, message)
         return OptimizeResult(now.x, now.loss, now.grad_norm, now.step, end is Status.CONVERGED, message, history)
 
-    def _begin(self) -> tuple[Carry, Carry]:
-        """Evaluate the start; returns the first carry, as arrays and as nodes (for their shapes and dtypes)."""
-        outputs, inputs = self.iteration.start()
-        start, n = tuple(self.problem.start.values()), len(inputs)
-        values = _compile(outputs, [*inputs, *self.problem.data], self.target)(*start, *self.fixed)
-
-        def carry(x: Sequence[Any], out: Sequence[Any], step: Any, status: Any) -> Carry:
-            loss, norm, rest = out[0], out[1], tuple(out[2:])
-            return Carry(step, status, loss, norm, step, loss, norm, tuple(x), rest[:n], tuple(x), rest[n:])
-
+    def _begin(self) -> Carry:
+        """Evaluate the start; returns the first carry."""
+        start = tuple(self.problem.start.values())
+        values = self.functions.start(*start, *self.fixed)
         finite = np.isfinite(values[0]) and np.isfinite(values[1]) and not not_finite(self.problem.start)
         status = (Status.CONVERGED if values[1] <= self.tol else Status.RUNNING) if finite else Status.NOT_FINITE
-        zero = const(0, "int64")
-        return carry(start, values, 0, int(status)), carry(inputs, outputs, zero, zero)
+        return first_carry(start, values, 0, int(status))
 
     def _status(self) -> Status:
         return Status(int(self.carry.status))
@@ -169,10 +161,3 @@ class _Run:
         values: Values = {s: np.array(v) for s, v in zip(self.problem.start, x, strict=True)}
         rate = step / elapsed if elapsed > 0 else 0.0
         return Progress(step, float(loss), float(norm), self.problem.named(values), elapsed, rate)
-
-
-def _compile(outputs: list[Node], inputs: list[Node], target: str) -> Callable[..., list[Any]]:
-    # Late: the compiler loads LLVM.
-    from symdiff.compile import compile
-
-    return compile(outputs, inputs, target=target)
