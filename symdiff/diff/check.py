@@ -45,6 +45,8 @@ def check(
     >>> sd.check(sd.exp(-x**2) * sd.sin(y))
     >>> sd.check(lambda A, v: sd.tanh(A @ v), {"A": [[1.0, 2, 3], [0, 1, 0.5]], "v": [0.1, 0.2, 0.3]})
     """
+    if points < 1:
+        raise DomainError(f"check looks at one point or more, got points={points!r}.")
     if isinstance(f, Node) or not callable(f):
         nodes = _flat(f)
         symbols: list[Node] = []

@@ -43,6 +43,7 @@ class Comparison:
     `sweep` has the errors of differences over their steps. `parting` is the first node at which a method that
     fails, or loses half of its digits, parts from the exact values. `direction` maps symbols to the random direction
     that was followed, None where every entry was compared; then the values of rows are derivatives along it.
+    `is_defined` says whether `f` is finite somewhere: where it is not, one derivative is as good as another.
     """
 
     rows: tuple[Row, ...]
@@ -53,11 +54,12 @@ class Comparison:
     sweep: Sweep | None = None
     parting: Parting | None = None
     direction: Mapping[Node, np.ndarray] | None = None
+    is_defined: bool = True
 
     @property
     def passed(self) -> bool:
-        """Whether every method is as accurate as it can be."""
-        return all(row.passed for row in self.rows)
+        """Whether every method is as accurate as it can be, and something was compared: `f` is finite somewhere."""
+        return self.is_defined and all(row.passed for row in self.rows)
 
     def __rich__(self) -> Any:
         from symdiff.diff.table import comparison_table
@@ -110,7 +112,8 @@ def _by_entries(node: Node, values: Values, symbols: list[Node], single: bool, c
     parting, more = _explained(study, rows, node, values, symbols)
     notes += more
     reference = study.form([_fifty(e.value) for e in exact])
-    return Comparison(tuple(rows), reference, values, tuple(symbols), tuple(notes), curves, parting)
+    defined = not exact or any(e.defined for e in exact)
+    return Comparison(tuple(rows), reference, values, tuple(symbols), tuple(notes), curves, parting, is_defined=defined)
 
 
 def _judged(study: Study, rules: Mapping[str, Rule]) -> tuple[list[Row], list[str]]:
@@ -142,7 +145,7 @@ def _along_a_line(
     direction = {x: line.values[v] for x, v in zip(symbols, line.directions, strict=True)}
     rows: list[Row] = []
     notes = [f"{why}: one random direction, and tests of the whole derivative"]
-    reference, curves, study = None, None, None
+    reference, curves, study, defined = None, None, None, False
     if exactly:
         phi = line.phi
         exact = [exact_derivative(phi, line.values, line.t)]
@@ -150,12 +153,13 @@ def _along_a_line(
         rows, more = _judged(study, line.rules())
         notes += more
         reference = study.form([_fifty(exact[0].value)])
-        curves = sweep(phi, line.values, [line.t], exact)
+        curves, defined = sweep(phi, line.values, [line.t], exact), exact[0].defined
     stable = as_function(node)
     more_rows, more = _tests(stable, values, symbols)
     rows, notes = rows + more_rows, notes + more
     parting, more = _explained(study, rows, node, values, symbols)
-    return Comparison(tuple(rows), reference, values, tuple(symbols), tuple(notes + more), curves, parting, direction)
+    found = (tuple(rows), reference, values, tuple(symbols), tuple(notes + more))
+    return Comparison(*found, curves, parting, direction, defined or bool(more_rows))
 
 
 def _tests(f: Node, values: Values, symbols: list[Node]) -> tuple[list[Row], list[str]]:

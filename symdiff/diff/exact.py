@@ -23,6 +23,7 @@ _STEPS = (50, 60)
 _SPARE = 80
 # Slopes below this, for values of f near 1, may be the rounding of the differences themselves and count as 0.
 FAINT = 1e-100
+NOT_FINITE = "f is not finite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +31,14 @@ class Exact:
     """The derivative by one symbol: object arrays of mpf of shape (*f.shape, *x.shape).
 
     `value` is the symmetric derivative; a derivative may lie between `low` and `high`, equal at smooth points.
-    `notes` names the entries that are not smooth.
+    `notes` names the entries that are not smooth; `defined` says whether `f` is finite somewhere, or has no entries.
     """
 
     value: np.ndarray
     low: np.ndarray
     high: np.ndarray
     notes: tuple[str, ...]
+    defined: bool
 
 
 def exact_derivative(f: Node, values: Values, x: Node) -> Exact:
@@ -48,6 +50,7 @@ def exact_derivative(f: Node, values: Values, x: Node) -> Exact:
 
     parts: list[list[np.ndarray]] = [[], [], []]
     notes: list[str] = []
+    undefined, entries = 0, 0
     for index in np.ndindex(values[x].shape):
         entry = float(values[x][index])
         with mpmath.workdps(working_digits(entry)):
@@ -57,7 +60,9 @@ def exact_derivative(f: Node, values: Values, x: Node) -> Exact:
             if np.isnan(entry):
                 # Where f does not depend on it, f is finite all the same; a derivative by NaN has no meaning.
                 anything = (mpmath.nan, -mpmath.inf, mpmath.inf, "the point is not a number")
-                found = [v if v[3] == "f is not finite" else anything for v in found]
+                found = [v if v[3] == NOT_FINITE else anything for v in found]
+        entries += len(found)
+        undefined += sum(v[3] == NOT_FINITE for v in found)
         for part, k in zip(parts, range(3), strict=True):
             part.append(_objects([v[k] for v in found]))
         where = f"{x.params['name']}{list(index) if index else ''}"
@@ -67,7 +72,7 @@ def exact_derivative(f: Node, values: Values, x: Node) -> Exact:
     value, low, high = (
         np.stack(part, axis=-1).reshape(shape) if part else np.empty(shape, dtype=object) for part in parts
     )
-    return Exact(value, low, high, tuple(notes))
+    return Exact(value, low, high, tuple(notes), not entries or undefined < entries)
 
 
 def distance(value: Any, low: Any, high: Any) -> np.ndarray:
@@ -130,7 +135,7 @@ def _classify(f0: Any, sides: list[tuple[Any, Any, Any]], j: int) -> tuple[Any, 
     inf = mpf("inf")
     anything = (mpf(nan), -inf, inf)
     if not isfinite(f0):
-        return *anything, "f is not finite"
+        return *anything, NOT_FINITE
     (r1, l1, h1), (r2, l2, h2) = ((right[j], left[j], h) for right, left, h in sides)
     right, left = (
         _slope(lambda r, _: r - f0, r1, l1, h1, r2, l2, h2),

@@ -18,7 +18,7 @@ from typing import Literal as OneOf
 import numpy as np
 
 from symdiff.diff.wrt import as_function, as_list, as_symbol
-from symdiff.ir.errors import DerivativeError, DomainError, UnknownSymbolError
+from symdiff.ir.errors import DerivativeError, DomainError, DTypeError, UnknownSymbolError
 from symdiff.ir.graph import free_symbols
 from symdiff.ir.interpret import bind_sizes, interpret
 from symdiff.ir.node import Node, as_node, brief
@@ -83,6 +83,10 @@ def read_point(f: Any, point: Mapping[Any, Any], wrt: Any = None) -> tuple[Node,
     # What the user wrote, not a stabilised form of it: differences judge that form too.
     node = as_node(f)
     known = free_symbols([node])
+    if not isinstance(point, Mapping):
+        raise DTypeError(
+            f"A point is a mapping from symbols to numbers, such as {{x: 1.2}}, got {type(point).__name__}."
+        )
     values: Values = {}
     for key, value in point.items():
         symbol = _named(key, known) if isinstance(key, str) else key

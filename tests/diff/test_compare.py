@@ -268,3 +268,13 @@ def test_array_programs_pass(program) -> None:
     f, values = program
     cmp = sd.compare(f, values)
     assert cmp.passed, str(cmp)
+
+
+def test_nothing_compared_is_not_passed() -> None:
+    assert not sd.compare(sd.opaque(np.sin, ())(x), {x: 0.3}).passed
+    assert not sd.compare(sd.log(x), {x: -1.0}).passed
+    assert sd.compare(sd.sin(x) * 0 + 2, {x: 0.3}).passed
+    with pytest.raises(sd.DTypeError, match=r"A point is a mapping .* got Node"):
+        sd.compare(sd.sin(x), x)
+    with pytest.raises(sd.DomainError, match="one point or more, got points=0"):
+        sd.check(sd.sin(x), points=0)
