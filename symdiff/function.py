@@ -26,7 +26,10 @@ from symdiff.program.ir import Program
 from symdiff.shortcut import Shortcuts
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from symdiff.blame import Blame
+    from symdiff.export import Export
 
 # The run-time size of the axis that arrays in place of scalars are mapped over.
 POINTS = "points__"
@@ -332,6 +335,37 @@ class Function:
             case tuple():
                 return [repr(key) for key in self._form]
         return [f"result {k}" for k in range(len(self.outputs))]
+
+    def export(
+        self,
+        name: str,
+        folder: str | Path = ".",
+        *,
+        cpu: str | None = None,
+        triple: str | None = None,
+        library: bool = True,
+        overwrite: bool = False,
+    ) -> Export:
+        """Write `name.o`, `libname.so`, `name.h` and `name_example.c`: the function for C, without Python.
+
+        The header says what the arguments are. A function of numbers only has a second one, `name_map`, for arrays of
+        points. `cpu` and `triple` name another processor, by LLVM's names, such as "x86-64-v3" for every x86 with
+        AVX2; then a C compiler for it is needed, or `library=False`.
+        Raises: CompileError for names that C cannot have, files that exist, and what a program calls that C lacks
+        (LAPACK, SciPy's functions, Python's); DomainError for an unknown processor.
+
+        >>> import symdiff as sd
+        >>> x, y = sd.symbols("x y")
+        >>> fn = sd.compile({"value": x * y, "slope": y}, [x, y])
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     files = fn.export("product", folder, library=False)
+        >>> files.declarations[0]
+        'int product(double x, double y, double *value, double *slope)'
+        """
+        from symdiff.export import export
+
+        return export(self, self._form, self._lifted, name, folder, cpu, triple, library, overwrite)
 
     @functools.cached_property
     def njit(self) -> Any:

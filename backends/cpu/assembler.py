@@ -71,7 +71,7 @@ class Module:
 
     def __init__(self, name: str, machine: Machine):
         self.name, self.machine = name, machine
-        self.globals: dict[str, Function | External | Reserved] = {}
+        self.globals: dict[str, Function | External | Reserved | Data] = {}
 
     def __str__(self) -> str:
         head = f'; ModuleID = "{self.name}"\ntarget triple = "{self.machine.triple}"\n\n'
@@ -118,6 +118,22 @@ class Reserved(Value):
 
     def __str__(self) -> str:
         return f"{self.ref} = internal global [{self.size} x i8] zeroinitializer, align 64"
+
+
+class Data(Value):
+    """Constant bytes of the module, aligned to a cache line."""
+
+    __slots__ = ("content", "name")
+    is_external = False
+
+    def __init__(self, module: Module, name: str, content: bytes):
+        super().__init__(ir.PointerType(), f'@"{name}"')
+        self.name, self.content = name, content
+        module.globals[name] = self
+
+    def __str__(self) -> str:
+        text = "".join(f"\\{byte:02x}" for byte in self.content)
+        return f'{self.ref} = private unnamed_addr constant [{len(self.content)} x i8] c"{text}", align 64'
 
 
 class Function(Value):
