@@ -1,6 +1,8 @@
 """Minimisation: update rules as expressions, run by compiled loops."""
 
-from symdiff.optimize.adam import Adam
+from symdiff.optimize.adagrad import Adagrad
+from symdiff.optimize.adam import Adam, AdamW
+from symdiff.optimize.clip import Clip
 from symdiff.optimize.gradient_descent import GradientDescent
 from symdiff.optimize.methods import METHODS
 from symdiff.optimize.minimize import minimize
@@ -8,19 +10,33 @@ from symdiff.optimize.newton import Newton
 from symdiff.optimize.objective import Objective, Point
 from symdiff.optimize.progress import Progress
 from symdiff.optimize.result import OptimizeResult
+from symdiff.optimize.rmsprop import RMSprop
 from symdiff.optimize.rule import FirstOrder, Move, Rule
+from symdiff.optimize.schedules import Cosine, InverseSqrt, InverseTime, Schedule, StepDecay, WarmUp
+from symdiff.optimize.sgd import SGD
 
 __all__ = [
     "METHODS",
+    "SGD",
+    "Adagrad",
     "Adam",
+    "AdamW",
+    "Clip",
+    "Cosine",
     "FirstOrder",
     "GradientDescent",
+    "InverseSqrt",
+    "InverseTime",
     "Move",
     "Newton",
     "Objective",
     "OptimizeResult",
     "Point",
     "Progress",
+    "RMSprop",
     "Rule",
+    "Schedule",
+    "StepDecay",
+    "WarmUp",
     "minimize",
 ]

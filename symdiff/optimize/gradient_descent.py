@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from symdiff.ir.node import Node
+from symdiff.ir.primitive import cast
 from symdiff.ops.elementwise import maximum
 from symdiff.optimize.line_search import backtrack
 from symdiff.optimize.objective import Objective, Point
-from symdiff.optimize.rule import Move, Rule, State, check_setting
+from symdiff.optimize.rule import Move, Rule, State
+from symdiff.optimize.schedules import Schedule, check_rate, rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +29,12 @@ class GradientDescent(Rule):
     (True, 3.0)
     """
 
-    lr: float | None = None
+    lr: float | Schedule | None = None
 
     def __post_init__(self) -> None:
         """Raise DomainError for a step that is not positive and finite."""
         if self.lr is not None:
-            check_setting(self, "lr", self.lr, 0.0, math.inf)
+            check_rate("GradientDescent", self.lr)
 
     def init(self, objective: Objective, point: Point) -> State:
         """Return half of the first trial step; nothing for a fixed step."""
@@ -42,7 +43,8 @@ class GradientDescent(Rule):
     def step(self, objective: Objective, point: Point, state: State, t: Node) -> Move:
         """Step along the negative gradient."""
         if self.lr is not None:
-            return Move(objective.at([w - self.lr * g for w, g in zip(point.x, point.grad, strict=True)]))
+            lr = rate(self.lr, t)
+            return Move(objective.at([w - cast(lr, w.dtype) * g for w, g in zip(point.x, point.grad, strict=True)]))
         (a,) = state
         new, moved, a1 = backtrack(objective, point, [-g for g in point.grad], 2.0 * a)
         return Move(new, (a1,), moved)

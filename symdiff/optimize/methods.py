@@ -5,15 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from symdiff.ir.errors import DomainError, DTypeError
-from symdiff.optimize.adam import Adam
+from symdiff.optimize.adagrad import Adagrad
+from symdiff.optimize.adam import Adam, AdamW
 from symdiff.optimize.gradient_descent import GradientDescent
 from symdiff.optimize.newton import Newton
+from symdiff.optimize.rmsprop import RMSprop
 from symdiff.optimize.rule import Rule
+from symdiff.optimize.sgd import SGD
 
 METHODS: dict[str, Rule] = {
+    "adagrad": Adagrad(),
     "adam": Adam(),
+    "adamw": AdamW(),
     "gd": GradientDescent(),
+    "momentum": SGD(momentum=0.9),
+    "nesterov": SGD(momentum=0.9, nesterov=True),
     "newton": Newton(),
+    "rmsprop": RMSprop(),
+    "sgd": SGD(),
 }
 """Each rule with its default settings; pass an object for others."""
 

@@ -76,6 +76,12 @@ class FirstOrder(Rule):
         return Move(objective.at(x), tuple(after))
 
 
+def descent(w: Node, g: Node, weight_decay: float, maximize: bool) -> Node:
+    """Return the gradient that PyTorch's rules follow: the sign first, then the pull of weight decay towards 0."""
+    g = -g if maximize else g
+    return g + weight_decay * w if weight_decay else g
+
+
 def check_setting(rule: Rule, name: str, value: float, low: float, high: float, low_open: bool = True) -> None:
     """Raise DomainError unless low < value < high (low <= value where `low_open` is False)."""
     inside = isinstance(value, (int, float)) and (low < value < high or (not low_open and value == low))
