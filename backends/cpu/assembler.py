@@ -72,9 +72,14 @@ class Module:
     def __init__(self, name: str, machine: Machine):
         self.name, self.machine = name, machine
         self.globals: dict[str, Function | External | Reserved | Data] = {}
+        # Functions that are declared here and written in assembly, by name.
+        self.assembly: dict[str, str] = {}
 
     def __str__(self) -> str:
         head = f'; ModuleID = "{self.name}"\ntarget triple = "{self.machine.triple}"\n\n'
+        if self.assembly:
+            text = "\\0A".join("\n".join(self.assembly.values()).split("\n"))
+            head += f'module asm "{text}"\n\n'
         return head + "\n".join(str(g) for g in self.globals.values())
 
     def declare(self, name: str, signature: ir.FunctionType) -> Function:
@@ -87,7 +92,8 @@ class Module:
 
     def externals(self) -> list[str]:
         """The names that somebody else defines, without LLVM's own."""
-        return [n for n, g in self.globals.items() if g.is_external and not n.startswith("llvm.")]
+        own = self.assembly
+        return [n for n, g in self.globals.items() if g.is_external and not n.startswith("llvm.") and n not in own]
 
 
 class External(Value):
@@ -251,6 +257,7 @@ class Builder:
     and_ = _plain("and")
     or_ = _plain("or")
     zext = _conversion("zext")
+    sext = _conversion("sext")
     trunc = _conversion("trunc")
     fptosi = _conversion("fptosi")
     sitofp = _conversion("sitofp")

@@ -8,10 +8,13 @@ from typing import Any
 from llvmlite import ir
 
 from backends.cpu.assembler import Builder, Function, Value
-from backends.cpu.layout import Layout
-from backends.emit import I64, POINTER
+from backends.cpu.layout import ALIGN, Layout
+from backends.emit import I8, I64, POINTER
 from symdiff.ir.dims import CeilDiv, Dim, Extent, product
 from symdiff.program.ir import Buffer
+
+# Memory up to this many bytes lies on the stack, of which threads have a few MiB.
+_LARGEST_ON_STACK = 2**18
 
 
 def i64(value: int) -> ir.Constant:
@@ -34,9 +37,14 @@ class Frame:
         self._start = start
         self._extents: dict[Extent, Value] = {}
         self._words: dict[int, Value] = {}
+        self._held: list[Value] = []
 
     def finish(self) -> None:
         """Close the function."""
+        if self._held:
+            free = self.builder.module.declare("free", ir.FunctionType(ir.VoidType(), [POINTER]))
+            for memory in self._held:
+                self.builder.call(free, [memory])
         self._head_builder.branch(self._start)
         self.builder.ret_void()
 
@@ -62,6 +70,17 @@ class Frame:
     def alloca(self, kind: ir.Type, count: int | None = None) -> Value:
         """Memory on the stack, taken once."""
         return self._head_builder.alloca(kind, None if count is None else i64(count))
+
+    def memory(self, size: int) -> Value:
+        """Memory of this many bytes that begins with a cache line, taken once: on the stack if it is small."""
+        b = self._head_builder
+        if size <= _LARGEST_ON_STACK:
+            at = b.alloca(I8, i64(size + ALIGN))
+        else:
+            malloc = b.module.declare("malloc", ir.FunctionType(POINTER, [I64]))
+            at = b.call(malloc, [i64(size + ALIGN)])
+            self._held.append(at)
+        return b.inttoptr(b.and_(b.add(b.ptrtoint(at, I64), i64(ALIGN - 1)), i64(-ALIGN)), POINTER)
 
     def extent(self, extent: Extent) -> Value:
         """The value of an extent."""

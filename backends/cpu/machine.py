@@ -66,6 +66,7 @@ def machine() -> Machine:
 
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()
     triple = llvm.get_default_triple()
     cpu_name, features = llvm.get_host_cpu_name(), llvm.get_host_cpu_features().flatten()
     lanes = lanes_of(cpu_name, features)

@@ -20,6 +20,7 @@ from backends.cpu.frame import Frame, i64
 from backends.cpu.layout import Layout
 from backends.cpu.machine import Machine
 from backends.cpu.memory import Memory, Point
+from backends.cpu.phases import for_assembler, wants_assembler
 from backends.cpu.pieces import cut
 from backends.emit import I32, I64, POINTER, SCALAR, Lanes, emit_native
 from symdiff.ir.dims import Extent
@@ -114,6 +115,8 @@ class _Emitter:
     def __init__(self, frame: Frame, code: NestCode):
         self.frame, self.code, self.nest = frame, code, code.nest
         target = frame.builder.module.machine
+        if wants_assembler(code.nest, target):
+            target = for_assembler(target) or target
         width = 1 if code.nest.serial or not code.nest.space else _width(code.nest, target)
         order = emission_order(code.nest, target)
         self.body = Body(frame, code.nest, width, order, cut(frame, code.nest, width, code.function.name, order))

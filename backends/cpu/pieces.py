@@ -6,7 +6,7 @@ Each is a `void piece(context, frame of slots[, mask], index...)`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llvmlite import ir
 
@@ -14,32 +14,42 @@ from backends.cpu.assembler import Builder, Function, Value
 from backends.cpu.body import Body
 from backends.cpu.frame import Frame, i64
 from backends.cpu.memory import Point
-from backends.cpu.split import Split, is_repeated, operands, split
+from backends.cpu.phases import phases, wants_assembler
+from backends.cpu.split import Split, operands, split
+from backends.cpu.straight import assemble
 from backends.emit import I1, I8, I64, POINTER, SCALAR
 from symdiff.program.ir import Nest, Store
-
-# Frames up to this many bytes lie on the stack.
-_LARGEST_ON_STACK = 32768
 
 
 def cut(frame: Frame, nest: Nest, width: int, name: str, order: Sequence[tuple[int, ...]]) -> _Pieces | None:
     """Emit the functions of a long body; None if the body is short."""
-    plan = split(nest, order)
+    target = frame.builder.module.machine
+    plan = phases(nest, order, width, target) if wants_assembler(nest, target) else None
+    plan = split(nest, order) if plan is None else plan
     if plan is None:
         return None
     kinds = [POINTER, POINTER, *([ir.VectorType(I1, width)] if width > 1 else []), *[I64] * len(nest.space)]
     signature = ir.FunctionType(ir.VoidType(), kinds)
     functions = []
     waiting: dict[int, list[Store]] = {}
+    elsewhere = {*plan.direct, *plan.late}
     for s in nest.stores:
+        if s in elsewhere:
+            continue
         waiting.setdefault(s.value, []).append(s)
+    n_slots = plan.n_slots
     for c in range(len(plan.chunks)):
+        if c in plan.assembled:
+            function, size = assemble(frame, nest, plan, width, c, f"{name}_piece{c}")
+            n_slots = max(n_slots, size)
+            functions.append(function)
+            continue
         function = Function(frame.builder.module, signature, f"{name}_piece{c}", internal=True)
         # A piece that LLVM put back into its caller would undo the cut.
         function.attributes += ["noinline", "nounwind"]
         _Piece(frame, function, nest, plan, width, c).emit(waiting)
         functions.append(function)
-    return _Pieces(nest, plan, width, tuple(functions))
+    return _Pieces(nest, replace(plan, n_slots=n_slots), width, tuple(functions))
 
 
 def _slot(builder: Builder, base: Value, slot: int, width: int) -> Value:
@@ -47,7 +57,8 @@ def _slot(builder: Builder, base: Value, slot: int, width: int) -> Value:
 
 
 def _kind(dtype: str, width: int) -> ir.Type:
-    scalar = I8 if dtype == "bool" else SCALAR[dtype]
+    # A flag is a mask of 64 bits: so the assembler has it in a register.
+    scalar = I64 if dtype == "bool" else SCALAR[dtype]
     return ir.VectorType(scalar, width) if width > 1 else scalar
 
 
@@ -87,7 +98,7 @@ class _Piece:
                 if k in plan.slots:
                     value = body.value(k)
                     if self.nest.body[k].dtype == "bool":
-                        value = b.zext(value, _kind("bool", width))
+                        value = b.sext(value, _kind("bool", width))
                     b.store(value, _slot(b, self.slots, plan.slots[k], width), align=1)
         self.frame.finish()
 
@@ -96,7 +107,7 @@ class _Piece:
         for a in values:
             if a not in known:
                 known.add(a)
-                if is_repeated(self.nest.body[a]):
+                if a in self.plan.repeated:
                     order.append((a,))
                 else:
                     self.body.know(a, _load(self.body, self.slots, self.plan.slots[a], self.nest.body[a].dtype))
@@ -114,24 +125,17 @@ class _Pieces:
     def run(self, body: Body, point: Point) -> dict[int, Value]:
         """Emit the calls at a point; returns the values that are reduced."""
         frame, b = body.frame, body.frame.builder
-        size = self.plan.n_slots * 8 * self.width + 64
-        large = size > _LARGEST_ON_STACK
-        if large:
-            malloc = b.module.declare("malloc", ir.FunctionType(POINTER, [I64]))
-            slots = b.call(malloc, [i64(size)])
-        else:
-            slots = frame.alloca(I8, size)
+        slots = frame.memory(self.plan.n_slots * 8 * self.width)
         mask = [] if self.width == 1 else [point.mask or body.lanes.const(1, "bool")]
-        for function in self.functions:
-            b.call(function, [frame.context, slots, *mask, *point.indices])
-        values = {}
-        for r in self.nest.reductions:
-            instr = self.nest.body[r.value]
-            if r.value in self.plan.slots:
-                values[r.value] = _load(body, slots, self.plan.slots[r.value], instr.dtype)
+        for c, function in enumerate(self.functions):
+            b.call(function, [frame.context, slots, *([] if c in self.plan.assembled else (*mask, *point.indices))])
+        values: dict[int, Value] = {}
+        for k in dict.fromkeys([*(r.value for r in self.nest.reductions), *(s.value for s in self.plan.late)]):
+            if k in self.plan.slots:
+                body.know(k, _load(body, slots, self.plan.slots[k], self.nest.body[k].dtype))
             else:
-                body.compute([(r.value,)], point)
-                values[r.value] = body.value(r.value)
-        if large:
-            b.call(b.module.declare("free", ir.FunctionType(ir.VoidType(), [POINTER])), [slots])
+                body.compute([(k,)], point)
+            values[k] = body.value(k)
+        for s in self.plan.late:
+            body.store(s, point)
         return values

@@ -8,9 +8,9 @@ which are used again when their value is dead. Literals, indices and plain loads
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from symdiff.program.ir import Affine, Const, Instr, Load, Nest, Op
+from symdiff.program.ir import Affine, Const, Instr, Load, Nest, Op, Store
 
 LONGEST = 3000
 CHUNK = 300
@@ -18,11 +18,19 @@ CHUNK = 300
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The chunks of a body as tuples of groups (see `pack`), and the slot of every value that crosses."""
+    """The chunks of a body as tuples of groups (see `pack`), and the slot of every value that crosses.
+
+    Values in `repeated` are computed again in every chunk that needs them. The chunks `assembled` are not LLVM's and
+    write `direct`; the stores `late` follow after all chunks (see `phases`).
+    """
 
     chunks: tuple[tuple[tuple[int, ...], ...], ...]
     slots: dict[int, int]
     n_slots: int
+    repeated: frozenset[int]
+    assembled: frozenset[int] = frozenset()
+    direct: tuple[Store, ...] = ()
+    late: tuple[Store, ...] = ()
 
 
 def is_repeated(instr: Instr) -> bool:
@@ -41,7 +49,13 @@ def split(nest: Nest, order: Sequence[tuple[int, ...]]) -> Split | None:
     """Return how to cut the body of a nest, or None if it is short enough."""
     if len(nest.body) <= LONGEST:
         return None
-    chunks = _cut(order)
+    repeated = frozenset(k for k, instr in enumerate(nest.body) if is_repeated(instr))
+    return slots_of(nest, Split(tuple(cut_evenly(order, CHUNK)), {}, 0, repeated))
+
+
+def slots_of(nest: Nest, plan: Split) -> Split:
+    """Return the plan with a slot for every value that a later chunk needs, or what follows after the last one."""
+    chunks = plan.chunks
     where = {k: c for c, chunk in enumerate(chunks) for group in chunk for k in group}
     last: dict[int, int] = {}
     for c, chunk in enumerate(chunks):
@@ -50,7 +64,7 @@ def split(nest: Nest, order: Sequence[tuple[int, ...]]) -> Split | None:
                 for a in operands(nest.body[k]):
                     last[a] = c
     # The sums of a nest are formed after its last chunk.
-    last |= {r.value: len(chunks) for r in nest.reductions}
+    last |= dict.fromkeys([*(r.value for r in nest.reductions), *(s.value for s in plan.late)], len(chunks))
     slots: dict[int, int] = {}
     free: list[int] = []
     ends: list[list[int]] = [[] for _ in range(len(chunks) + 1)]
@@ -60,23 +74,24 @@ def split(nest: Nest, order: Sequence[tuple[int, ...]]) -> Split | None:
         free += ends[c - 1] if c else []
         for group in chunk:
             for k in group:
-                if last.get(k, c) > where[k] and not is_repeated(nest.body[k]):
+                if last.get(k, c) > where[k] and k not in plan.repeated:
                     if not free:
                         free.append(n_slots)
                         n_slots += 1
                     slots[k] = free.pop()
                     ends[last[k]].append(slots[k])
-    return Split(tuple(chunks), slots, n_slots)
+    return replace(plan, slots=slots, n_slots=n_slots)
 
 
-def _cut(order: Sequence[tuple[int, ...]]) -> list[tuple[tuple[int, ...], ...]]:
+def cut_evenly(order: Sequence[tuple[int, ...]], length: int) -> list[tuple[tuple[int, ...], ...]]:
+    """Return the groups in order, in chunks of about `length` instructions."""
     chunks: list[tuple[tuple[int, ...], ...]] = []
     current: list[tuple[int, ...]] = []
     size = 0
     for group in order:
         current.append(group)
         size += len(group)
-        if size >= CHUNK:
+        if size >= length:
             chunks.append(tuple(current))
             current, size = [], 0
     return [*chunks, tuple(current)] if current else chunks
