@@ -6,6 +6,7 @@ block, on several threads where the work pays for them; library calls; loops.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 from llvmlite import ir
@@ -33,13 +34,12 @@ _PARALLEL_FOR = ir.FunctionType(ir.VoidType(), [I64, I64, I64])
 def layout_of(program: Program) -> tuple[Layout, list[tuple[Nest, tuple[Buffer, ...]]]]:
     """Return the layout of a program's context, and every nest with the scratch that its blocks need."""
     first = len(program.inputs) + len(program.outputs) + len(program.temps)
-    scratch: list[Buffer] = []
-    nests = []
+    nests: list[tuple[Nest, tuple[Buffer, ...]]] = []
     for s in walk(program.statements):
         if isinstance(s, Nest):
-            nests.append((s, partial_buffers(s, first + len(scratch))))
-            scratch += nests[-1][1]
-    return Layout.of(program, tuple(scratch)), nests
+            nests.append((s, partial_buffers(s, first)))
+            first += len(nests[-1][1])
+    return Layout.of(program, nests), nests
 
 
 def codegen(program: Program, target: Machine | None = None) -> tuple[Module, Layout]:
@@ -78,12 +78,13 @@ class _Entry:
     def place_temps(self) -> None:
         """Write the addresses of the temporary buffers into the context."""
         frame, b = self.frame, self.frame.builder
-        if not frame.layout.temps:
+        if not frame.layout.slots:
             return
         address = frame.word(ARENA)
-        for buffer in frame.layout.temps:
-            b.store(address, frame.word_address(frame.layout.buffer_word(buffer)))
-            size = frame.extent(buffer.n_bytes)
+        for slot in frame.layout.slots:
+            for buffer in slot.buffers:
+                b.store(address, frame.word_address(frame.layout.buffer_word(buffer)))
+            size = functools.reduce(frame.maximum, map(frame.extent, slot.sizes))
             address = b.add(address, b.and_(b.add(size, i64(ALIGN - 1)), i64(-ALIGN)))
 
     def base(self, access: Access) -> Value:

@@ -30,6 +30,7 @@ from backends.cpu.threads import default_threads, parallel_for_address
 from backends.store import KernelStore, kernel_key
 from symdiff.ir.dims import evaluate, product
 from symdiff.ir.errors import CompileError, DomainError
+from symdiff.program import memory
 from symdiff.program.ir import Call, Nest, Program, walk
 
 # Operations: below, optimising costs nothing worth saving; above, LLVM's passes take longer than the program is worth.
@@ -233,6 +234,6 @@ def _code_version() -> str:
     """A hash of the code generators: an object made by other code is never taken for one of this code."""
     here = Path(__file__).parent
     digest = hashlib.blake2b(digest_size=16)
-    for path in sorted([*here.glob("*.py"), here.parent / "emit.py"]):
+    for path in [*sorted([*here.glob("*.py"), here.parent / "emit.py"]), Path(memory.__file__)]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -2,16 +2,17 @@
 
     word 0 address of parallel_for, or 0 · 1 status · 2 threads · 3 arena · then sizes · then buffer addresses
 
-Temporary buffers lie in the arena, one after another, each aligned to a cache line.
+Temporary buffers lie in the arena, in slots that several of them use one after another (`symdiff.program.memory`), each
+aligned to a cache line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from symdiff.ir.dims import evaluate
-from symdiff.program.ir import Buffer, Program
+from symdiff.program.ir import Buffer, Nest, Program
+from symdiff.program.memory import Slot, slots
 
 PARALLEL_FOR, STATUS, THREADS, ARENA = range(4)
 _HEAD = 4
@@ -27,15 +28,16 @@ class Layout:
     sizes: tuple[str, ...]
     inputs: tuple[Buffer, ...]
     outputs: tuple[Buffer, ...]
-    temps: tuple[Buffer, ...]
+    slots: tuple[Slot, ...]
     words: int
 
     @staticmethod
-    def of(program: Program, scratch: tuple[Buffer, ...]) -> Layout:
-        """Lay out a program with the scratch buffers that its code needs."""
-        temps = (*program.temps, *scratch)
-        n_buffers = len(program.inputs) + len(program.outputs) + len(temps)
-        return Layout(program.sizes, program.inputs, program.outputs, temps, _HEAD + len(program.sizes) + n_buffers)
+    def of(program: Program, scratch: Sequence[tuple[Nest, tuple[Buffer, ...]]]) -> Layout:
+        """Lay out a program with the scratch buffers that the code of its nests needs."""
+        n_temps = len(program.temps) + sum(len(buffers) for _, buffers in scratch)
+        n_buffers = len(program.inputs) + len(program.outputs) + n_temps
+        memory = slots(program, scratch)
+        return Layout(program.sizes, program.inputs, program.outputs, memory, _HEAD + len(program.sizes) + n_buffers)
 
     def size_word(self, name: str) -> int:
         """The word that holds a run-time size."""
@@ -47,4 +49,4 @@ class Layout:
 
     def arena_bytes(self, sizes: Mapping[str, int]) -> int:
         """The memory that the temporary buffers need for these sizes."""
-        return sum(-(-evaluate(b.n_bytes, sizes) // ALIGN) * ALIGN for b in self.temps)
+        return sum(-(-s.n_bytes(sizes) // ALIGN) * ALIGN for s in self.slots)

@@ -212,13 +212,15 @@ class _Call:
         """Aligned memory for the temporaries, and what ends its life."""
         b = self.b
         total: Any = _constant(2 * ALIGN)
-        for buffer in self.entry.layout.temps:
-            rounded = b.and_(b.add(self._extent(buffer.n_bytes), _constant(ALIGN - 1)), _constant(-ALIGN))
-            total = b.add(total, rounded)
-        fixed = all(isinstance(t.n_bytes, int) for t in self.entry.layout.temps)
-        size = self.entry.layout.arena_bytes({}) + 2 * ALIGN if fixed else _LARGEST_ON_STACK + 1
-        if size <= _LARGEST_ON_STACK:
-            start, close = cgutils.alloca_once(b, I8, size=size), _nothing
+        for slot in self.entry.layout.slots:
+            size: Any = _constant(0)
+            for extent in map(self._extent, slot.sizes):
+                size = b.select(b.icmp_signed(">", extent, size), extent, size)
+            total = b.add(total, b.and_(b.add(size, _constant(ALIGN - 1)), _constant(-ALIGN)))
+        fixed = all(isinstance(e, int) for slot in self.entry.layout.slots for e in slot.sizes)
+        n_bytes = self.entry.layout.arena_bytes({}) + 2 * ALIGN if fixed else _LARGEST_ON_STACK + 1
+        if n_bytes <= _LARGEST_ON_STACK:
+            start, close = cgutils.alloca_once(b, I8, size=n_bytes), _nothing
         else:
             malloc = cgutils.get_or_insert_function(b.module, ir.FunctionType(_BYTES, [I64]), "malloc")
             free = cgutils.get_or_insert_function(b.module, ir.FunctionType(ir.VoidType(), [_BYTES]), "free")
