@@ -33,7 +33,8 @@ def scan(
     or None. `reverse` begins with the last row. `max_bytes` bounds what a gradient may remember; see `while_loop`.
 
     Returns the last carry and the stacked ys, row k of which belongs to row k of `xs`.
-    Shapes: all `xs` have one leading extent; the carry keeps its shapes and dtypes.
+    Shapes: all `xs` have one leading extent; the carry keeps its shapes and dtypes. Python's numbers in `init` are
+    float64, or float32 where the rows are.
     Raises: ShapeError, DTypeError.
 
     >>> import symdiff as sd
@@ -42,8 +43,10 @@ def scan(
     >>> sd.compile([last, every, sd.gradient(last, r)], [r])([2.0, 3.0, 5.0])
     [30.0, array([ 3.,  5., 11.]), array([15., 10.,  6.])]
     """
-    start, one_carry = _parts(init)
     rows, one_row = _parts(xs) if xs is not None else ([], True)
+    # A Python number takes the precision of the rows: a carry of float64 would make all that follows float64.
+    single = bool(rows) and all(x.dtype != "float64" for x in rows) and any(x.dtype == "float32" for x in rows)
+    start, one_carry = _parts(init, "float32" if single else None)
     n = _length(rows, length)
     first = _call(f, _marks(start), _marks([_row(x, const(0, "int64")) for x in rows]), one_carry, one_row, xs is None)
     kinds = [(y.shape, y.dtype) for y in first[1]]
@@ -111,10 +114,10 @@ def _once(go: Node, branch: Callable[..., Any], operands: Sequence[Node], state:
     return build_loop(lambda go, *_: go, turn, [go, *state], turns="once")[1:]
 
 
-def _parts(value: Any) -> tuple[list[Node], bool]:
+def _parts(value: Any, like: str | None = None) -> tuple[list[Node], bool]:
     if isinstance(value, (list, tuple)):
-        return [as_node(v) for v in value], False
-    return [as_node(value)], True
+        return [as_node(v, like=like) for v in value], False
+    return [as_node(value, like=like)], True
 
 
 def _length(rows: Sequence[Node], length: Any) -> Extent:

@@ -135,3 +135,11 @@ def test_loops_over_nothing(target: str) -> None:
     value, grad = sd.compile([f, sd.gradient(f, x)], [x], target=target)(np.zeros(0))
     assert value == 0
     assert grad.shape == (0,)
+
+
+def test_a_python_number_carries_the_precision_of_the_rows() -> None:
+    rows = sd.vector("rows", 3, dtype="float32")
+    last, every = sd.scan(lambda c, r: (c + r, c * 2), 0.0, rows)
+    assert (last.dtype, every.dtype) == ("float32", "float32")
+    assert sd.scan(lambda c, r: (c + r, None), np.float64(0), rows)[0].dtype == "float64"
+    assert sd.scan(lambda c, r: (c + r, None), 0.0, sd.vector("long", 3))[0].dtype == "float64"
