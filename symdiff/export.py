@@ -76,7 +76,7 @@ def export(
         outputs, symbols = lift((True,) * len(fn.inputs))
         mapped = schedule(optimise(outputs), symbols)
         programs.append(mapped)
-        text = f"{name} at every one of n points."
+        text = f"{name} at every one of n points, by vector functions, which may round otherwise in the last digits."
         interfaces.append(c.interface(name + c.MAP, mapped, fn.names, names, [text], dict.fromkeys(mapped.sizes, "n")))
     built = c.build(interfaces, programs, there)
     example = f"{name}_example"

@@ -1,4 +1,4 @@
-"""The command line: `symdiff tour`, `diff`, `bench`, `doctor`, `repl`, `version`.
+"""The command line: `symdiff tour`, `diff`, `compile`, `bench`, `doctor`, `repl`, `version`.
 
 Commands load what they need when they run, so that `symdiff --help` is quick. An error is one line on standard
 error; the exit code is 2 for wrong usage and text that does not parse, 130 after Ctrl-C, else 1.
@@ -42,6 +42,13 @@ class Target(StrEnum):
     reference = "reference"
 
 
+class Real(StrEnum):
+    """The kinds of real numbers that `symdiff compile` knows."""
+
+    float64 = "float64"
+    float32 = "float32"
+
+
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", metavar="", help="Show the traceback of an error.")] = False,
@@ -78,6 +85,41 @@ def diff(
     from symdiff.terminal.derivatives import run_diff
 
     run_diff(output(), expression, at, wrt, format.value)
+
+
+@app.command("compile", context_settings={"ignore_unknown_options": True})
+def compile_(
+    expression: Annotated[str, typer.Argument(metavar="EXPR", help="A formula, such as 'exp(-x**2)*sin(3*x)'.")],
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="The name of the C function.")] = "f",
+    gradient: Annotated[
+        bool, typer.Option("--gradient", metavar="", help="Add the derivatives by all symbols, or those of --wrt.")
+    ] = False,
+    wrt: Annotated[str, typer.Option("--wrt", metavar="NAMES", help="Differentiate by these symbols.")] = "",
+    arguments: Annotated[
+        str, typer.Option("--arguments", metavar="NAMES", help="The order of the arguments; alphabetical by default.")
+    ] = "",
+    folder: Annotated[Path, typer.Option("--folder", metavar="FOLDER", help="Where the files go.")] = Path("."),
+    dtype: Annotated[
+        Real, typer.Option("--dtype", metavar="DTYPE", help="The kind of numbers: float64 or float32.")
+    ] = Real.float64,
+    cpu: Annotated[
+        str | None, typer.Option("--cpu", metavar="CPU", help="Another processor, such as x86-64-v3.")
+    ] = None,
+    triple: Annotated[
+        str | None, typer.Option("--triple", metavar="TRIPLE", help="Another kind, as aarch64-unknown-linux-gnu.")
+    ] = None,
+    no_library: Annotated[
+        bool, typer.Option("--no-library", metavar="", help="No shared library, which takes a C compiler.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", metavar="", help="Replace files that exist.")] = False,
+) -> None:
+    """Compile a formula to a C function: object file, shared library, header and example."""
+    from symdiff.terminal.compile_command import run_compile
+
+    run_compile(
+        output(), expression, name, folder, arguments, wrt, gradient, dtype.value, cpu, triple, not no_library,
+        overwrite,
+    )  # fmt: skip
 
 
 @app.command()

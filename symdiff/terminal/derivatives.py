@@ -27,7 +27,7 @@ Point = dict[Node, float]
 
 def run_diff(console: Any, text: str, at: str, wrt: str, form: str) -> None:
     """Print the derivatives of the formula `text` at a point such as "x=1.2,y=0.7", as table, LaTeX or JSON."""
-    with _from_expression():
+    with from_expression():
         f = parse(text)
         point = parse_point(at, f)
         chosen = parse_wrt(wrt, f)
@@ -52,7 +52,7 @@ def run_diff(console: Any, text: str, at: str, wrt: str, form: str) -> None:
 
 
 @contextmanager
-def _from_expression() -> Iterator[None]:
+def from_expression() -> Iterator[None]:
     """Let errors say "the expression:1" where they would name the line of a library that called us."""
     before, here.said = here.said, (compile("", "the expression", "exec"), 1)
     try:

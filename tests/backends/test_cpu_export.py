@@ -1,4 +1,4 @@
-"""Exported functions: called from C and through the shared library, against NumPy, mpmath and the same function here."""
+"""Exported functions: called from C and from their shared library, against NumPy, mpmath and the function here."""
 
 from __future__ import annotations
 
@@ -66,6 +66,10 @@ def needed_libraries(file: Any) -> set[str]:
     return {line.split("[")[1].split("]")[0] for line in text.splitlines() if "(NEEDED)" in line}
 
 
+def symbols(file: Any, *options: str) -> list[str]:
+    return subprocess.run(["nm", *options, file], check=True, capture_output=True, text=True).stdout.split()
+
+
 @needs_compiler
 def test_the_example_builds_and_runs_without_python(tmp_path):
     f = sd.exp(-(x**2)) * sd.sin(3 * y)
@@ -89,12 +93,9 @@ def test_the_example_builds_and_runs_without_python(tmp_path):
 def test_the_files_need_the_c_library_alone(tmp_path):
     files = sd.compile(sd.exp(x) * sd.arctan2(x, y), [x, y]).export("angle", tmp_path)
     assert needed_libraries(files.library) <= {"libc.so.6", "libm.so.6", "libmvec.so.1", "ld-linux-x86-64.so.2"}
-    undefined = subprocess.run(["nm", "-u", files.object], check=True, capture_output=True, text=True).stdout.split()
-    assert not [s for s in undefined if s.lower().startswith(("py", "_py", "cblas", "dgemm", "numpy", "scipy"))]
-    defined = subprocess.run(
-        ["nm", "-g", "--defined-only", files.object], check=True, capture_output=True, text=True
-    ).stdout.split()
-    assert defined[2::3] == ["angle", "angle_error", "angle_map"]
+    called = symbols(files.object, "-u")
+    assert not [s for s in called if s.lower().startswith(("py", "_py", "cblas", "dgemm", "numpy", "scipy"))]
+    assert symbols(files.object, "-g", "--defined-only")[2::3] == ["angle", "angle_error", "angle_map"]
 
 
 @needs_compiler

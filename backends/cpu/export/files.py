@@ -24,7 +24,7 @@ def check_folder(folder: Path, names: Sequence[str], overwrite: bool) -> None:
     if existing and not overwrite:
         raise CompileError(
             f"{', '.join(existing)} in {str(folder)!r} would be overwritten; choose another name or folder, or pass "
-            "overwrite=True."
+            "overwrite=True (--overwrite)."
         )
 
 
@@ -46,7 +46,7 @@ def compiler(target: Machine) -> list[str]:
             return [name]
     raise CompileError(
         f"No C compiler for {target.triple} links the shared library (tried {', '.join(names)}). Install one, name one "
-        "by the variable CC, or pass library=False for the object file, the header and the example alone."
+        "by the variable CC, or pass library=False (--no-library) for the other files alone."
     )
 
 

@@ -66,10 +66,7 @@ def _uses(interfaces: Sequence[Interface], dtype: str) -> bool:
 def _introduction(
     interfaces: Sequence[Interface], memory: Sequence[Extent | None], target: Machine, links: str
 ) -> list[str]:
-    where = "; ".join(
-        f"{i.name} has its temporaries {f'({m} bytes) on the stack' if m is not None else 'from malloc, for the call'}"
-        for i, m in zip(interfaces, memory, strict=True)
-    )
+    where = "; ".join(f"{i.name} has {_place(m)}" for i, m in zip(interfaces, memory, strict=True))
     return [
         f"{interfaces[0].name}: machine code for {target.triple}, {target.cpu_name}, made by symdiff. On a processor "
         "without the instructions of that one it ends with an illegal instruction.",
@@ -83,6 +80,12 @@ def _introduction(
         f"The functions run on the calling thread and keep no state, so threads may call them at the same time; "
         f"{where}.",
     ]
+
+
+def _place(memory: Extent | None) -> str:
+    if memory is None:
+        return "its temporaries from malloc, for the time of the call"
+    return f"{memory} bytes of temporaries on the stack" if memory else "no temporaries"
 
 
 def _about(interface: Interface) -> list[str]:

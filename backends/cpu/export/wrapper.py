@@ -28,7 +28,7 @@ _ENTRY = "entry"
 
 def memory_of(layout: Layout) -> Extent | None:
     """The bytes of a program's temporaries where they lie on the stack; None where malloc gives them."""
-    fixed = all(isinstance(t.n_bytes, int) for t in layout.temps)
+    fixed = all(isinstance(e, int) for slot in layout.slots for e in slot.sizes)
     size = layout.arena_bytes({}) if fixed else LARGEST_ON_STACK + 1
     return size if size <= LARGEST_ON_STACK else None
 
@@ -148,9 +148,11 @@ class _Wrapper:
     def _allocated(self) -> Value:
         b = self.b
         total: Any = i64(2 * ALIGN)
-        for buffer in self.layout.temps:
-            rounded = b.and_(b.add(self.extent(buffer.n_bytes), i64(ALIGN - 1)), i64(-ALIGN))
-            total = b.add(total, rounded)
+        for slot in self.layout.slots:
+            size: Value = i64(0)
+            for extent in map(self.extent, slot.sizes):
+                size = b.select(b.icmp_signed(">", extent, size), extent, size)
+            total = b.add(total, b.and_(b.add(size, i64(ALIGN - 1)), i64(-ALIGN)))
         memory = b.call(self.module.declare("malloc", ir.FunctionType(POINTER, [I64])), [total])
         self._return_if(b.icmp_unsigned("==", b.ptrtoint(memory, I64), i64(0)), MEMORY)
         return memory
