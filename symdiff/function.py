@@ -23,7 +23,6 @@ from symdiff.ir.node import PRIMITIVES, Node, make
 from symdiff.ir.text import to_text
 from symdiff.passes import optimise, stabilise
 from symdiff.program.ir import Program
-from symdiff.shortcut import Shortcuts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,7 +56,6 @@ class Function:
         self.kernel, self.graph, self.program = load(self.outputs, self.inputs)
         self._scalar = tuple(s.shape == () for s in inputs)
         self._mapped: dict[tuple[bool, ...], Any] = {}
-        self._shortcuts = Shortcuts(inputs, outputs)
         self._sized = [[(axis, str(d)) for axis, d in enumerate(s.shape) if is_name(d)] for s in inputs]
         # Extents such as n + 1 are checked when the others have given n.
         self._formulas = [
@@ -66,8 +64,11 @@ class Function:
             for axis, d in enumerate(s.shape)
             if isinstance(d, Dim) and not is_name(d)
         ]
-        make_door = getattr(self.kernel, "door", None)
-        self._door = make_door(form) if make_door is not None and isinstance(form, str) else None
+        # The door gives a list where the result is a dict or nested.
+        self._is_repacked = not isinstance(form, str)
+        self._door: Any = None
+        self._call: Callable[..., Any] = _no_door
+        self._call_out: Callable[..., Any] = _no_door
 
     def __repr__(self) -> str:
         kinds = [f"{s.dtype}{shape_text(s.shape) if s.shape else ''}" for s in self.inputs]
@@ -79,34 +80,55 @@ class Function:
 
         Raises: TypeError for a wrong number or kind of arguments, ShapeError for wrong shapes, naming the argument.
         """
-        if out is None and not named and self._door is not None:
-            result = self._door(*args)
-            if result is not NotImplemented:
-                return result
         if not named:
-            results = self._shortcuts.call(args, [out] if out is not None and self._form == "single" else out)
-            if results is not None:
-                return out if out is not None else self._pack_arrays(results)
+            if out is None:
+                result = self._call(*args)
+                if result is not NotImplemented:
+                    return pack(self._form, result) if self._is_repacked else result
+            else:
+                result = self._call_out(self._unpacked(out) if self._is_repacked else out, *args)
+                if result is not NotImplemented:
+                    return out
         return self._general(args, named, out)
 
     def _general(self, args: tuple[Any, ...], named: Mapping[str, Any], out: Any) -> Any:
         arrays = [self._array(k, v) for k, v in enumerate(self._bind(args, named))]
         mapped = tuple(s and a.ndim > 0 for s, a in zip(self._scalar, arrays, strict=True))
         if any(mapped):
-            return self._map(arrays, mapped, out)
+            return self._map(args, arrays, mapped, out)
         sizes = self._check(arrays)
         shapes = [self._result_shape(f, sizes) for f in self.outputs]
         targets, copies = self._targets(out, shapes, arrays)
         results = self.kernel([_readable(a) for a in arrays], sizes, targets)
-        self._learn(args, self.kernel, sizes, shapes)
+        self._learn(args, self.kernel, sizes, [s if s else None for s in shapes])
         return self._pack_arrays(results) if out is None else self._finish_out(out, copies)
 
     def _learn(
-        self, args: Sequence[Any], kernel: Any, sizes: Mapping[str, int], results: Sequence[tuple[int, ...]]
+        self, args: Sequence[Any], kernel: Any, sizes: Mapping[str, int], results: Sequence[tuple[int, ...] | None]
     ) -> None:
-        shapes = self._shortcuts.shapes(args)
-        if shapes is not None:
-            self._shortcuts.learn(shapes, kernel, sizes, results)
+        """Teach the door the calls that look like this one; a result that is a number has no shape."""
+        if len(args) != len(self.inputs) or not self._open_door():
+            return
+        looks = []
+        for a, s in zip(args, self.inputs, strict=True):
+            if type(a) is np.ndarray and a.dtype == s.dtype:
+                looks.append((s.dtype, a.shape))
+            elif s.shape == () and isinstance(a, (int, float)):
+                looks.append((s.dtype, None))
+            else:
+                return
+        outputs = [(f.dtype, shape) for f, shape in zip(self.outputs, results, strict=True)]
+        kernel.teach(self._door, looks, outputs, sizes)
+
+    def _open_door(self) -> bool:
+        """Have a door, if the target has one and finds it worth while by now."""
+        make = getattr(self.kernel, "door", None)
+        if self._door is None and make is not None:
+            form = "list" if self._is_repacked else self._form
+            self._door = make(len(self.inputs), len(self.outputs), form)
+            if self._door is not None:
+                self._call, self._call_out = self._door.call, self._door.call_out
+        return self._door is not None
 
     # --- arguments ----------------------------------------------------------
 
@@ -235,7 +257,7 @@ class Function:
 
     # --- arrays where scalars were declared ------------------------------------
 
-    def _map(self, arrays: Sequence[np.ndarray], mapped: tuple[bool, ...], out: Any) -> Any:
+    def _map(self, args: Sequence[Any], arrays: Sequence[np.ndarray], mapped: tuple[bool, ...], out: Any) -> Any:
         try:
             shape = np.broadcast_shapes(*(a.shape for a, m in zip(arrays, mapped, strict=True) if m))
         except ValueError:
@@ -256,7 +278,7 @@ class Function:
         kernel, sizes = self._mapped[mapped], {**sizes, POINTS: points}
         results = kernel(full, sizes, flat)
         if all(a.shape == shape for a, m in zip(arrays, mapped, strict=True) if m):
-            self._learn(arrays, kernel, sizes, [(*shape, *core) for core in cores])
+            self._learn(args, kernel, sizes, [(*shape, *core) for core in cores])
         if out is not None:
             return self._finish_out(out, copies)
         return self._pack([r.reshape((*shape, *core)) for r, core in zip(results, cores, strict=True)])
@@ -400,6 +422,11 @@ class Function:
         if address is None:
             raise CompileError(f"A function for target={self.target!r} has no address.")
         return address
+
+
+def _no_door(*args: Any) -> Any:
+    """Every call takes the general way."""
+    return NotImplemented
 
 
 def is_name(extent: Extent) -> bool:

@@ -12,7 +12,7 @@ import json
 import math
 import sys
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ import numpy as np
 
 from backends.cpu.body import body_weight
 from backends.cpu.codegen import PARALLEL_NANOSECONDS, codegen, layout_of
-from backends.cpu.door import emit_doors, fits, open_door
+from backends.cpu.door import Door, Look, door
+from backends.cpu.door_text import RELEASES, THREADED
 from backends.cpu.gemm import NANOSECONDS
 from backends.cpu.host import Library, build_object, optimised
 from backends.cpu.layout import ALIGN, ARENA, CALLBACK_FAILED, INDEX_OUT_OF_RANGE, PARALLEL_FOR, STATUS, THREADS
@@ -40,6 +41,10 @@ _FEW_POINTS = 64
 
 # Run-time sizes that are remembered.
 _MOST_PLANS = 256
+# Nanoseconds of work from which on a call lets other Python threads run; handing the lock over takes a tenth of it.
+_LONG = 5_000.0
+# Arenas up to this size are taken anew for every call by the door.
+_LARGEST_ARENA = 2**20
 
 _Entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
 
@@ -52,6 +57,7 @@ class _Plan:
     results: tuple[tuple[int, ...], ...]
     arena_bytes: int
     may_use_threads: bool
+    is_long: bool
 
 
 # An array object holds the address of its data right behind the object header (numpy/ndarraytypes.h). Reading it
@@ -96,9 +102,7 @@ class Kernel:
         return json.dumps(symbols).encode() + b"\0" + build_object(text, self.effort)
 
     def _llvm(self) -> tuple[str, list[str]]:
-        module, layout = codegen(self.program)
-        if fits(self.program, layout):
-            emit_doors(module, self.program, layout)
+        module, _ = codegen(self.program)
         return str(module), module.externals()
 
     @property
@@ -115,12 +119,22 @@ class Kernel:
         brief = all(isinstance(p, int) and p <= _FEW_POINTS for p in points)
         return 0 if brief and operations > _SMALL else 2
 
-    def door(self, form: str) -> Callable[..., Any] | None:
-        """The fast way in for plain numbers, or None for programs that take arrays."""
-        if form not in ("single", "list", "tuple") or not fits(self.program, self.layout):
-            return None
-        address = self._library.address(f"door_{form}")
-        return open_door(address, self) if address else None
+    def door(self, n_in: int, n_out: int, form: str) -> Door | None:
+        """The fast way in for calls like earlier ones, of this kernel and others; None where there is none."""
+        return door(n_in, n_out, form)
+
+    def teach(self, way_in: Door, inputs: Sequence[Look], outputs: Sequence[Look], sizes: Mapping[str, int]) -> None:
+        """Teach a door the calls that look like this one, which went through."""
+        plan = self._plan(sizes)
+        # What calls Python needs its lock and may come back here; large arenas are kept from call to call.
+        if self._callbacks or plan.arena_bytes > _LARGEST_ARENA:
+            return
+        context, first = plan.context.copy(), ARENA + 1 + len(self.program.sizes)
+        data = [_address(a) for a in self.program.data]
+        first_data = first + len(inputs)
+        context[first_data : first_data + len(data)] = data
+        mode = RELEASES * plan.is_long | THREADED * plan.may_use_threads
+        way_in.learn(inputs, outputs, self.address, mode, plan.arena_bytes, context, first, first_data + len(data))
 
     def facts(self) -> dict[str, str]:
         """What `Function.explain` tells of the code."""
@@ -162,10 +176,6 @@ class Kernel:
         self._run(plan, arrays, out)
         return list(out)
 
-    def prepare(self, sizes: Mapping[str, int]) -> Callable[[Sequence[np.ndarray], Sequence[np.ndarray]], None]:
-        """Return the function of (arrays, outputs) that runs the program for fixed run-time sizes."""
-        return functools.partial(self._run, self._plan(sizes))
-
     def _run(self, plan: _Plan, arrays: Sequence[np.ndarray], out: Sequence[np.ndarray]) -> None:
         context = plan.context.copy()
         memory = self._memory(plan.arena_bytes)
@@ -192,25 +202,31 @@ class Kernel:
         context = np.zeros(self.layout.words, np.int64)
         context[THREADS] = self.threads
         context[ARENA + 1 : ARENA + 1 + len(key)] = key
-        plan = _Plan(context, results, self.layout.arena_bytes(sizes), self._wants_threads(sizes))
+        longest, total = self._work(sizes)
+        may_use_threads = self.threads > 1 and longest > PARALLEL_NANOSECONDS
+        plan = _Plan(context, results, self.layout.arena_bytes(sizes), may_use_threads, total > _LONG)
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
         self._plans[key] = plan
         return plan
 
-    def _wants_threads(self, sizes: Mapping[str, int]) -> bool:
-        """Whether some nest or product is large enough for threads: helpers are started only then."""
+    def _work(self, sizes: Mapping[str, int]) -> tuple[float, float]:
+        """Nanoseconds on one thread, roughly: of the longest nest or product, and of all; loops may be endless.
+
+        Helpers are started only where the first pays for them.
+        """
+        longest = total = 0.0
         for s in walk(self.program.statements):
-            if isinstance(s, Nest) and not s.serial:
-                points = 1
-                for extent in s.space:
-                    points *= evaluate(extent, sizes)
-                if points * body_weight(s.body) / machine().lanes_f64 > PARALLEL_NANOSECONDS:
-                    return True
-            work = math.prod(evaluate(e, sizes) for e in s.extents) if isinstance(s, Call) and s.name == "gemm" else 0
-            if work * NANOSECONDS > PARALLEL_NANOSECONDS:
-                return True
-        return False
+            if isinstance(s, Nest):
+                work = math.prod(evaluate(e, sizes) for e in s.space) * body_weight(s.body) / machine().lanes_f64
+                longest = longest if s.serial else max(longest, work)
+            elif isinstance(s, Call) and s.name == "gemm":
+                work = math.prod(evaluate(e, sizes) for e in s.extents) * NANOSECONDS
+                longest = max(longest, work)
+            else:
+                work = math.inf
+            total += work
+        return longest, total
 
     def _memory(self, n_bytes: int) -> np.ndarray:
         """Memory for the arena, which this thread keeps between calls. Temporaries are not cleared."""

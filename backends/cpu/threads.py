@@ -182,6 +182,10 @@ def default_threads() -> int:
     return machine().cores
 
 
+# The address of `parallel_for` once the pool runs, else 0: doors read it here.
+_word = ctypes.c_int64(0)
+
+
 class _Pool:
     """The helpers of this process."""
 
@@ -208,7 +212,8 @@ class _Pool:
             while self._helpers < threads - 1:
                 threading.Thread(target=helper, args=(self._helpers,), name="symdiff helper", daemon=True).start()
                 self._helpers += 1
-            return self._library.address("parallel_for")
+            _word.value = self._library.address("parallel_for")
+            return _word.value
 
 
 _SYMBOLS = ("sem_init", "sem_wait", "sem_post")
@@ -219,9 +224,15 @@ def _after_fork() -> None:
     # Threads do not survive a fork; the child starts helpers of its own when it needs them, in a pool of its own.
     global _pool
     _pool = _Pool()
+    _word.value = 0
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def pool_word() -> int:
+    """Return where in memory the address of `parallel_for` stands while the pool runs, and 0 while it does not."""
+    return ctypes.addressof(_word)
 
 
 def parallel_for_address(threads: int) -> int:
