@@ -2,6 +2,7 @@
 
 from symdiff.optimize.adagrad import Adagrad
 from symdiff.optimize.adam import Adam, AdamW
+from symdiff.optimize.bfgs import BFGS, LBFGS
 from symdiff.optimize.clip import Clip
 from symdiff.optimize.gradient_descent import GradientDescent
 from symdiff.optimize.methods import METHODS
@@ -16,6 +17,8 @@ from symdiff.optimize.schedules import Cosine, InverseSqrt, InverseTime, Schedul
 from symdiff.optimize.sgd import SGD
 
 __all__ = [
+    "BFGS",
+    "LBFGS",
     "METHODS",
     "SGD",
     "Adagrad",

@@ -39,35 +39,46 @@ def backtrack(objective: Objective, point: Point, direction: Sequence[Node], fir
 
     Method: Nocedal & Wright 2006, algorithm 3.1; Hager & Zhang 2005, approximate Wolfe condition (4.1).
     """
-    slope, square = dot(point.grad, direction), dot(point.grad, point.grad)
-    n = len(point.x)
-    noise = NOISE_EPS * float(np.finfo(point.loss.dtype).eps)
+    slope = dot(point.grad, direction)
 
     def possible(a: Node, tries: Node, done: Node, *_: Node) -> Node:
         return ~done & (tries < MOST_TRIALS)
 
     def attempt(a: Node, tries: Node, done: Node, moved: Node, *old: Node) -> list[Node]:
         a = a * SHRINK
-        x = [w + cast(a, w.dtype) * d for w, d in zip(point.x, direction, strict=True)]
-        new = objective.at(x)
-        finite = isfinite(new.loss) & isfinite(new.norm)
-        armijo = (new.loss < point.loss) & (new.loss <= point.loss + SUFFICIENT * a * slope)
-        flat = new.loss <= point.loss + noise * abs_(point.loss)
-        turned = dot(new.grad, direction) <= (2 * SUFFICIENT - 1) * slope
-        accepted = finite & (armijo | (flat & turned & (dot(new.grad, new.grad) < square)))
-        chosen = [where(accepted, after, before) for after, before in zip(_flatten(new), old, strict=True)]
-        return [a, tries + 1, accepted | ~_differ(x, point.x), accepted, *chosen]
+        new = objective.at([w + cast(a, w.dtype) * d for w, d in zip(point.x, direction, strict=True)])
+        accepted = has_decreased(point, new, a, slope, dot(new.grad, direction))
+        chosen = [where(accepted, after, before) for after, before in zip(flatten(new), old, strict=True)]
+        return [a, tries + 1, accepted | ~differs(new.x, point.x), accepted, *chosen]
 
-    init = [first / SHRINK, const(0, "int64"), ~true(), ~true(), *_flatten(point)]
-    a, _, _, moved, loss, norm, *rest = while_loop(possible, attempt, init)
-    return Point(tuple(rest[:n]), loss, tuple(rest[n:]), norm), moved, a
+    init = [first / SHRINK, const(0, "int64"), ~true(), ~true(), *flatten(point)]
+    a, _, _, moved, *rest = while_loop(possible, attempt, init)
+    return unflatten(rest, point), moved, a
 
 
-def _flatten(p: Point) -> list[Node]:
+def has_decreased(point: Point, new: Point, a: Node, slope: Node, turned: Node) -> Node:
+    """Whether the step `a` from a point, with slope g'd, to another, with slope `turned`, decreases the loss enough."""
+    noise = NOISE_EPS * float(np.finfo(point.loss.dtype).eps)
+    finite = isfinite(new.loss) & isfinite(new.norm)
+    armijo = (new.loss < point.loss) & (new.loss <= point.loss + SUFFICIENT * a * slope)
+    flat = new.loss <= point.loss + noise * abs_(point.loss)
+    shorter = dot(new.grad, new.grad) < dot(point.grad, point.grad)
+    return finite & (armijo | (flat & (turned <= (2 * SUFFICIENT - 1) * slope) & shorter))
+
+
+def flatten(p: Point) -> list[Node]:
+    """All values of a point in one list, as the state of a loop."""
     return [p.loss, p.norm, *p.x, *p.grad]
 
 
-def _differ(x: Sequence[Node], y: Arrays) -> Node:
+def unflatten(values: Sequence[Node], like: Point) -> Point:
+    """Undo `flatten`."""
+    loss, norm, *rest = values
+    n = len(like.x)
+    return Point(tuple(rest[:n]), loss, tuple(rest[n:]), norm)
+
+
+def differs(x: Sequence[Node], y: Arrays) -> Node:
     """Whether any entry differs."""
     changed = const(0, "int64")
     for u, v in zip(x, y, strict=True):

@@ -7,6 +7,7 @@ from typing import Any
 from symdiff.ir.errors import DomainError, DTypeError
 from symdiff.optimize.adagrad import Adagrad
 from symdiff.optimize.adam import Adam, AdamW
+from symdiff.optimize.bfgs import BFGS, LBFGS
 from symdiff.optimize.gradient_descent import GradientDescent
 from symdiff.optimize.newton import Newton
 from symdiff.optimize.rmsprop import RMSprop
@@ -17,7 +18,9 @@ METHODS: dict[str, Rule] = {
     "adagrad": Adagrad(),
     "adam": Adam(),
     "adamw": AdamW(),
+    "bfgs": BFGS(),
     "gd": GradientDescent(),
+    "lbfgs": LBFGS(),
     "momentum": SGD(momentum=0.9),
     "nesterov": SGD(momentum=0.9, nesterov=True),
     "newton": Newton(),

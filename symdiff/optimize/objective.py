@@ -12,7 +12,7 @@ from symdiff.ir.graph import substitute
 from symdiff.ir.node import Node, const
 from symdiff.ir.primitive import cast
 from symdiff.ops.elementwise import abs_, maximum
-from symdiff.ops.index import concatenate, reshape, slice_
+from symdiff.ops.index import broadcast_to, concatenate, reshape, slice_
 from symdiff.ops.reduce import max_, sum_
 
 Arrays = tuple[Node, ...]
@@ -64,6 +64,8 @@ def dot(a: Sequence[Node], b: Sequence[Node]) -> Node:
 
 def pack(arrays: Sequence[Node]) -> Node:
     """Return all entries as one vector, array after array in C order."""
+    if not arrays:
+        return broadcast_to(const(0.0), shape=(0,))
     return concatenate(*(reshape(a, shape=(product(a.shape),)) for a in arrays), axis=0)
 
 

@@ -13,6 +13,7 @@ from symdiff.ops.leaves import symbol
 from symdiff.optimize import METHODS, Adam, GradientDescent, Newton, Objective
 from symdiff.optimize.line_search import SUFFICIENT, backtrack
 from symdiff.optimize.newton import make_definite
+from tests.optimize.quick import QUICK
 
 EPS = float(np.finfo(np.float64).eps)
 
@@ -260,7 +261,7 @@ def test_float32_unknowns_stay_float32(method: Any, target: str) -> None:
 def test_mixed_dtypes_and_shapes(method: str, target: str) -> None:
     s, w, m = sd.symbols("s"), sd.array("w", (3,), dtype="float32"), sd.matrix("m", 1, 2)
     f = (s - 1) ** 2 + sd.sum((w - s) ** 2) + sd.sum((m + 2) ** 2)
-    rule = Adam(lr=0.1) if method == "adam" else method
+    rule = QUICK.get(method, method)
     res = sd.minimize(f, {s: 0, w: [0, 0, 0], m: [[0, 1]]}, method=rule, tol=1e-3, target=target)
     assert res.converged
     assert [res.x[k].dtype for k in (s, w, m)] == [np.float64, np.float32, np.float64]
