@@ -367,3 +367,32 @@ def test_large_graphs_are_exported_without_their_formula(tmp_path):
     files = sd.compile(z, [x, y]).export("large", tmp_path, library=False)
     assert len(files.header.read_text()) < 5000
     assert next(itertools.chain([files.object.stat().st_size])) > 1000
+
+
+@needs_compiler
+def test_long_formulas_for_numbers_and_for_points(tmp_path):
+    """Their bodies are cut into functions of the same names, some of them in assembly."""
+    z = sd.fmod(x, 3.0)
+    for k in range(600):
+        z = (z + y * k) / (z**2 + 3) + k / 100
+    fn = sd.compile(z, [x, y])
+    files = fn.export("long_", tmp_path)
+    number, points = load(files, "long_"), load(files, "long__map")
+    n = 21
+    xs, ys, out = rng.normal(size=n), rng.normal(size=n), np.empty(n)
+    assert points(n, xs, ys, out) == 0
+    np.testing.assert_array_equal(out, fn(xs, ys))
+    one = np.empty(1)
+    assert number(float(xs[3]), float(ys[3]), one) == 0
+    assert one[0] == fn(xs[3], ys[3])
+    exact = np.fmod(xs, 3.0)
+    for k in range(600):
+        exact = (exact + ys * k) / (exact**2 + 3) + k / 100
+    # The map contracts: an error of one turn is not carried to the next.
+    np.testing.assert_allclose(out, exact, rtol=64 * EPS)
+
+
+def test_names_of_the_generated_code(tmp_path):
+    fn = sd.compile(x, [x])
+    for name in ("entry", "nest0"):
+        refused(fn, tmp_path, "choose another", name=name)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from backends.cpu.assembler import Module
 from backends.cpu.codegen import codegen
 from backends.cpu.export.header import header, status_texts
 from backends.cpu.export.interface import Interface
@@ -17,6 +18,7 @@ from backends.cpu.export.products import plain_products
 from backends.cpu.export.wrapper import emit_texts, emit_wrapper, memory_of
 from backends.cpu.host import build_object
 from backends.cpu.machine import Machine
+from symdiff.ir.dims import Extent
 from symdiff.ir.errors import CompileError
 from symdiff.program.ir import Call, Nest, Op, Program, Statement, walk
 
@@ -40,26 +42,39 @@ def build(interfaces: Sequence[Interface], programs: Sequence[Program], target: 
     Raises: CompileError, naming what a program calls that C does not have.
     """
     name = interfaces[0].name
-    texts, memory, externals = [], [], set()
+    memory: list[Extent | None] = []
+    modules: list[Module] = []
+    externals: set[str] = set()
     requirements: dict[str, None] = {}
-    for k, (interface, given) in enumerate(zip(interfaces, programs, strict=True)):
+    for interface, given in zip(interfaces, programs, strict=True):
         _refuse_python(name, given)
         program = plain_products(given)
         module, layout = codegen(program, target)
         _refuse_libraries(name, program, module.externals())
         emit_wrapper(module, program, layout, interface)
         requirements |= dict.fromkeys(str(r) for r in program.requirements)
-        if k == 0:
-            first = module
         memory.append(memory_of(layout))
-        texts.append(module)
+        modules.append(module)
         externals |= set(module.externals())
     statuses = status_texts([r.removeprefix("require ") for r in requirements])
-    emit_texts(first, name, statuses)
+    emit_texts(modules[0], name, statuses)
     links = (*(["-lmvec"] if any(e.startswith(VECTOR_MATHS) for e in externals) else []), "-lm")
     operations = sum(len(s.body) for p in programs for s in walk(p.statements) if isinstance(s, Nest))
-    code = build_object([str(m) for m in texts], 2 if operations <= _LARGE else 0, target)
+    code = build_object([_text(m, f"part{k}.") for k, m in enumerate(modules)], 2 if operations <= _LARGE else 0, target)
     return Built(code, header(interfaces, statuses, memory, target, " ".join(links)), links)
+
+
+def _text(module: Module, prefix: str) -> str:
+    """The text of a module. Functions in assembly get a prefix: LLVM renames what two modules have, but not those."""
+    names = list(module.assembly)
+    # A function and its labels, which begin with .L and its name.
+    found = [(re.compile(rf"(?<!\w)(\.L)?{re.escape(name)}(?!\d)"), rf"\g<1>{prefix}{name}") for name in names]
+    for name, (pattern, new) in zip(names, found, strict=True):
+        module.assembly[name] = pattern.sub(new, module.assembly[name])
+    text = str(module)
+    for name in names:
+        text = text.replace(f'@"{name}"', f'@"{prefix}{name}"')
+    return text
 
 
 def _refuse_python(name: str, program: Program) -> None:

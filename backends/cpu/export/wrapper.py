@@ -17,6 +17,7 @@ from backends.cpu.frame import i64
 from backends.cpu.layout import ALIGN, ARENA, INDEX_OUT_OF_RANGE, STATUS, THREADS, Layout
 from backends.emit import F32, F64, I8, I32, I64, POINTER
 from symdiff.ir.dims import CeilDiv, Extent
+from symdiff.ir.errors import CompileError
 from symdiff.program.ir import Program
 from symdiff.program.requirements import InRange, NotEmpty, Requirement, Tall
 
@@ -34,7 +35,12 @@ def memory_of(layout: Layout) -> Extent | None:
 
 
 def emit_wrapper(module: Module, program: Program, layout: Layout, interface: Interface) -> None:
-    """Add the C function of a program to its module; the entry point becomes internal."""
+    """Add the C function of a program to its module; the entry point becomes internal.
+
+    Raises: CompileError if the code has a function of this name.
+    """
+    if interface.name in module.globals:
+        raise CompileError(f"{interface.name!r} is a name inside the generated code; choose another.")
     kinds = [POINTER if a.by_address else _BY_VALUE[a.dtype] for a in interface.arguments]
     function = Function(module, ir.FunctionType(I32, kinds), interface.name)
     entry = module.globals[_ENTRY]
@@ -64,7 +70,9 @@ class _Wrapper:
         start = b.and_(b.add(b.ptrtoint(memory, I64), i64(ALIGN - 1)), i64(-ALIGN))
         head = [i64(0)] * ARENA
         head[THREADS] = i64(1)
-        for k, word in enumerate([*head, start, *self.sizes.values(), *words]):
+        known = [*head, start, *self.sizes.values(), *words]
+        # The other words are for the code itself, which finds zeros there.
+        for k, word in enumerate([*known, *[i64(0)] * (self.layout.words - len(known))]):
             b.store(word, b.gep(context, [i64(k)], source_etype=I64))
         b.call(entry, [context])
         if on_stack is None:
