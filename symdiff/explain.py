@@ -10,7 +10,7 @@ from symdiff.ir.dims import Extent, product, shape_text
 from symdiff.ir.graph import count_ops
 from symdiff.ir.node import Node
 from symdiff.passes import PIPELINE, optimise
-from symdiff.program.ir import ITEMSIZE, Access, Load, Loop, Nest, Program, Statement
+from symdiff.program.ir import Access, ITEMSIZE, Load, Loop, Nest, Program, Statement, Sweep
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,8 @@ def _rows(statements: Sequence[Statement], indent: str) -> Iterator[StatementRow
             case Loop():
                 yield StatementRow(f"{indent}while", "(turns)", 0, 0, 0, 0)
                 yield from _rows((*s.cond, *s.body), indent + "  ")
+            case Sweep():
+                yield from _rows((s.loop,), indent)
             case _:
                 yield StatementRow(f"{indent}{s.name}", shape_text(s.extents), product(s.extents), 0, 0, 0)
 

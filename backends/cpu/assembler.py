@@ -249,6 +249,7 @@ class Builder:
     mul = _plain("mul")
     sdiv = _plain("sdiv")
     srem = _plain("srem")
+    urem = _plain("urem")
     fadd = _plain("fadd")
     fsub = _plain("fsub")
     fmul = _plain("fmul")
@@ -317,6 +318,18 @@ class Builder:
         self.block.lines.append(
             f"store {type_text(value.type)} {value.get_reference()}, ptr {at.get_reference()}{aligned}"
         )
+
+    def exchange(self, at: Any, value: Any) -> Value:
+        """Write memory and return what was there, as one step; what others wrote before they released is seen."""
+        kind = type_text(value.type)
+        return self._value(
+            value.type, f"atomicrmw xchg ptr {at.get_reference()}, {kind} {value.get_reference()} acquire"
+        )
+
+    def release(self, value: Any, at: Any) -> None:
+        """Write memory after everything that was written before."""
+        number, place = value.get_reference(), at.get_reference()
+        self.block.lines.append(f"store atomic {type_text(value.type)} {number}, ptr {place} release, align 8")
 
     def gep(self, base: Any, indices: Sequence[Any], source_etype: ir.Type) -> Value:
         """An address, counted in elements."""

@@ -8,21 +8,23 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from llvmlite import ir
 
 from backends.cpu import gemm
 from backends.cpu.assembler import Function, Module, Value
 from backends.cpu.frame import Frame, i64
-from backends.cpu.layout import ALIGN, ARENA, OK, PARALLEL_FOR, STATUS, Layout
+from backends.cpu.layout import ALIGN, ARENA, DEPTH, OK, PARALLEL_FOR, RECORD, STATUS, SWEEP_WORDS, TURNS, Layout
 from backends.cpu.library import emit_call
 from backends.cpu.lines import Emit, call_own_function
 from backends.cpu.machine import Machine, machine
 from backends.cpu.nest import NestCode, block_length, emit_nest, partial_buffers
 from backends.cpu.recurrence import emit_recurrence
 from backends.cpu.sorting import emit_argsort
+from backends.cpu.sweep import SweepCode, copy, emit_sweep, record_bytes, rounded
 from backends.emit import F64, I8, I64, POINTER
-from symdiff.program.ir import ITEMSIZE, Access, Buffer, Call, Loop, Nest, Program, Statement, walk
+from symdiff.program.ir import ITEMSIZE, Access, Buffer, Call, Loop, Nest, Program, Statement, Sweep, walk
 
 # A parallel region costs microseconds on an idle machine and far more on a busy one.
 PARALLEL_NANOSECONDS = 100_000.0
@@ -51,16 +53,28 @@ def codegen(program: Program, target: Machine | None = None) -> tuple[Module, La
     }
     products = [s for s in walk(program.statements) if isinstance(s, Call) and s.name == "gemm"]
     gemms = {id(call): gemm.emit_gemm(module, call, f"gemm{k}", layout) for k, call in enumerate(products)}
-    _emit_entry(module, program, layout, codes, gemms)
+    found = [s for s in program.statements if isinstance(s, Sweep)]
+    sweeps = {
+        id(s): emit_sweep(module, s, f"sweep{k}", layout, word)
+        for k, (s, word) in enumerate(zip(found, layout.sweeps, strict=True))
+    }
+    _emit_entry(module, program, layout, _Code(codes, gemms, sweeps))
     return module, layout
 
 
-def _emit_entry(
-    module: Module, program: Program, layout: Layout, codes: dict[int, NestCode], gemms: dict[int, Function]
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Code:
+    """The functions of statements, by identity."""
+
+    nests: dict[int, NestCode]
+    gemms: dict[int, Function]
+    sweeps: dict[int, SweepCode]
+
+
+def _emit_entry(module: Module, program: Program, layout: Layout, code: _Code) -> None:
     function = Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), "entry")
     frame = Frame(function, function.args[0], layout)
-    entry = _Entry(frame, codes, gemms)
+    entry = _Entry(frame, layout, code)
     entry.place_temps()
     entry.statements(program.statements)
     frame.finish()
@@ -72,16 +86,16 @@ class _Entry:
     It reads buffer addresses from the context each time: it writes them itself, and loops exchange them.
     """
 
-    def __init__(self, frame: Frame, codes: dict[int, NestCode], gemms: dict[int, Function]):
-        self.frame, self.codes, self.gemms = frame, codes, gemms
+    def __init__(self, frame: Frame, layout: Layout, code: _Code):
+        self.frame, self.layout, self.code = frame, layout, code
 
     def place_temps(self) -> None:
         """Write the addresses of the temporary buffers into the context."""
         frame, b = self.frame, self.frame.builder
-        if not frame.layout.slots:
+        if not self.layout.slots:
             return
         address = frame.word(ARENA)
-        for slot in frame.layout.slots:
+        for slot in self.layout.slots:
             for buffer in slot.buffers:
                 b.store(address, frame.word_address(frame.layout.buffer_word(buffer)))
             size = functools.reduce(frame.maximum, map(frame.extent, slot.sizes))
@@ -102,6 +116,8 @@ class _Entry:
                     self._nest(s)
                 case Loop():
                     self._loop(s)
+                case Sweep():
+                    self._sweep(s)
                 case Call(name="gemm"):
                     self._gemm(s)
                 case Call() if s.name in OWN_FUNCTIONS:
@@ -111,7 +127,7 @@ class _Entry:
 
     def _nest(self, nest: Nest) -> None:
         frame, b = self.frame, self.frame.builder
-        code = self.codes[id(nest)]
+        code = self.code.nests[id(nest)]
         for buffer in nest.zero:
             self._zero(buffer)
         if not nest.space:
@@ -129,7 +145,7 @@ class _Entry:
         frame = self.frame
         cut = gemm.blocks_of(frame, call)
         before = gemm.on_one_thread(frame)
-        self._blocks(self.gemms[id(call)], cut.n, gemm.nanoseconds(frame, cut.work))
+        self._blocks(self.code.gemms[id(call)], cut.n, gemm.nanoseconds(frame, cut.work))
         gemm.restore(frame, before)
 
     def _blocks(self, function: Function, n_blocks: Value, nanoseconds: Value) -> None:
@@ -163,18 +179,96 @@ class _Entry:
         test, turn, after = (frame.function.append_basic_block(n) for n in ("while", "turn", "endwhile"))
         b.branch(test)
         b.position_at_end(test)
+        b.cbranch(self._goes_on(loop), turn, after)
+        b.position_at_end(turn)
+        self.statements(loop.body)
+        self._swap(loop.swaps)
+        b.branch(test)
+        b.position_at_end(after)
+
+    def _goes_on(self, loop: Loop) -> Value:
+        """Evaluate the condition of a loop."""
+        frame, b = self.frame, self.frame.builder
         self.statements(loop.cond)
         flag = b.load(self.base(Access(loop.flag, 0, ())), typ=I8)
         # An index out of range reads as nothing in particular, with which the condition might hold for ever.
         status = b.load(frame.word_address(STATUS), typ=I64)
-        goes_on = b.and_(b.icmp_unsigned("!=", flag, ir.Constant(I8, 0)), b.icmp_signed("==", status, i64(OK)))
-        b.cbranch(goes_on, turn, after)
-        b.position_at_end(turn)
-        self.statements(loop.body)
-        for x, y in loop.swaps:
+        return b.and_(b.icmp_unsigned("!=", flag, ir.Constant(I8, 0)), b.icmp_signed("==", status, i64(OK)))
+
+    def _swap(self, pairs: Sequence[tuple[Buffer, Buffer]]) -> None:
+        frame, b = self.frame, self.frame.builder
+        for x, y in pairs:
             at_x, at_y = (frame.word_address(frame.layout.buffer_word(z)) for z in (x, y))
             old_x, old_y = b.load(at_x, typ=I64), b.load(at_y, typ=I64)
             b.store(old_y, at_x)
             b.store(old_x, at_y)
-        b.branch(test)
+
+    def _sweep(self, s: Sweep) -> None:
+        """Make the turns of a loop in tiles; as they are where the caller chose no tile or the sides do not fit."""
+        frame, b = self.frame, self.frame.builder
+        code = self.code.sweeps[id(s)]
+        test, plain, tiled, after = (frame.function.append_basic_block(n) for n in ("test", "plain", "tiled", "swept"))
+        b.cbranch(b.icmp_signed(">", frame.word(code.first_word + DEPTH), i64(0)), test, plain)
+        b.position_at_end(plain)
+        self._loop(s.loop)
+        b.branch(after)
+        b.position_at_end(test)
+        fits: Value = ir.Constant(ir.IntType(1), 1)
+        for nest, flag in s.checks:
+            self._nest(nest)
+            differs = b.load(self.base(Access(flag, 0, ())), typ=F64)
+            fits = b.and_(fits, b.fcmp_ordered("==", differs, ir.Constant(F64, 0.0)))
+        b.cbranch(fits, tiled, plain)
+        b.position_at_end(tiled)
+        self._tiled(code)
+        b.branch(after)
         b.position_at_end(after)
+
+    def _tiled(self, code: SweepCode) -> None:
+        """Run the turns' other parts ahead, as many as a tile makes turns; then the tiles; and again."""
+        frame, b, s = self.frame, self.frame.builder, code.sweep
+        depth = frame.word(code.first_word + DEPTH)
+        names = ("again", "more", "condition", "ahead", "known", "tiles", "fill")
+        again, more, condition, ahead, known, tiles, fill = (frame.function.append_basic_block(n) for n in names)
+        turns = frame.alloca(I64)
+        b.branch(again)
+        b.position_at_end(again)
+        b.store(i64(0), turns)
+        b.branch(more)
+        b.position_at_end(more)
+        b.cbranch(b.icmp_signed("<", b.load(turns, typ=I64), depth), condition, known)
+        b.position_at_end(condition)
+        b.cbranch(self._goes_on(s.loop), ahead, known)
+        b.position_at_end(ahead)
+        self.statements(s.ahead)
+        self._record(code, b.load(turns, typ=I64))
+        self._swap(s.ahead_swaps)
+        b.store(b.add(b.load(turns, typ=I64), i64(1)), turns)
+        b.branch(more)
+        b.position_at_end(known)
+        n = b.load(turns, typ=I64)
+        b.cbranch(b.icmp_signed(">", n, i64(0)), tiles, fill)
+        b.position_at_end(tiles)
+        b.store(n, frame.word_address(code.first_word + TURNS))
+        n_tiles: Value = i64(1)
+        for a, (_, extent) in enumerate(s.domain):
+            width = frame.word(code.first_word + SWEEP_WORDS + a)
+            n_tiles = b.mul(n_tiles, frame.ceil_div(frame.extent(extent), width))
+        points = b.mul(n, frame.product(tuple(extent for _, extent in s.domain)))
+        self._blocks(code.task, n_tiles, b.fmul(b.sitofp(points, F64), ir.Constant(F64, code.nanoseconds)))
+        self._swap(s.states)
+        b.branch(again)
+        b.position_at_end(fill)
+        self.statements(s.fills)
+
+    def _record(self, code: SweepCode, turn: Value) -> None:
+        """Keep what the tiles read of a turn that ran ahead."""
+        frame, b = self.frame, self.frame.builder
+        if not code.sweep.recorded:
+            return
+        start = frame.word(code.first_word + RECORD)
+        at = b.add(start, b.mul(turn, record_bytes(frame, code.sweep)))
+        for buffer in code.sweep.recorded:
+            source = self.base(Access(buffer, 0, (0,) * len(buffer.shape)))
+            copy(frame, b.inttoptr(at, POINTER), source, frame.extent(buffer.n_bytes))
+            at = b.add(at, rounded(frame, buffer.n_bytes))

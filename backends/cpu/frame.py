@@ -8,7 +8,7 @@ from typing import Any
 from llvmlite import ir
 
 from backends.cpu.assembler import Builder, Function, Value
-from backends.cpu.layout import ALIGN, Layout
+from backends.cpu.layout import ALIGN, Words
 from backends.emit import I8, I64, POINTER
 from symdiff.ir.dims import CeilDiv, Dim, Extent, product
 from symdiff.program.ir import Buffer
@@ -28,7 +28,7 @@ class Frame:
     What is emitted once goes to the function's first block, so it is there wherever it is used.
     """
 
-    def __init__(self, function: Function, context: Value, layout: Layout):
+    def __init__(self, function: Function, context: Value, layout: Words):
         self.function, self.context, self.layout = function, context, layout
         self.head = function.append_basic_block("head")
         start = function.append_basic_block("start")

@@ -28,11 +28,13 @@ from backends.cpu.host import Library, build_object, optimised
 from backends.cpu.layout import ALIGN, ARENA, CALLBACK_FAILED, INDEX_OUT_OF_RANGE, PARALLEL_FOR, STATUS, THREADS
 from backends.cpu.machine import machine
 from backends.cpu.threads import default_threads, parallel_for_address
+from backends.cpu.tiles import Placed, choose, place
 from backends.store import KernelStore, kernel_key
 from symdiff.ir.dims import evaluate, product
 from symdiff.ir.errors import CompileError, DomainError
 from symdiff.program import memory
-from symdiff.program.ir import Call, Nest, Program, walk
+from symdiff.program.ir import Call, Nest, Program, Sweep, walk
+from symdiff.program.sweep import with_sweeps
 
 # Operations: below, optimising costs nothing worth saving; above, LLVM's passes take longer than the program is worth.
 _SMALL, _LARGE = 300, 20_000
@@ -58,6 +60,7 @@ class _Plan:
     arena_bytes: int
     may_use_threads: bool
     is_long: bool
+    tiles: Placed | None = None
 
 
 # An array object holds the address of its data right behind the object header (numpy/ndarraytypes.h). Reading it
@@ -77,7 +80,8 @@ class Kernel:
     """A compiled program. `address` is that of `void entry(context)`; `store` is by default that of the process."""
 
     def __init__(self, program: Program, threads: int | None = None, store: KernelStore | None = None):
-        self.program = program
+        self.program = program = with_sweeps(program)
+        self._sweeps = tuple(s for s in program.statements if isinstance(s, Sweep))
         self.layout, _ = layout_of(program)
         self.threads = default_threads() if threads is None else threads
         self.text = str(program)
@@ -126,8 +130,8 @@ class Kernel:
     def teach(self, way_in: Door, inputs: Sequence[Look], outputs: Sequence[Look], sizes: Mapping[str, int]) -> None:
         """Teach a door the calls that look like this one, which went through."""
         plan = self._plan(sizes)
-        # What calls Python needs its lock and may come back here; large arenas are kept from call to call.
-        if self._callbacks or plan.arena_bytes > _LARGEST_ARENA:
+        # What calls Python needs its lock and may come back here; large arenas and tiles are kept from call to call.
+        if self._callbacks or plan.arena_bytes > _LARGEST_ARENA or plan.tiles is not None:
             return
         context, first = plan.context.copy(), ARENA + 1 + len(self.program.sizes)
         data = [_address(a) for a in self.program.data]
@@ -182,6 +186,10 @@ class Kernel:
         context[ARENA] = -(-_address(memory) // ALIGN) * ALIGN
         if plan.may_use_threads:
             context[PARALLEL_FOR] = parallel_for_address(self.threads)
+        if plan.tiles is not None:
+            base = -(-_address(self._tile_memory(plan.tiles.n_bytes)) // ALIGN) * ALIGN
+            for word, offset in plan.tiles.offsets:
+                context[word] = base + offset
         addresses = [_address(a) for a in (*arrays, *self.program.data, *out)]
         first = ARENA + 1 + len(self.program.sizes)
         context[first : first + len(addresses)] = addresses
@@ -204,7 +212,8 @@ class Kernel:
         context[ARENA + 1 : ARENA + 1 + len(key)] = key
         longest, total = self._work(sizes)
         may_use_threads = self.threads > 1 and longest > PARALLEL_NANOSECONDS
-        plan = _Plan(context, results, self.layout.arena_bytes(sizes), may_use_threads, total > _LONG)
+        tiles = self._tiles(sizes, context)
+        plan = _Plan(context, results, self.layout.arena_bytes(sizes), may_use_threads, total > _LONG, tiles)
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
         self._plans[key] = plan
@@ -227,6 +236,26 @@ class Kernel:
                 work = math.inf
             total += work
         return longest, total
+
+    def _tiles(self, sizes: Mapping[str, int], context: np.ndarray) -> Placed | None:
+        """Choose the tiles of the sweeps and enter them in a context."""
+        if not self._sweeps:
+            return None
+        threads = max(self.threads, 1)
+        tiles = [choose(s, sizes, threads) for s in self._sweeps]
+        if all(tile.depth == 0 for tile in tiles):
+            return None
+        placed = place(self._sweeps, self.layout.sweeps, tiles, sizes, threads)
+        for word, number in placed.numbers:
+            context[word] = number
+        return placed
+
+    def _tile_memory(self, n_bytes: int) -> np.ndarray:
+        """Memory for the planes of tiles, which this thread keeps between calls: all 0 at first."""
+        held = getattr(self._local, "tiles", None)
+        if held is None or held.nbytes < n_bytes + ALIGN:
+            held = self._local.tiles = np.zeros(n_bytes + ALIGN, np.uint8)
+        return held
 
     def _memory(self, n_bytes: int) -> np.ndarray:
         """Memory for the arena, which this thread keeps between calls. Temporaries are not cleared."""

@@ -1,6 +1,7 @@
 """The context of a call: one table of 64-bit words that every function of a program gets.
 
     word 0 address of parallel_for, or 0 · 1 status · 2 threads · 3 arena · then sizes · then buffer addresses
+    then the words of each sweep (`backends.cpu.tiles`), 0 where the caller knows nothing of tiles
 
 Temporary buffers lie in the arena, in slots that several of them use one after another (`symdiff.program.memory`), each
 aligned to a cache line.
@@ -10,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
-from symdiff.program.ir import Buffer, Nest, Program
+from symdiff.program.ir import Buffer, Nest, Program, Sweep
 from symdiff.program.memory import Slot, slots
 
 PARALLEL_FOR, STATUS, THREADS, ARENA = range(4)
@@ -21,23 +23,50 @@ ALIGN = 64
 OK, INDEX_OUT_OF_RANGE, CALLBACK_FAILED = 0, 1, 2
 
 
+# The words of a sweep, followed by the width of a tile along each axis.
+SWEEP_WORDS = 7
+DEPTH, TURNS, SLOTS, LOCKS, RECORD, RINGS, SLOT_BYTES = range(SWEEP_WORDS)
+
+
+class Words(Protocol):
+    """Where sizes and buffers stand in a context."""
+
+    def size_word(self, name: str) -> int:
+        """The word that holds a run-time size."""
+
+    def buffer_word(self, buffer: Buffer) -> int:
+        """The word that holds a buffer's address."""
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where each size and buffer of a program stands in the context; `scratch` is memory of the generated code."""
+    """Where each size, buffer and sweep of a program stands in the context."""
 
     sizes: tuple[str, ...]
     inputs: tuple[Buffer, ...]
     outputs: tuple[Buffer, ...]
     slots: tuple[Slot, ...]
     words: int
+    sweeps: tuple[int, ...] = ()
 
     @staticmethod
     def of(program: Program, scratch: Sequence[tuple[Nest, tuple[Buffer, ...]]]) -> Layout:
         """Lay out a program with the scratch buffers that the code of its nests needs."""
         n_temps = len(program.temps) + sum(len(buffers) for _, buffers in scratch)
         n_buffers = len(program.inputs) + len(program.outputs) + n_temps
+        words = _HEAD + len(program.sizes) + n_buffers
+        sweeps = []
+        for s in program.statements:
+            if isinstance(s, Sweep):
+                sweeps.append(words)
+                words += SWEEP_WORDS + len(s.domain)
         memory = slots(program, scratch)
-        return Layout(program.sizes, program.inputs, program.outputs, memory, _HEAD + len(program.sizes) + n_buffers)
+        return Layout(program.sizes, program.inputs, program.outputs, memory, words, tuple(sweeps))
+
+    @property
+    def n_sweep_words(self) -> int:
+        """The number of words of sweeps, which are the last ones."""
+        return self.words - self.sweeps[0] if self.sweeps else 0
 
     def size_word(self, name: str) -> int:
         """The word that holds a run-time size."""

@@ -17,7 +17,7 @@ from backends.cpu.assembler import Function, Module, Value
 from backends.cpu.body import Body, body_weight, emission_order
 from backends.cpu.calls import lanes
 from backends.cpu.frame import Frame, i64
-from backends.cpu.layout import Layout
+from backends.cpu.layout import Words
 from backends.cpu.machine import Machine
 from backends.cpu.memory import Memory, Point
 from backends.cpu.phases import for_assembler, wants_assembler
@@ -99,12 +99,14 @@ def block_length(frame: Frame, nest: Nest, most: int | None) -> Value:
     return length
 
 
-def emit_nest(module: Module, nest: Nest, name: str, layout: Layout, partials: tuple[Buffer, ...]) -> NestCode:
-    """Emit the function of a nest."""
+def emit_nest(
+    module: Module, nest: Nest, name: str, layout: Words, partials: tuple[Buffer, ...], whole: bool = False
+) -> NestCode:
+    """Emit the function of a nest, for one block of its outermost loop or, if `whole`, for all of it."""
     function = Function(module, ir.FunctionType(ir.VoidType(), [I64, POINTER]), name, internal=True)
     frame = Frame(function, function.args[1], layout)
     code = NestCode(nest, function, partials)
-    _Emitter(frame, code).run(function.args[0])
+    _Emitter(frame, code).run(function.args[0], whole)
     frame.finish()
     return replace(code, combine=_emit_combine(module, code, f"{name}_combine", layout)) if partials else code
 
@@ -124,12 +126,15 @@ class _Emitter:
         self.accumulators: list[list[Value]] = []
         self.block: Value = i64(0)
 
-    def run(self, block: Value) -> None:
+    def run(self, block: Value, whole: bool) -> None:
         nest, frame = self.nest, self.frame
         self.block = block
         if not nest.space:
             self.body.run_at(Point(()), {})
             self._reduce_scalars()
+            return
+        if whole:
+            self._loops(0, [], i64(0), frame.extent(nest.space[0]))
             return
         length = block_length(frame, nest, self.code.most_blocks)
         start = frame.builder.mul(block, length)
@@ -317,7 +322,7 @@ class _Emitter:
         frame.loop(i64(0), stop, width, fill)
 
 
-def _emit_combine(module: Module, code: NestCode, name: str, layout: Layout) -> Function:
+def _emit_combine(module: Module, code: NestCode, name: str, layout: Words) -> Function:
     """Emit the function that combines the partial results of the blocks, in order, into the results."""
     function = Function(module, ir.FunctionType(ir.VoidType(), [I64, POINTER]), name, internal=True)
     frame = Frame(function, function.args[1], layout)

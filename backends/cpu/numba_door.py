@@ -135,6 +135,8 @@ class _Call:
         table = cgutils.alloca_once(b, I64, size=layout.words)
         for k, word in enumerate(words):
             b.store(word, b.gep(table, [_constant(k)]))
+        for k in range(layout.words - layout.n_sweep_words, layout.words):
+            b.store(_constant(0), b.gep(table, [_constant(k)]))
         assert (PARALLEL_FOR, STATUS) == (0, 1)
         code = self.context.add_dynamic_addr(b, entry.address, info="symdiff")
         signature = ir.FunctionType(ir.VoidType(), [I64.as_pointer()])

@@ -170,7 +170,72 @@ class Loop:
     swaps: tuple[tuple[Buffer, Buffer], ...]
 
 
-Statement = Union[Nest, Call, Loop]
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A body value that is an entry of a swept array, `offsets` away from the point; `old`: of the turn before."""
+
+    value: int
+    buffer: Buffer
+    offsets: tuple[int, ...]
+    old: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What a turn computes on a box of grid points; loop indices are the point, and the body's other accesses use them.
+
+    `lower` and `upper` bound the box; None along a periodic axis, which has no end. In every turn the piece runs on
+    plane g of axis 0 when plane g + `delay` begins, and `halo` = (below, above) points of each axis beyond a tile.
+    """
+
+    body: tuple[Instr, ...]
+    reads: tuple[Read, ...]
+    stores: tuple[Store, ...]
+    lower: tuple[Extent | None, ...]
+    upper: tuple[Extent | None, ...]
+    delay: int
+    halo: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """An array of which a tile keeps `planes` planes of axis 0 in every turn; of a state's start, `taken` ones."""
+
+    buffer: Buffer
+    planes: int
+    taken: int = 0
+    taken_delay: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """A loop whose turns can be made tile by tile, several turns in one tile.
+
+    `ahead` is the part of a turn that reads no swept array: it runs several turns ahead, and what the pieces read of
+    it, `recorded`, is kept for each turn. `states` are the (old, new) arrays, exchanged after every sweep. A turn
+    starts `lag` planes after the one before and reaches `reach` = (below, above) points further along each axis.
+    `domain` is the first point and the extent of each axis, and `periodic` says which have no end. On these the loop
+    starts only if `checks`, the differences of the points beyond the sides from what they repeat, are all 0, and
+    `fills` writes those points in the end.
+    """
+
+    loop: Loop
+    ahead: tuple[Statement, ...]
+    ahead_swaps: tuple[tuple[Buffer, Buffer], ...]
+    recorded: tuple[Buffer, ...]
+    states: tuple[tuple[Buffer, Buffer], ...]
+    pieces: tuple[Piece, ...]
+    rings: tuple[Ring, ...]
+    lag: int
+    reach: tuple[tuple[int, int], ...]
+    margin: tuple[tuple[int, int], ...]
+    domain: tuple[tuple[Extent, Extent], ...]
+    periodic: tuple[bool, ...]
+    checks: tuple[tuple[Nest, Buffer], ...]
+    fills: tuple[Nest, ...]
+
+
+Statement = Union[Nest, Call, Loop, Sweep]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +270,8 @@ def walk(statements: tuple[Statement, ...]) -> Iterator[Statement]:
         yield s
         if isinstance(s, Loop):
             stack.extend(reversed((*s.cond, *s.body)))
+        elif isinstance(s, Sweep):
+            stack.extend(reversed((s.loop, *s.ahead, *(nest for nest, _ in s.checks), *s.fills)))
 
 
 def _lines(program: Program) -> Iterator[str]:
@@ -239,6 +306,32 @@ def _statement_lines(statements: tuple[Statement, ...], indent: str) -> Iterator
                 yield f"{indent}do:"
                 yield from _statement_lines(s.body, indent + "  ")
                 yield f"{indent}  swap " + ", ".join(f"{a}<->{b}" for a, b in s.swaps)
+            case Sweep():
+                yield from _sweep_lines(s, indent)
+
+
+def _sweep_lines(s: Sweep, indent: str) -> Iterator[str]:
+    yield f"{indent}sweep in tiles, turns {s.lag} planes apart that reach {s.reach}, margin {s.margin}:"
+    axes = ", ".join(
+        f"{start} + {extent}{' periodic' * around}"
+        for (start, extent), around in zip(s.domain, s.periodic, strict=True)
+    )
+    yield f"{indent}  points {axes}"
+    for p in s.pieces:
+        box = ", ".join(f"{a}:{b}" for a, b in zip(p.lower, p.upper, strict=True))
+        stores = ", ".join(f"{x.access.buffer}{x.access.strides} = v{x.value}" for x in p.stores)
+        yield f"{indent}  piece [{box}] delay {p.delay} halo {p.halo}: {stores}"
+        reads = {r.value: f"{'old ' * r.old}{r.buffer}{r.offsets}" for r in p.reads}
+        for k, instr in enumerate(p.body):
+            yield f"{indent}    v{k} = {reads.get(k) or _instr_text(instr)}"
+    for r in s.rings:
+        yield f"{indent}  keep {r.buffer}: {r.planes} planes, {r.taken} of the start from {r.taken_delay}"
+    yield f"{indent}  ahead, recording {', '.join(map(str, s.recorded)) or 'nothing'}:"
+    yield from _statement_lines(s.ahead, indent + "    ")
+    yield f"{indent}  unless the sides differ:"
+    yield from _statement_lines((*(nest for nest, _ in s.checks), *s.fills), indent + "    ")
+    yield f"{indent}  in place of:"
+    yield from _statement_lines((s.loop,), indent + "    ")
 
 
 def _affine_text(offset: Extent, coefs: tuple[Extent, ...]) -> str:

@@ -1,0 +1,185 @@
+"""Tiles give the bits of whole turns: random stencils, sides, sizes, tiles and threads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symdiff as sd
+from backends.cpu import kernel as kernels
+from backends.cpu.kernel import Kernel
+from backends.cpu.tiles import Tile, choose, cost, tile_bytes
+from backends.store import KernelStore
+from symdiff import pde
+from symdiff.ir.primitive import cast
+from symdiff.program.ir import Program, Sweep
+from symdiff.program.schedule import schedule
+from symdiff.program.sweep import with_sweeps
+
+SIDES = ("held", "periodic", "mirrored", "moving")
+NAMES = ("n", "m", "l")
+
+
+def cut(x: Any, axis: int, start: int, stop: int | None) -> Any:
+    return x[tuple(slice(start, stop) if a == axis else slice(None) for a in range(x.ndim))]
+
+
+def sided(inner: Any, old: Any, sides: tuple[str, ...], r: int, k: Any) -> Any:
+    """Put r points around the new inner points, axis by axis."""
+    x = inner
+    for axis, kind in enumerate(sides):
+        if kind == "periodic":
+            before, behind = cut(x, axis, -r, None), cut(x, axis, 0, r)
+        elif kind == "mirrored":
+            before = sd.concatenate([cut(x, axis, j, j + 1) for j in range(r, 0, -1)], axis=axis)
+            behind = sd.concatenate([cut(x, axis, -1 - j, -j or None) for j in range(1, r + 1)], axis=axis)
+        else:
+            # The old points beyond the sides, of the axes that are complete already and of this one.
+            same = old
+            for a in range(axis + 1, len(sides)):
+                same = cut(same, a, r, -r)
+            before, behind = cut(same, axis, 0, r), cut(same, axis, -r, None)
+            if kind == "moving":
+                before = before + 0.01 * sd.sin(k)
+        x = sd.concatenate([before, x, behind], axis=axis)
+    return x
+
+
+def stencil(rng: np.random.Generator, u: Any, r: int) -> Any:
+    """A random sum of shifted inner points."""
+    terms = []
+    for _ in range(5):
+        at = rng.integers(0, 2 * r + 1, u.ndim)
+        part = u[tuple(slice(int(i), int(i) - 2 * r or None) for i in at)]
+        terms.append(float(rng.uniform(-0.3, 0.3)) * part)
+    return sum(terms[1:], terms[0])
+
+
+def problem(seed: int, dtype: str) -> tuple[Program, tuple[str, ...], int]:
+    """A loop over one or two arrays: one or two stencils in a turn, a coefficient, and a number that depends on it."""
+    rng = np.random.default_rng(seed)
+    rank = int(rng.choice([2, 2, 3]))
+    sides = tuple(str(s) for s in rng.choice(SIDES, rank))
+    r, n_states, twice = int(rng.integers(1, 3)), int(rng.integers(1, 3)), bool(rng.integers(2))
+    names = NAMES[:rank]
+    states = [sd.array(f"u{i}", names, dtype) for i in range(n_states)]
+    steps, weight = sd.array("steps", (), "int64"), sd.array("w", (), dtype)
+    field = sd.array("c", names, dtype)
+    inside = tuple(slice(r, -r) for _ in range(rank))
+
+    def turn(k: Any, *u: Any) -> list[Any]:
+        out = []
+        now = cast(0.1 * k, dtype)
+        for i, x in enumerate(u):
+            y = stencil(rng, x, r) + weight * stencil(rng, u[i - 1], r)
+            if "periodic" not in sides:
+                y = y + 0.1 * field[inside]
+            if twice:
+                y = stencil(rng, sided(y, x, sides, r, now), r) + 0.5 * x[inside]
+            out.append(sided(y * sd.cos(now), x, sides, r, now))
+        return [k + 1, *out]
+
+    loop = sd.while_loop(lambda k, *u: k < steps, turn, [0, *states])
+    return with_sweeps(schedule(list(loop[1:]), [*states, field, weight, steps])), sides, r
+
+
+def start(rng: np.random.Generator, shape: tuple[int, ...], sides: tuple[str, ...], r: int, dtype: str) -> np.ndarray:
+    """Random numbers that repeat themselves along periodic axes."""
+    x = rng.standard_normal(shape).astype(dtype)
+    for axis, kind in enumerate(sides):
+        if kind == "periodic":
+            along = np.moveaxis(x, axis, 0)
+            along[:r], along[-r:] = along[-2 * r : -r].copy(), along[r : 2 * r].copy()
+    return x
+
+
+@pytest.mark.parametrize(
+    ("seed", "dtype"), [(2, "float64"), (3, "float32"), (4, "float64"), (6, "float64"), (7, "float32")]
+)
+def test_tiles_give_the_same_bits(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, seed: int, dtype: str) -> None:
+    program, sides, r = problem(seed, dtype)
+    (sweep,) = (s for s in program.statements if isinstance(s, Sweep))
+    rng = np.random.default_rng(seed + 100)
+    shape = tuple(int(x) for x in rng.integers(2 * r + 7, 30, len(sides)))
+    sizes = {name: dict(zip(NAMES, shape, strict=False))[name] for name in program.sizes}
+    arrays = [start(rng, shape, sides, r, dtype) for _ in sweep.states]
+    inputs = [*arrays, rng.standard_normal(shape).astype(dtype), np.array(0.2, dtype), np.array(7)]
+    # Small work is not given to threads; here it is.
+    monkeypatch.setattr("backends.cpu.codegen.PARALLEL_NANOSECONDS", 0.0)
+    monkeypatch.setattr(kernels, "PARALLEL_NANOSECONDS", 0.0)
+    store = KernelStore(tmp_path)
+    expected: list[np.ndarray] = []
+    for k in range(5):
+        tile = Tile(int(rng.integers(1, 9)) if k else 0, tuple(int(rng.integers(1, d + 1)) for d in shape))
+        threads = int(rng.integers(1, 3))
+        monkeypatch.setattr(kernels, "choose", lambda *_, tile=tile: tile)
+        found = Kernel(program, threads=threads, store=store)(inputs, sizes)
+        expected = expected or found
+        for a, b in zip(found, expected, strict=True):
+            assert np.isfinite(a).all()
+            assert (a == b).all(), f"seed {seed}, {dtype}, {shape}, {sides}, {tile}, {threads} threads"
+
+
+def wave(n: int) -> tuple[Program, list[np.ndarray], dict[str, int]]:
+    u = sd.matrix("u", "n", "n")
+    steps = sd.array("steps", (), "int64")
+
+    def turn(k: Any, v: Any) -> list[Any]:
+        inner = 0.25 * (v[:-2, 1:-1] + v[2:, 1:-1] + v[1:-1, :-2] + v[1:-1, 2:])
+        rows = sd.concatenate([inner[-1:], inner, inner[:1]], axis=0)
+        return [k + 1, sd.concatenate([rows[:, -1:], rows, rows[:, :1]], axis=1)]
+
+    v = sd.while_loop(lambda k, v: k < steps, turn, [0, u])[1]
+    begin = np.random.default_rng(5).standard_normal((n, n))
+    return with_sweeps(schedule([v], [u, steps])), [begin, np.array(9)], {"n": n}
+
+
+def test_a_start_that_does_not_repeat_itself_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    program, inputs, sizes = wave(23)
+    found = []
+    for depth in (0, 3):
+        monkeypatch.setattr(kernels, "choose", lambda *_, depth=depth: Tile(depth, (9, 11)))
+        found.append(Kernel(program)(inputs, sizes)[0])
+    assert (found[0] == found[1]).all()
+
+
+def test_no_turns_leave_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    program, inputs, sizes = wave(13)
+    monkeypatch.setattr(kernels, "choose", lambda *_: Tile(4, (5, 11)))
+    (found,) = Kernel(program)([inputs[0], np.array(0)], sizes)
+    assert (found == inputs[0]).all()
+
+
+@pytest.mark.parametrize("n", [300, 1000, 5000])
+@pytest.mark.parametrize("threads", [1, 2, 7])
+def test_chosen_tiles_are_inside_and_cost_no_more_than_shallow_ones(n: int, threads: int) -> None:
+    program, _, _ = wave(11)
+    (sweep,) = (s for s in program.statements if isinstance(s, Sweep))
+    tile = choose(sweep, {"n": n}, threads)
+    extents = (n - 2, n - 2)
+    assert all(1 <= w <= d for w, d in zip(tile.widths, extents, strict=True))
+    assert cost(sweep, tile, extents, threads) <= cost(sweep, Tile(1, tile.widths), extents, threads)
+    assert tile_bytes(sweep, tile) < 8 * n * n
+
+
+@pytest.mark.parametrize("method", ["euler", "rk4"])
+def test_solver_runs_give_the_same_bits(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
+    """Given values that move, slopes, a periodic axis and a second field, in chunks of one step and of many."""
+    x, y, t = pde.coordinates("x y t")
+    u, v = pde.field("u"), pde.field("v")
+    equations = [
+        pde.Eq(pde.dt(u), pde.laplacian(u) - u * v**2),
+        pde.Eq(pde.dt(v), 0.5 * pde.laplacian(v) + u * v**2 - v),
+    ]
+    sides = {"x": (pde.Dirichlet(1 + t), pde.Neumann(0.5)), "y": pde.Periodic()}
+    begin = {u: 1 + 0.1 * sd.sin(np.pi * y) * x, v: 0.3 + 0 * x}
+    found = []
+    for depth in (0, 5):
+        monkeypatch.setattr(kernels, "choose", lambda *_, depth=depth: Tile(depth, (8, 10)))
+        solver = pde.Problem(equations, pde.Box(x=(0, 1), y=(0, 2)), sides, begin).discretize((19, 23))
+        found.append(solver.run(0.01, method=method))
+    for field in (u, v):
+        assert (found[0][field] == found[1][field]).all()
