@@ -72,7 +72,7 @@ _HOME = {
     "symdiff.diff.dot_product": "dot_product_test",
     "symdiff.diff.taylor_remainder": "taylor_test",
     "symdiff.compile": "compile",
-    "symdiff.optimize": "minimize",
+    "symdiff.optimize": "minimize least_squares",
     "symdiff.ir.errors": (
         "SymdiffError ShapeError DTypeError DomainError ParseError DerivativeError UnknownSymbolError "
         "CompileError ConvergenceError CheckError"

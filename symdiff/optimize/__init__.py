@@ -5,6 +5,7 @@ from symdiff.optimize.adam import Adam, AdamW
 from symdiff.optimize.bfgs import BFGS, LBFGS
 from symdiff.optimize.clip import Clip
 from symdiff.optimize.gradient_descent import GradientDescent
+from symdiff.optimize.least_squares import LevenbergMarquardt, least_squares
 from symdiff.optimize.methods import METHODS
 from symdiff.optimize.minimize import minimize
 from symdiff.optimize.newton import Newton
@@ -30,6 +31,7 @@ __all__ = [
     "GradientDescent",
     "InverseSqrt",
     "InverseTime",
+    "LevenbergMarquardt",
     "Move",
     "Newton",
     "Objective",
@@ -41,5 +43,6 @@ __all__ = [
     "Schedule",
     "StepDecay",
     "WarmUp",
+    "least_squares",
     "minimize",
 ]

@@ -12,7 +12,7 @@ def explain(end: Status, c: Carry, problem: Problem, tol: float, first_loss: flo
     """Return the message of a run that ended with `end` at the carry `c`."""
     n = int(c.step)
     at = f"after {n} step{'' if n == 1 else 's'}"
-    norm = f"gradient norm {float(c.norm):.3e}"
+    norm = f"{problem.objective.measure} {float(c.norm):.3e}"
     best = f"the best point, from step {int(c.best_step)} with loss {float(c.best_loss):.6g}, is returned"
     match end:
         case Status.CONVERGED:

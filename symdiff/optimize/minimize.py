@@ -53,11 +53,23 @@ def minimize(
     (True, 1, -2.0)
     """
     check_limits(tol, max_steps)
-    rule, problem = as_rule(method), read_problem(f, start, data)
+    return run(read_problem(f, start, data), as_rule(method), tol, max_steps, progress, callback, target)
+
+
+def run(
+    problem: Problem,
+    rule: Rule,
+    tol: float,
+    max_steps: int,
+    progress: bool,
+    callback: Callback | None,
+    target: str,
+) -> OptimizeResult:
+    """Run a rule on a problem that is checked; see `minimize`."""
     title = f"minimize ({type(rule).__name__})"
     with panel(title, int(max_steps), float(tol)) if progress else nullcontext() as live:
-        run = _Run(problem, rule, float(tol), int(max_steps), target, callback, live)
-        return run.finish(run.go())
+        whole = _Run(problem, rule, float(tol), int(max_steps), target, callback, live)
+        return whole.finish(whole.go())
 
 
 class _Run:
@@ -129,7 +141,9 @@ class _Run:
                 self.callback(now)
         if self.live:
             self.live.close(now, message)
-        return OptimizeResult(now.x, now.loss, now.grad_norm, now.step, end is Status.CONVERGED, message, history)
+        # The measure of convergence need not be the gradient's norm.
+        grad_norm = max((float(np.max(np.abs(g))) for g in c.grad), default=0.0) if not best else now.grad_norm
+        return OptimizeResult(now.x, now.loss, grad_norm, now.step, end is Status.CONVERGED, message, history)
 
     def _begin(self) -> Carry:
         """Evaluate the start; returns the first carry."""

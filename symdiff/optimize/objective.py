@@ -35,6 +35,11 @@ class Objective:
     f: Node
     unknowns: Arrays
 
+    @property
+    def measure(self) -> str:
+        """What the norm of a point is called."""
+        return "gradient norm"
+
     def at(self, x: Sequence[Node]) -> Point:
         """Return the point `x` with its loss and gradient, which share one graph."""
         grad = gradient(self.f, list(self.unknowns))

@@ -27,7 +27,7 @@ PUBLIC = set(
     parse from_sympy to_sympy lambdify
     root argmin fixed_point custom_derivative stop_gradient opaque
     diff gradient jvp vjp jacobian hessian hvp taylor accumulation finite_difference richardson
-    compare check dot_product_test taylor_test compile minimize
+    compare check dot_product_test taylor_test compile minimize least_squares
     SymdiffError ShapeError DTypeError DomainError ParseError DerivativeError UnknownSymbolError CompileError
     ConvergenceError CheckError pde optimize models __version__
     """.split()  # noqa: SIM905  # read as prose
