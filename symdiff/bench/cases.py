@@ -222,6 +222,11 @@ CASES = {
             "point", lambda p: p["n"], lambda p: (_generator(1).standard_normal(p["n"]),),
         ),
         Case(
+            "map32", "map in float32: twice the lanes",
+            ({"n": 1_000}, {"n": 100_000}, {"n": 4_000_000}), {"n": 37}, ("value", "derivative"), 4e-6,
+            "point", lambda p: p["n"], lambda p: (_generator(1).standard_normal(p["n"]).astype(np.float32),),
+        ),
+        Case(
             "scalar_ops", "n operations on scalars, 10 inputs, 10 outputs, and the 10×10 Jacobian",
             ({"n": 100}, {"n": 1_000}, {"n": 10_000}), {"n": 123}, ("value", "jacobian"), 1e-9,
             "operation", lambda p: p["n"], _scalar_ops,

@@ -20,7 +20,7 @@ def map_(p: Sizes, points: np.ndarray, target: str = "cpu") -> Job:
     def build() -> Any:
         x = sd.symbols("x")
         f = sd.exp(-(x**2)) * sd.sin(3 * x) + sd.log(1 + x**2)
-        fn = sd.compile([f, sd.diff(f, x)], [x], target=target)
+        fn = sd.compile([f, sd.diff(f, x)], [x], target=target, dtype=points.dtype.name)
         return lambda: fn(points, out=out)
 
     return Job(build, tuple)
@@ -206,6 +206,7 @@ def call(p: Sizes, x: Any, y: Any, target: str = "cpu") -> Job:
 
 CASES = {
     "map": map_,
+    "map32": map_,
     "scalar_ops": scalar_ops,
     "scalar_ops:arrays": scalar_ops_arrays,
     "gmm": gmm,

@@ -111,6 +111,7 @@ def call(p: Sizes, x: Any, y: Any) -> Job:
 
 CASES = {
     "map": map_,
+    "map32": map_,
     "scalar_ops": scalar_ops,
     "gmm": gmm,
     "logreg": logreg,
