@@ -9,6 +9,7 @@ from symdiff.optimize.least_squares import LevenbergMarquardt, least_squares
 from symdiff.optimize.methods import METHODS
 from symdiff.optimize.minimize import minimize
 from symdiff.optimize.newton import Newton
+from symdiff.optimize.newton_cg import NewtonCG
 from symdiff.optimize.objective import Objective, Point
 from symdiff.optimize.progress import Progress
 from symdiff.optimize.result import OptimizeResult
@@ -34,6 +35,7 @@ __all__ = [
     "LevenbergMarquardt",
     "Move",
     "Newton",
+    "NewtonCG",
     "Objective",
     "OptimizeResult",
     "Point",

@@ -10,6 +10,7 @@ from symdiff.optimize.adam import Adam, AdamW
 from symdiff.optimize.bfgs import BFGS, LBFGS
 from symdiff.optimize.gradient_descent import GradientDescent
 from symdiff.optimize.newton import Newton
+from symdiff.optimize.newton_cg import NewtonCG
 from symdiff.optimize.rmsprop import RMSprop
 from symdiff.optimize.rule import Rule
 from symdiff.optimize.sgd import SGD
@@ -24,6 +25,7 @@ METHODS: dict[str, Rule] = {
     "momentum": SGD(momentum=0.9),
     "nesterov": SGD(momentum=0.9, nesterov=True),
     "newton": Newton(),
+    "newton-cg": NewtonCG(),
     "rmsprop": RMSprop(),
     "sgd": SGD(),
 }

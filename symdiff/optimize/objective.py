@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from symdiff.diff.jacobian import gradient, hessian
+from symdiff.diff.jacobian import gradient, hessian, hvp
 from symdiff.ir.dims import product
 from symdiff.ir.graph import substitute
-from symdiff.ir.node import Node, const
+from symdiff.ir.node import PRIMITIVES, Node, const, make
 from symdiff.ir.primitive import cast
 from symdiff.ops.elementwise import abs_, maximum
 from symdiff.ops.index import broadcast_to, concatenate, reshape, slice_
@@ -54,6 +54,15 @@ class Objective:
             row = [reshape(b, shape=(n, m)) for m, b in zip(sizes, blocks, strict=True)]
             rows.append(concatenate(*row, axis=1))
         return substitute([concatenate(*rows, axis=0)], dict(zip(self.unknowns, x, strict=True)))[0]
+
+    def product(self, x: Sequence[Node], v: Sequence[Node]) -> Arrays:
+        """Return the Hessian at `x` times the direction `v`, both of the shapes of the unknowns."""
+        marks = [
+            make(PRIMITIVES["symbol"], (), {**u.params, "name": f"\0along{k}"}) for k, u in enumerate(self.unknowns)
+        ]
+        products = hvp(self.f, list(self.unknowns), marks)
+        place = dict(zip((*self.unknowns, *marks), (*x, *v), strict=True))
+        return tuple(substitute(products, place))
 
 
 def infinity_norm(arrays: Sequence[Node]) -> Node:
