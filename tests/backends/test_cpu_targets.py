@@ -192,3 +192,12 @@ def test_a_library_for_another_architecture_needs_its_compiler(tmp_path, monkeyp
     files = fn.export("f", tmp_path, triple=other, library=False)
     assert files.object.read_bytes()[:4] == b"\x7fELF"
     assert f"machine code for {other}, generic" in files.header.read_text()
+
+
+@pytest.mark.parametrize(("dtype", "width"), [("float32", 16), ("float64", 8)])
+def test_indices_do_not_halve_the_lanes(dtype, width):
+    a, k = sd.array("a", "m", dtype=dtype), sd.array("k", "n", dtype="int64")
+    program = sd.compile(sd.take(a, k) ** 2, [a, k]).program
+    assert f"fmul <{width} x {'float' if dtype == 'float32' else 'double'}>" in str(
+        codegen(program, target("x86-64-v4", X86))[0]
+    )

@@ -60,7 +60,8 @@ def build(interfaces: Sequence[Interface], programs: Sequence[Program], target: 
     emit_texts(modules[0], name, statuses)
     links = (*(["-lmvec"] if any(e.startswith(VECTOR_MATHS) for e in externals) else []), "-lm")
     operations = sum(len(s.body) for p in programs for s in walk(p.statements) if isinstance(s, Nest))
-    code = build_object([_text(m, f"part{k}.") for k, m in enumerate(modules)], 2 if operations <= _LARGE else 0, target)
+    effort = 2 if operations <= _LARGE else 0
+    code = build_object([_text(m, f"part{k}.") for k, m in enumerate(modules)], effort, target)
     return Built(code, header(interfaces, statuses, memory, target, " ".join(links)), links)
 
 
