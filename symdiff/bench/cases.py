@@ -151,6 +151,8 @@ def _scalar_ops(p: Sizes) -> tuple[Any, ...]:
 RIDGE = 1e-3
 ADAM = {"lr": 1e-2, "b1": 0.9, "b2": 0.999, "eps": 1e-8}
 HEAT_RATE = 0.2
+RK4_STEP = 0.1
+GRAY_SCOTT = {"du": 0.16, "dv": 0.08, "feed": 0.035, "kill": 0.065}
 CN_STEP = 1e-3
 
 
@@ -195,6 +197,15 @@ def _modes(p: Sizes) -> tuple[Any, ...]:
     n = p["n"]
     x = np.arange(1, n + 1) / (n + 1)
     return (np.outer(np.sin(np.pi * x), np.sin(2 * np.pi * x)) + 0.1 * _generator(11).random((n, n)),)
+
+
+def _patterns(p: Sizes) -> tuple[Any, ...]:
+    """u = 1 and v = 0, a disturbed square in the middle, and noise."""
+    rng, n = _generator(10), p["n"]
+    u, v = np.ones((n, n)), np.zeros((n, n))
+    middle = slice(n // 2 - n // 16, n // 2 + n // 16)
+    u[middle, middle], v[middle, middle] = 0.5, 0.25
+    return u + 0.02 * rng.random((n, n)), v + 0.02 * rng.random((n, n))
 
 
 def _points(p: Sizes) -> tuple[Any, ...]:
@@ -252,6 +263,16 @@ CASES = {
             "heat2d", "u += 0.2 (the four neighbours - 4 u) inside an n×n array, the edges held",
             _grid((256, 1024, 4096), 48), {"n": 19, "steps": 7}, ("u",), 1e-12,
             "step and point", lambda p: p["steps"] * p["n"] ** 2, lambda p: (_generator(8).random((p["n"], p["n"])),),
+        ),
+        Case(
+            "heat3d_rk4", "u' = the Laplacian of order 4 on n³ periodic points, classic Runge-Kutta with step 0.1",
+            _grid((64, 192), 10), {"n": 9, "steps": 3}, ("u",), 1e-11,
+            "step and point", lambda p: p["steps"] * p["n"] ** 3, lambda p: (_generator(9).random((p["n"],) * 3),),
+        ),
+        Case(
+            "gray_scott", "reaction and diffusion of two fields on n×n periodic points, Euler with step 1",
+            _grid((256, 1024), 200), {"n": 17, "steps": 9}, ("u", "v"), 1e-10,
+            "step and point", lambda p: p["steps"] * p["n"] ** 2, _patterns,
         ),
         Case(
             "crank_nicolson", "heat equation on n×n inner points of the unit square, 0 at the edge, dt = 0.001",

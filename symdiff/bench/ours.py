@@ -8,7 +8,19 @@ import numpy as np
 
 import symdiff as sd
 from symdiff import pde
-from symdiff.bench.cases import ADAM, CN_STEP, GMM_GAMMA, HEAT_RATE, RIDGE, WIDTH, Sizes, Straight, gmm_constant
+from symdiff.bench.cases import (
+    ADAM,
+    CN_STEP,
+    GMM_GAMMA,
+    GRAY_SCOTT,
+    HEAT_RATE,
+    RIDGE,
+    RK4_STEP,
+    WIDTH,
+    Sizes,
+    Straight,
+    gmm_constant,
+)
 from symdiff.bench.measure import Job
 from symdiff.optimize import Adam
 
@@ -133,6 +145,112 @@ def heat2d(p: Sizes, start: np.ndarray, target: str = "cpu") -> Job:
     return Job(build, lambda u: (u,))
 
 
+def _around(x: Any, r: int) -> Any:
+    """Repeat r points beyond each side."""
+    for axis in range(x.ndim):
+        first, last = (
+            x[tuple(s if a == axis else slice(None) for a in range(x.ndim))] for s in (slice(0, r), slice(-r, None))
+        )
+        x = sd.concatenate([last, x, first], axis=axis)
+    return x
+
+
+def _neighbours(wide: Any, r: int, distance: int) -> Any:
+    """The sum of the points at a distance along the axes, of an array with r points beyond each side."""
+    moves = [(axis, move) for axis in range(wide.ndim) for move in (-distance, distance)]
+    parts = []
+    for axis, move in moves:
+        shifts = [move if a == axis else 0 for a in range(wide.ndim)]
+        parts.append(wide[tuple(slice(r + s, s - r or None) for s in shifts)])
+    return sum(parts[1:], parts[0])
+
+
+def heat3d_rk4(p: Sizes, start: np.ndarray, target: str = "cpu") -> Job:
+    """A loop over arrays that have two points beyond each side."""
+
+    def build() -> Any:
+        first, steps = sd.array("u", ("n", "n", "n")), sd.array("steps", (), "int64")
+        inside, h = (slice(2, -2),) * 3, RK4_STEP
+
+        def rate(wide: Any) -> Any:
+            return 4 / 3 * _neighbours(wide, 2, 1) - 1 / 12 * _neighbours(wide, 2, 2) - 7.5 * wide[inside]
+
+        def turn(k: Any, wide: Any) -> list[Any]:
+            u, k1 = wide[inside], rate(wide)
+            k2 = rate(_around(u + 0.5 * h * k1, 2))
+            k3 = rate(_around(u + 0.5 * h * k2, 2))
+            k4 = rate(_around(u + h * k3, 2))
+            return [k + 1, _around(u + h / 6 * (k1 + 2 * (k2 + k3) + k4), 2)]
+
+        wide = sd.while_loop(lambda k, u: k < steps, turn, [0, _around(first, 2)])[1]
+        fn = sd.compile(wide[inside], [first, steps], target=target)
+        out = np.empty_like(start)
+        return lambda: fn(start, p["steps"], out=out)
+
+    return Job(build, lambda u: (u,))
+
+
+def heat3d_rk4_pde(p: Sizes, start: np.ndarray, target: str = "cpu") -> Job:
+    """A problem with periodic sides: a run plans its steps, watches for values that are not finite, and saves."""
+
+    def build() -> Any:
+        n, u = p["n"], pde.field("u")
+        box = pde.Box(x=(0, n), y=(0, n), z=(0, n))
+        sides = {axis: pde.Periodic() for axis in "xyz"}
+        problem = pde.Problem([pde.Eq(pde.dt(u), pde.laplacian(u))], box, sides, {u: start})
+        solver, until = problem.discretize((n, n, n), order=4), p["steps"] * RK4_STEP
+        return lambda: solver.run(until, method="rk4", dt=RK4_STEP, target=target)[u]
+
+    return Job(build, lambda u: (u,))
+
+
+def gray_scott(p: Sizes, start_u: np.ndarray, start_v: np.ndarray, target: str = "cpu") -> Job:
+    """A loop over arrays that have a point beyond each side."""
+
+    def build() -> Any:
+        first_u, first_v, steps = sd.matrix("u", "n", "n"), sd.matrix("v", "n", "n"), sd.array("steps", (), "int64")
+        inside = (slice(1, -1),) * 2
+        du, dv, feed, kill = GRAY_SCOTT.values()
+
+        def turn(k: Any, wide_u: Any, wide_v: Any) -> list[Any]:
+            u, v = wide_u[inside], wide_v[inside]
+            reaction = u * v * v
+            u1 = u + du * (_neighbours(wide_u, 1, 1) - 4 * u) - reaction + feed * (1 - u)
+            v1 = v + dv * (_neighbours(wide_v, 1, 1) - 4 * v) + reaction - (feed + kill) * v
+            return [k + 1, _around(u1, 1), _around(v1, 1)]
+
+        start = [0, _around(first_u, 1), _around(first_v, 1)]
+        _, u, v = sd.while_loop(lambda k, *_: k < steps, turn, start)
+        fn = sd.compile([u[inside], v[inside]], [first_u, first_v, steps], target=target)
+        out = [np.empty_like(start_u), np.empty_like(start_v)]
+        return lambda: fn(start_u, start_v, p["steps"], out=out)
+
+    return Job(build, tuple)
+
+
+def gray_scott_pde(p: Sizes, start_u: np.ndarray, start_v: np.ndarray, target: str = "cpu") -> Job:
+    """A problem with periodic sides, as for heat3d_rk4."""
+
+    def build() -> Any:
+        n, u, v = p["n"], pde.field("u"), pde.field("v")
+        du, dv, feed, kill = GRAY_SCOTT.values()
+        equations = [
+            pde.Eq(pde.dt(u), du * pde.laplacian(u) - u * v**2 + feed * (1 - u)),
+            pde.Eq(pde.dt(v), dv * pde.laplacian(v) + u * v**2 - (feed + kill) * v),
+        ]
+        sides = {"x": pde.Periodic(), "y": pde.Periodic()}
+        problem = pde.Problem(equations, pde.Box(x=(0, n), y=(0, n)), sides, {u: start_u, v: start_v})
+        solver = problem.discretize((n, n))
+
+        def run() -> tuple[Any, Any]:
+            found = solver.run(float(p["steps"]), method="euler", dt=1.0, target=target)
+            return found[u], found[v]
+
+        return run
+
+    return Job(build, tuple)
+
+
 def crank_nicolson(p: Sizes, start: np.ndarray, target: str = "cpu") -> Job:
     """A problem with Dirichlet sides; its grid counts the points on the edge too."""
 
@@ -213,6 +331,10 @@ CASES = {
     "logreg": logreg,
     "adam_loop": adam_loop,
     "heat2d": heat2d,
+    "heat3d_rk4": heat3d_rk4,
+    "heat3d_rk4:pde": heat3d_rk4_pde,
+    "gray_scott": gray_scott,
+    "gray_scott:pde": gray_scott_pde,
     "crank_nicolson": crank_nicolson,
     "sparse_hessian": sparse_hessian,
     "sparse_hessian:values": sparse_hessian_values,

@@ -8,7 +8,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from symdiff.bench.cases import ADAM, GMM_GAMMA, HEAT_RATE, RIDGE, Sizes, Straight, gmm_constant
+from symdiff.bench.cases import (
+    ADAM,
+    GMM_GAMMA,
+    GRAY_SCOTT,
+    HEAT_RATE,
+    RIDGE,
+    RK4_STEP,
+    Sizes,
+    Straight,
+    gmm_constant,
+)
 from symdiff.bench.measure import Job
 
 jax.config.update("jax_enable_x64", True)
@@ -104,6 +114,48 @@ def heat2d(p: Sizes, start: np.ndarray) -> Job:
     return _job(lambda: jax.jit(advance), start, arrays=lambda u: (u,))
 
 
+def heat3d_rk4(p: Sizes, start: np.ndarray) -> Job:
+    """A padded array for every stage: rolled ones were several times slower."""
+    h = RK4_STEP
+
+    def rate(u: Any) -> Any:
+        wide, out = jnp.pad(u, 2, mode="wrap"), -7.5 * u
+        for axis in range(3):
+            for shift, weight in ((1, 4 / 3), (2, -1 / 12)):
+                for move in (-shift, shift):
+                    part = [slice(2, -2)] * 3
+                    part[axis] = slice(2 + move, 2 + move + p["n"])
+                    out = out + weight * wide[tuple(part)]
+        return out
+
+    def step(_: Any, u: Any) -> Any:
+        k1 = rate(u)
+        k2 = rate(u + 0.5 * h * k1)
+        k3 = rate(u + 0.5 * h * k2)
+        k4 = rate(u + h * k3)
+        return u + h / 6 * (k1 + 2 * (k2 + k3) + k4)
+
+    advance = jax.jit(lambda u: jax.lax.fori_loop(0, p["steps"], step, u))
+    return _job(lambda: advance, start, arrays=lambda u: (u,))
+
+
+def gray_scott(p: Sizes, start_u: np.ndarray, start_v: np.ndarray) -> Job:
+    """Padded arrays, as above."""
+    du, dv, feed, kill = GRAY_SCOTT.values()
+
+    def near(x: Any) -> Any:
+        wide = jnp.pad(x, 1, mode="wrap")
+        return wide[:-2, 1:-1] + wide[2:, 1:-1] + wide[1:-1, :-2] + wide[1:-1, 2:] - 4 * x
+
+    def step(_: Any, state: Any) -> Any:
+        u, v = state
+        reaction = u * v * v
+        return u + du * near(u) - reaction + feed * (1 - u), v + dv * near(v) + reaction - (feed + kill) * v
+
+    advance = jax.jit(lambda u, v: jax.lax.fori_loop(0, p["steps"], step, (u, v)))
+    return _job(lambda: advance, start_u, start_v)
+
+
 def call(p: Sizes, x: Any, y: Any) -> Job:
     """Arguments that are on the device already."""
     return _job(lambda: jax.jit(lambda x, y: x * y + x - y), x, y, arrays=lambda r: (r,))
@@ -117,5 +169,7 @@ CASES = {
     "logreg": logreg,
     "adam_loop": adam_loop,
     "heat2d": heat2d,
+    "heat3d_rk4": heat3d_rk4,
+    "gray_scott": gray_scott,
     "call": call,
 }

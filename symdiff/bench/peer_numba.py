@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit, prange
 
-from symdiff.bench.cases import HEAT_RATE, WIDTH, Sizes, Straight
+from symdiff.bench.cases import GRAY_SCOTT, HEAT_RATE, RK4_STEP, WIDTH, Sizes, Straight
 from symdiff.bench.measure import Job
 
 
@@ -117,6 +117,106 @@ def heat2d(p: Sizes, start: np.ndarray) -> Job:
     return Job(build, lambda u: (u,), lambda: np.copyto(one, start))
 
 
+def heat3d_rk4(p: Sizes, start: np.ndarray) -> Job:
+    """One parallel sweep for each stage, rows without index arithmetic, sums kept as they come."""
+    one, work = start.copy(), [np.empty_like(start) for _ in range(3)]
+
+    def build() -> Any:
+        @njit(fastmath=True, inline="always")
+        def laplacian(c, xm2, xm, xp, xp2, ym2, ym, yp, yp2, zm2, zm, zp, zp2):
+            near = xm + xp + ym + yp + zm + zp
+            far = xm2 + xp2 + ym2 + yp2 + zm2 + zp2
+            return -7.5 * c + (4 / 3) * near - (1 / 12) * far
+
+        @njit(parallel=True, fastmath=True)
+        def stage(s, u, total, target, first, weight, ahead):
+            # total (+)= weight * k and target = u + ahead * k, with k = laplacian(s)
+            n = s.shape[0]
+            for i in prange(n):
+                im2, im, ip, ip2 = (i - 2) % n, (i - 1) % n, (i + 1) % n, (i + 2) % n
+                for j in range(n):
+                    row = s[i, j]
+                    xm2, xm, xp, xp2 = s[im2, j], s[im, j], s[ip, j], s[ip2, j]
+                    ym2, ym, yp, yp2 = s[i, (j - 2) % n], s[i, (j - 1) % n], s[i, (j + 1) % n], s[i, (j + 2) % n]
+                    k = np.empty(n)
+                    for z in range(2, n - 2):
+                        k[z] = laplacian(
+                            row[z], xm2[z], xm[z], xp[z], xp2[z], ym2[z], ym[z], yp[z], yp2[z],
+                            row[z - 2], row[z - 1], row[z + 1], row[z + 2],
+                        )  # fmt: skip
+                    for e in range(4):
+                        z = (e - 2) % n
+                        k[z] = laplacian(
+                            row[z], xm2[z], xm[z], xp[z], xp2[z], ym2[z], ym[z], yp[z], yp2[z],
+                            row[(z - 2) % n], row[(z - 1) % n], row[(z + 1) % n], row[(z + 2) % n],
+                        )  # fmt: skip
+                    if first:
+                        for z in range(n):
+                            total[i, j, z] = u[i, j, z] + weight * k[z]
+                    else:
+                        for z in range(n):
+                            total[i, j, z] += weight * k[z]
+                    if ahead > 0:
+                        for z in range(n):
+                            target[i, j, z] = u[i, j, z] + ahead * k[z]
+
+        @njit
+        def advance(u, total, a, b, h, steps):
+            for _ in range(steps):
+                stage(u, u, total, a, True, h / 6, h / 2)
+                stage(a, u, total, b, False, h / 3, h / 2)
+                stage(b, u, total, a, False, h / 3, h)
+                stage(a, u, total, b, False, h / 6, 0.0)
+                u, total = total, u
+            return u
+
+        return lambda: advance(one, *work, RK4_STEP, p["steps"])
+
+    return Job(build, lambda u: (u,), lambda: np.copyto(one, start))
+
+
+def gray_scott(p: Sizes, start_u: np.ndarray, start_v: np.ndarray) -> Job:
+    """One parallel sweep for each step, rows without index arithmetic but at their ends."""
+    du, dv, feed, kill = GRAY_SCOTT.values()
+    u0, v0 = start_u.copy(), start_v.copy()
+    u1, v1 = np.empty_like(u0), np.empty_like(v0)
+
+    def build() -> Any:
+        @njit(fastmath=True, inline="always")
+        def point(u, v, near_u, near_v):
+            reaction = u * v * v
+            return (
+                u + du * (near_u - 4 * u) - reaction + feed * (1 - u),
+                v + dv * (near_v - 4 * v) + reaction - (feed + kill) * v,
+            )
+
+        @njit(parallel=True, fastmath=True)
+        def advance(u, v, nu, nv, steps):
+            n = u.shape[0]
+            for _ in range(steps):
+                for i in prange(n):
+                    up, um, uc = u[(i + 1) % n], u[i - 1], u[i]
+                    vp, vm, vc = v[(i + 1) % n], v[i - 1], v[i]
+                    for j in range(1, n - 1):
+                        near_u = um[j] + up[j] + uc[j - 1] + uc[j + 1]
+                        near_v = vm[j] + vp[j] + vc[j - 1] + vc[j + 1]
+                        nu[i, j], nv[i, j] = point(uc[j], vc[j], near_u, near_v)
+                    for j in (0, n - 1):
+                        near_u = um[j] + up[j] + uc[j - 1] + uc[(j + 1) % n]
+                        near_v = vm[j] + vp[j] + vc[j - 1] + vc[(j + 1) % n]
+                        nu[i, j], nv[i, j] = point(uc[j], vc[j], near_u, near_v)
+                u, v, nu, nv = nu, nv, u, v
+            return u, v
+
+        return lambda: advance(u0, v0, u1, v1, p["steps"])
+
+    def reset() -> None:
+        np.copyto(u0, start_u)
+        np.copyto(v0, start_v)
+
+    return Job(build, tuple, reset)
+
+
 def call(p: Sizes, x: Any, y: Any) -> Job:
     """A function of two floats, or of two arrays."""
 
@@ -130,4 +230,11 @@ def call(p: Sizes, x: Any, y: Any) -> Job:
     return Job(build, lambda r: (r,))
 
 
-CASES = {"map": map_, "scalar_ops": scalar_ops, "heat2d": heat2d, "call": call}
+CASES = {
+    "map": map_,
+    "scalar_ops": scalar_ops,
+    "heat2d": heat2d,
+    "heat3d_rk4": heat3d_rk4,
+    "gray_scott": gray_scott,
+    "call": call,
+}

@@ -7,7 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.bench.cases import ADAM, CN_STEP, GMM_GAMMA, HEAT_RATE, RIDGE, WIDTH, Sizes, Straight, gmm_constant
+from symdiff.bench.cases import (
+    ADAM,
+    CN_STEP,
+    GMM_GAMMA,
+    GRAY_SCOTT,
+    HEAT_RATE,
+    RIDGE,
+    RK4_STEP,
+    WIDTH,
+    Sizes,
+    Straight,
+    gmm_constant,
+)
 from symdiff.bench.measure import Job
 
 
@@ -146,6 +158,47 @@ def heat2d(p: Sizes, start: np.ndarray) -> Job:
     return Job(lambda: run, lambda u: (u,), lambda: np.copyto(one, start))
 
 
+def heat3d_rk4(p: Sizes, start: np.ndarray) -> Job:
+    """The sum of rolled arrays."""
+    h = RK4_STEP
+
+    def rate(u: np.ndarray) -> np.ndarray:
+        out = -7.5 * u
+        for axis in range(3):
+            for shift, weight in ((1, 4 / 3), (2, -1 / 12)):
+                out += weight * (np.roll(u, shift, axis) + np.roll(u, -shift, axis))
+        return out
+
+    def run() -> np.ndarray:
+        u = start
+        for _ in range(p["steps"]):
+            k1 = rate(u)
+            k2 = rate(u + 0.5 * h * k1)
+            k3 = rate(u + 0.5 * h * k2)
+            k4 = rate(u + h * k3)
+            u = u + h / 6 * (k1 + 2 * (k2 + k3) + k4)
+        return u
+
+    return Job(lambda: run, lambda u: (u,))
+
+
+def gray_scott(p: Sizes, start_u: np.ndarray, start_v: np.ndarray) -> Job:
+    """The sum of rolled arrays."""
+    du, dv, feed, kill = GRAY_SCOTT.values()
+
+    def near(x: np.ndarray) -> np.ndarray:
+        return np.roll(x, 1, 0) + np.roll(x, -1, 0) + np.roll(x, 1, 1) + np.roll(x, -1, 1) - 4 * x
+
+    def run() -> tuple[np.ndarray, np.ndarray]:
+        u, v = start_u, start_v
+        for _ in range(p["steps"]):
+            reaction = u * v * v
+            u, v = u + du * near(u) - reaction + feed * (1 - u), v + dv * near(v) + reaction - (feed + kill) * v
+        return u, v
+
+    return Job(lambda: run, tuple)
+
+
 def crank_nicolson(p: Sizes, start: np.ndarray) -> Job:
     """Each step exactly, in the basis of sines, which diagonalises this Laplacian: the floor for this domain."""
     n = p["n"]
@@ -205,6 +258,8 @@ CASES = {
     "logreg": logreg,
     "adam_loop": adam_loop,
     "heat2d": heat2d,
+    "heat3d_rk4": heat3d_rk4,
+    "gray_scott": gray_scott,
     "crank_nicolson": crank_nicolson,
     "sparse_hessian": sparse_hessian,
     "call": call,
