@@ -8,6 +8,7 @@ and compiled once more for that combination of arguments.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 # The run-time size of the axis that arrays in place of scalars are mapped over.
 POINTS = "points__"
+# Seconds and runs that `explain` takes to time a function.
+_PATIENCE, _FEWEST_RUNS = 0.2, 3
 _LARGEST_INT = np.iinfo(np.int64).max
 _KINDS = {"float64": "biuf", "float32": "biuf", "int64": "biu", "bool": "b"}
 
@@ -68,6 +71,9 @@ class Function:
         self._is_repacked = not isinstance(form, str)
         self._door: Any = None
         self._call: Callable[..., Any] = _no_door
+        # What `explain` tells of: which arguments were mapped, the sizes, seconds, number of runs.
+        self._last_run: tuple[tuple[bool, ...], Mapping[str, int], float, int] | None = None
+        self._patience = 0.0
         self._call_out: Callable[..., Any] = _no_door
 
     def __repr__(self) -> str:
@@ -99,9 +105,22 @@ class Function:
         sizes = self._check(arrays)
         shapes = [self._result_shape(f, sizes) for f in self.outputs]
         targets, copies = self._targets(out, shapes, arrays)
-        results = self.kernel([_readable(a) for a in arrays], sizes, targets)
+        results = self._run((), self.kernel, [_readable(a) for a in arrays], sizes, targets)
         self._learn(args, self.kernel, sizes, [s if s else None for s in shapes])
         return self._pack_arrays(results) if out is None else self._finish_out(out, copies)
+
+    def _run(self, mapped: tuple[bool, ...], code: Any, *args: Any) -> Any:
+        """Run code on (arrays, sizes, outputs), and remember for `explain` how long it took."""
+        began = time.perf_counter()
+        results = code(*args)
+        seconds, count = time.perf_counter() - began, 1
+        end = began + self._patience
+        while self._patience and (count < _FEWEST_RUNS or time.perf_counter() < end):
+            began = time.perf_counter()
+            code(args[0], args[1], results)
+            seconds, count = min(seconds, time.perf_counter() - began), count + 1
+        self._last_run = mapped, args[1], seconds, count
+        return results
 
     def _learn(
         self, args: Sequence[Any], kernel: Any, sizes: Mapping[str, int], results: Sequence[tuple[int, ...] | None]
@@ -276,7 +295,7 @@ class Function:
         targets, copies = self._targets(out, [(*shape, *core) for core in cores], arrays)
         flat = None if targets is None else [t.reshape((points, *core)) for t, core in zip(targets, cores, strict=True)]
         kernel, sizes = self._mapped[mapped], {**sizes, POINTS: points}
-        results = kernel(full, sizes, flat)
+        results = self._run(mapped, kernel, full, sizes, flat)
         if all(a.shape == shape for a, m in zip(arrays, mapped, strict=True) if m):
             self._learn(args, kernel, sizes, [(*shape, *core) for core in cores])
         if out is not None:
@@ -310,16 +329,31 @@ class Function:
             return self.kernel.inspect(what)
         raise CompileError(f"inspect shows 'graph', 'program', 'llvm', 'asm' or 'ptx', got {what!r}.")
 
-    def explain(self) -> Explanation:
-        """Return what became of the function: operations after each pass, statements, memory, code.
+    def explain(self, *args: Any, **named: Any) -> Explanation:
+        """Return what became of the function: operations and bytes after each pass, statements, memory, code, limits.
+
+        With arguments it is run on them several times; without, the first call with the latest sizes is told of. The
+        limit is that of the machine, measured once: the inputs read and the outputs written once, or the arithmetic.
+        Raises: with arguments, what a call raises.
 
         >>> import symdiff as sd
         >>> x = sd.symbols("x")
         >>> sd.compile(x**2 * 3, [x]).explain().operations[0]
         ('as written', 2)
         """
-        facts = getattr(self.kernel, "facts", None)
-        return explain(repr(self), self.outputs, self.program, facts() if facts is not None else {})
+        self._run_often(args, named)
+        kernel, program = self.kernel, self.program
+        if self._last_run is not None and any(self._last_run[0]):
+            kernel, _, program = self._load(*self._lifted(self._last_run[0]))
+        return explain(repr(self), self.outputs, kernel, program, self._last_run)
+
+    def _run_often(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> None:
+        if args or named:
+            self._patience = _PATIENCE
+            try:
+                self._general(args, named, None)
+            finally:
+                self._patience = 0.0
 
     def trace(self, *args: Any, **named: Any) -> Blame:
         """Return which operation, on which line of the user's, makes the first NaN or Inf of a call.

@@ -23,7 +23,7 @@ from symdiff.program.ir import Access, Affine, Const, Guard, Instr, Load, Nest, 
 # Nanoseconds for one vector of an operation on one thread, roughly; calls of functions take longer than all else.
 _WEIGHTS = {"load": 0.5, "div": 3.0, "sqrt": 4.0, "rem": 20.0}
 # fmt: off
-_NATIVE = frozenset({
+NATIVE = frozenset({
     "add", "sub", "mul", "neg", "abs", "sign", "max", "min", "floor", "ceil", "trunc", "lt", "le", "gt", "ge", "eq",
     "ne", "and", "or", "xor", "not", "where", "cast",
 })
@@ -39,7 +39,7 @@ def body_weight(body: Sequence[Instr]) -> float:
     for instr in body:
         match instr:
             case Op():
-                total += 0.25 if instr.name in _NATIVE else _WEIGHTS.get(instr.name, _CALL_WEIGHT)
+                total += 0.25 if instr.name in NATIVE else _WEIGHTS.get(instr.name, _CALL_WEIGHT)
             case Load():
                 total += _WEIGHTS["load"] * (4.0 if instr.access.gathers else 1.0)
     return total

@@ -33,7 +33,8 @@ from backends.store import KernelStore, kernel_key
 from symdiff.ir.dims import evaluate, product
 from symdiff.ir.errors import CompileError, DomainError
 from symdiff.program import memory
-from symdiff.program.ir import Call, Nest, Program, Sweep, walk
+from symdiff.program.estimate import Estimate
+from symdiff.program.ir import Call, Nest, Program, Statement, Sweep, walk
 from symdiff.program.sweep import with_sweeps
 
 # Operations: below, optimising costs nothing worth saving; above, LLVM's passes take longer than the program is worth.
@@ -151,6 +152,21 @@ class Kernel:
             "threads": "one" if self.threads == 1 else f"{rule}; {self.threads or 'all'} threads",
         }
 
+    def estimates(self, sizes: Mapping[str, int]) -> tuple[Estimate | None, dict[int, Estimate]]:
+        """The least that a run takes for these sizes, or None where loops make turns; its statements by identity."""
+        from backends.cpu.limits import limits
+
+        plan, program = self._plan(sizes), self.program
+        most = limits(self.threads if plan.may_use_threads else 1)
+        counted = [s for s in walk(program.statements) if isinstance(s, Nest) or _is_product(s)]
+        found = {id(s): most.of_statement(s, program, sizes, plan.arena_bytes) for s in counted}
+        for s in self._sweeps:
+            tile = choose(s, sizes, max(self.threads, 1))
+            if tile.depth:
+                found[id(s)] = most.of_sweep(s, tile.depth, tile.widths, program, sizes, plan.arena_bytes)
+        whole = all(isinstance(s, Nest) or _is_product(s) for s in program.statements)
+        return most.of_program(program, sizes, plan.arena_bytes) if whole else None, found
+
     def njit(self, names: Sequence[str], single: bool) -> Any:
         """The function for the user's own Numba code, taking arguments of these names. Imports Numba."""
         from backends.cpu.numba_door import njit
@@ -267,6 +283,10 @@ class Kernel:
         if held is None or held.nbytes < n_bytes + 2 * ALIGN:
             held = self._local.memory = np.empty(n_bytes + 2 * ALIGN, np.uint8)
         return held
+
+
+def _is_product(s: Statement) -> bool:
+    return isinstance(s, Call) and s.name == "gemm"
 
 
 @functools.cache

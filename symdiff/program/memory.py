@@ -66,19 +66,6 @@ class Lives:
             return False
         return first_a <= last_b and first_b <= last_a
 
-    def most(self, sizes: Mapping[str, int]) -> int:
-        """Return the largest number of bytes that live at one time: no plan needs less, but for handovers."""
-        change: dict[int, int] = {}
-        for b, (first, last) in self.spans.items():
-            n = evaluate(b.n_bytes, sizes)
-            change[first] = change.get(first, 0) + n
-            change[last + 1] = change.get(last + 1, 0) - n
-        now = most = 0
-        for at in sorted(change):
-            now += change[at]
-            most = max(most, now)
-        return most
-
 
 def lives(program: Program, scratch: Sequence[tuple[Nest, tuple[Buffer, ...]]] = ()) -> Lives:
     """Return when the temporaries of a program live, and the scratch buffers of its nests. Linear in its accesses."""
