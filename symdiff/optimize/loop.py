@@ -79,8 +79,9 @@ class Iteration:
 
     def start(self) -> tuple[list[Node], list[Node]]:
         """Return (outputs, inputs) of the start: loss, norm, gradient and the rule's state for the unknowns."""
-        point = self.objective.at(self.objective.unknowns)
-        state = self.rule.init(self.objective, point)
+        objective = self.objective.for_step(const(0, "int64"))
+        point = objective.at(objective.unknowns)
+        state = self.rule.init(objective, point)
         return [point.loss, point.norm, *point.grad, *state], list(self.objective.unknowns)
 
     def chunk(self, like: Carry) -> tuple[list[Node], list[Node]]:
@@ -120,7 +121,9 @@ class Iteration:
     def advance(self, c: Carry, tol: Node) -> Carry:
         """Return the carry after one step of the rule."""
         now = Point(c.x, c.loss, c.grad, c.norm)
-        move = self.rule.step(self.objective, now, c.state, cast(c.step, "float64") + 1.0)
+        # What a step evaluates is the point from which the next one goes.
+        objective = self.objective.for_step(c.step + 1)
+        move = self.rule.step(objective, now, c.state, cast(c.step, "float64") + 1.0)
         new = move.point
         step = c.step + cast(move.moved, "int64")
         better = isfinite(new.loss) & isfinite(new.norm) & (new.loss <= c.best_loss)

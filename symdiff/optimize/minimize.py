@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from symdiff.live import Live
+from symdiff.optimize.batches import Batches, check_rule
 from symdiff.optimize.compiled import compiled, first_carry
 from symdiff.optimize.inputs import Problem, Values, check_limits, not_finite, read_problem
 from symdiff.optimize.loop import MOST_STEPS, Carry, Iteration, Status
@@ -33,6 +35,9 @@ def minimize(
     progress: bool = False,
     callback: Callback | None = None,
     target: str = "cpu",
+    batch_size: int | None = None,
+    seed: int = 0,
+    sampling: str = "reshuffle",
 ) -> OptimizeResult:
     """Minimise the scalar expression `f` over the symbols of `start`, from their values there.
 
@@ -40,6 +45,10 @@ def minimize(
     its settings. The whole iteration is one compiled loop, run in chunks of about 50 ms; between chunks the
     `progress` panel is drawn and `callback` is called with a `Progress` (also at the start and at the end) and may
     stop the run by returning True. Ctrl-C ends the run and returns the best point so far.
+
+    With `batch_size` each step sees that many rows of the data whose first extent is a run-time size, drawn by `seed`:
+    in a new order each epoch ("reshuffle"), in one order ("once") or with "replacement". The history then holds the
+    losses of the batches; the run makes `max_steps` steps and is judged by the whole loss at its end.
 
     Shapes: each value has its symbol's shape; run-time sizes are read from the values.
     Returns: an `OptimizeResult`, converged where the gradient's infinity norm is at most `tol`. A run that
@@ -53,7 +62,13 @@ def minimize(
     (True, 1, -2.0)
     """
     check_limits(tol, max_steps)
-    return run(read_problem(f, start, data), as_rule(method), tol, max_steps, progress, callback, target)
+    problem, rule = read_problem(f, start, data), as_rule(method)
+    if batch_size is None:
+        return run(problem, rule, tol, max_steps, progress, callback, target)
+    check_rule(rule)
+    batches = Batches(problem, batch_size, seed, sampling)
+    result = run(batches.problem, rule, 0.0, max_steps, progress, callback, target, batches)
+    return judged(result, problem, rule, float(tol), target)
 
 
 def run(
@@ -64,12 +79,25 @@ def run(
     progress: bool,
     callback: Callback | None,
     target: str,
+    batches: Batches | None = None,
 ) -> OptimizeResult:
     """Run a rule on a problem that is checked; see `minimize`."""
     title = f"minimize ({type(rule).__name__})"
     with panel(title, int(max_steps), float(tol)) if progress else nullcontext() as live:
-        whole = _Run(problem, rule, float(tol), int(max_steps), target, callback, live)
+        whole = _Run(problem, rule, float(tol), int(max_steps), target, callback, live, batches)
         return whole.finish(whole.go())
+
+
+def judged(result: OptimizeResult, problem: Problem, rule: Rule, tol: float, target: str) -> OptimizeResult:
+    """Return the result of a run on batches with the loss and gradient of all rows."""
+    x = [result.x[problem.keys[s]] for s in problem.start]
+    loss, norm, *_ = compiled(Iteration(problem.objective, rule), list(problem.data), target).start(
+        *x, *problem.data.values()
+    )
+    converged = bool(np.isfinite(loss) and norm <= tol)
+    done = f"Made {result.steps} steps on batches." if result.message.startswith("Not converged") else result.message
+    text = f" All rows: loss {float(loss):.6g}, gradient norm {float(norm):.3e}, tol {tol:.1e}."
+    return replace(result, fun=float(loss), grad_norm=float(norm), converged=converged, message=done + text)
 
 
 class _Run:
@@ -84,10 +112,13 @@ class _Run:
         target: str,
         callback: Callback | None,
         live: Live | None,
+        batches: Batches | None,
     ) -> None:
+        self.batches = batches
         self.problem, self.tol, self.max_steps = problem, tol, max_steps
         self.callback, self.live = callback, live
-        self.functions = compiled(Iteration(problem.objective, rule), list(problem.data), target)
+        symbols = [*problem.data, *(batches.symbols if batches else ())]
+        self.functions = compiled(Iteration(problem.objective, rule), symbols, target)
         self.fixed = list(problem.data.values())
         self.carry = self._begin()
         self.losses, self.norms = [np.atleast_1d(self.carry.loss)], [np.atleast_1d(self.carry.norm)]
@@ -109,7 +140,9 @@ class _Run:
         self.began = time.perf_counter()
         while self._is_going():
             before, t0 = int(self.carry.step), time.perf_counter()
-            *values, loss, norm = chunk(*self.carry.flat(), min(before + n, self.max_steps), self.tol, *self.fixed)
+            n = min(n, self.max_steps - before, self.batches.most_steps if self.batches else n)
+            data = [*self.fixed, *(self.batches.values(before + 1, n) if self.batches else ())]
+            *values, loss, norm = chunk(*self.carry.flat(), before + n, self.tol, *data)
             reached = self.carry.like(values)
             made = int(reached.step) - before
             self.losses.append(np.array(loss).ravel()[:made])
@@ -148,7 +181,8 @@ class _Run:
     def _begin(self) -> Carry:
         """Evaluate the start; returns the first carry."""
         start = tuple(self.problem.start.values())
-        values = self.functions.start(*start, *self.fixed)
+        first = self.batches.values(0, 1) if self.batches else ()
+        values = self.functions.start(*start, *self.fixed, *first)
         finite = np.isfinite(values[0]) and np.isfinite(values[1]) and not not_finite(self.problem.start)
         status = (Status.CONVERGED if values[1] <= self.tol else Status.RUNNING) if finite else Status.NOT_FINITE
         return first_carry(start, values, 0, int(status))

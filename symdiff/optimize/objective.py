@@ -40,6 +40,10 @@ class Objective:
         """What the norm of a point is called."""
         return "gradient norm"
 
+    def for_step(self, step: Node) -> Objective:
+        """Return the function that a step sees: this one, unless the steps differ."""
+        return self
+
     def at(self, x: Sequence[Node]) -> Point:
         """Return the point `x` with its loss and gradient, which share one graph."""
         grad = gradient(self.f, list(self.unknowns))
