@@ -11,7 +11,7 @@ import sys
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -19,7 +19,7 @@ from symdiff.diff.sparse import SparseExpr
 from symdiff.diff.sparse_plan import BandPlan, Mould, Structure
 from symdiff.form import pack
 from symdiff.function import Function
-from symdiff.ir.errors import DomainError, ShapeError
+from symdiff.ir.errors import CompileError, DomainError, ShapeError
 from symdiff.ir.interpret import concrete_shape
 from symdiff.ir.node import Node
 
@@ -144,6 +144,13 @@ class MatrixFunction:
     def explain(self) -> Any:
         """Return what became of the compiled part."""
         return self._main.explain()
+
+    def export(self, name: str, *args: Any, **options: Any) -> NoReturn:
+        """Raise CompileError: C has no sparse matrices, but their entries are a vector."""
+        raise CompileError(
+            f"{name!r} has a sparse result, which C has no type for; compile and export its .values, the entries in "
+            "the order of .rows and .cols."
+        )
 
     @property
     def target(self) -> str:

@@ -298,7 +298,11 @@ def test_what_c_has_no_counterpart_of_is_refused_by_name(tmp_path):
 
     refused(sd.compile(sd.opaque(plus_one, (), "float64")(x), [x]), tmp_path, "Python function 'plus_one'")
     refused(sd.compile(x, [x], target="reference"), tmp_path, "target='reference'")
+    v = sd.vector("v", 5)
+    sparse = sd.jacobian(v**2, v, sparse=True)
+    refused(sd.compile(sparse, [v]), tmp_path, "sparse", ".values")
     assert not list(tmp_path.iterdir())
+    sd.compile(sparse.values, [v]).export("entries", tmp_path, library=False)
 
 
 @pytest.mark.parametrize("name", ["", "2nd", "a-b", "a b", "λ", "../f", "_f", "while", "class", "exp", "y0", "malloc"])
