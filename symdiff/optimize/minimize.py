@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.ir.errors import DomainError
 from symdiff.live import Live
 from symdiff.optimize.batches import Batches, check_rule
 from symdiff.optimize.compiled import compiled, first_carry
@@ -20,6 +21,7 @@ from symdiff.optimize.methods import as_rule
 from symdiff.optimize.progress import PERIOD, Progress, panel
 from symdiff.optimize.result import OptimizeResult
 from symdiff.optimize.rule import Rule
+from symdiff.optimize.scipy_methods import PREFIX, ScipyRun
 
 Callback = Callable[[Progress], Any]
 _GROWTH = 8  # of the chunk, at most, from one to the next: a first measurement is rough
@@ -42,9 +44,10 @@ def minimize(
     """Minimise the scalar expression `f` over the symbols of `start`, from their values there.
 
     `data` gives the values of all other symbols. `method` is a name ("gd", "newton", "adam") or an object with
-    its settings. The whole iteration is one compiled loop, run in chunks of about 50 ms; between chunks the
-    `progress` panel is drawn and `callback` is called with a `Progress` (also at the start and at the end) and may
-    stop the run by returning True. Ctrl-C ends the run and returns the best point so far.
+    its settings; "scipy:BFGS" and the like hand compiled values, gradients, Hessians or their products to SciPy. The
+    whole iteration is one compiled loop, run in chunks of about 50 ms; between chunks the `progress` panel is drawn and
+    `callback` is called with a `Progress` (also at the start and at the end) and may stop the run by returning True.
+    Ctrl-C ends the run and returns the best point so far.
 
     With `batch_size` each step sees that many rows of the data whose first extent is a run-time size, drawn by `seed`:
     in a new order each epoch ("reshuffle"), in one order ("once") or with "replacement". The history then holds the
@@ -62,7 +65,10 @@ def minimize(
     (True, 1, -2.0)
     """
     check_limits(tol, max_steps)
-    problem, rule = read_problem(f, start, data), as_rule(method)
+    problem = read_problem(f, start, data)
+    if isinstance(method, str) and method.startswith(PREFIX):
+        return _by_scipy(problem, method.removeprefix(PREFIX), tol, max_steps, callback, target, batch_size)
+    rule = as_rule(method)
     if batch_size is None:
         return run(problem, rule, tol, max_steps, progress, callback, target)
     check_rule(rule)
@@ -86,6 +92,14 @@ def run(
     with panel(title, int(max_steps), float(tol)) if progress else nullcontext() as live:
         whole = _Run(problem, rule, float(tol), int(max_steps), target, callback, live, batches)
         return whole.finish(whole.go())
+
+
+def _by_scipy(
+    problem: Problem, name: str, tol: float, max_steps: int, callback: Callback | None, target: str, batch_size: Any
+) -> OptimizeResult:
+    if batch_size is not None:
+        raise DomainError("minimize: SciPy's methods take no batch_size.")
+    return ScipyRun(problem, name, target, callback).go(float(tol), int(max_steps))
 
 
 def judged(result: OptimizeResult, problem: Problem, rule: Rule, tol: float, target: str) -> OptimizeResult:
