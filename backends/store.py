@@ -16,15 +16,13 @@ import contextlib
 import hashlib
 import os
 import re
-import secrets
-import shutil
 import stat
 import struct
+import sys
 import time
-import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 MAGIC = b"symdiffK"
 VERSION = 1
@@ -42,8 +40,7 @@ _TEMPORARY = re.compile(r"\.([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.tmp")
 _warned: set[Path] = set()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One stored object: its key, its size on disk in bytes and the time of its last use (seconds since 1970)."""
 
     key: str
@@ -75,7 +72,7 @@ class KernelStore:
         self._can_read = self._can_write = self.limit > 0
         self._is_checked = False
         # A random start: processes that put one object each must reach a scan too, one in SCAN_EVERY of them.
-        self._puts = secrets.randbelow(SCAN_EVERY)
+        self._puts = os.urandom(1)[0] % SCAN_EVERY
         self._unscanned = 0
 
     def get(self, key: str) -> bytes | None:
@@ -211,6 +208,8 @@ class KernelStore:
         if self.root in _warned:
             return
         _warned.add(self.root)
+        import warnings
+
         warnings.warn(
             f"The kernel store {self.root} {problem}: newly compiled kernels are kept in memory, and the next process "
             "compiles them again. Set SYMDIFF_CACHE_DIR to a folder that only you can write to.",
@@ -237,6 +236,10 @@ def _default_root() -> Path:
     given = os.environ.get("SYMDIFF_CACHE_DIR")
     if given:
         return Path(given).expanduser().absolute() / "kernels"
+    if sys.platform == "linux":
+        # As platformdirs has it, which takes 3 ms to import.
+        given = os.environ.get("XDG_CACHE_HOME", "").strip() or "~/.cache"
+        return Path(given).expanduser().absolute() / "symdiff" / "kernels"
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("symdiff")) / "kernels"
@@ -295,7 +298,7 @@ def _load(path: Path, key: str) -> tuple[bytes | None, float]:
 
 def _write(path: Path, key: str, data: bytes) -> None:
     """Put a file in place whole or not at all. Raises: OSError."""
-    temporary = path.with_name(f".{_host()}-{os.getpid()}-{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{_host()}-{os.getpid()}-{os.urandom(8).hex()}.tmp")
     # No fsync: after a power cut a file may be empty, which the checksum finds.
     try:
         with open(_create(temporary), "wb") as file:
@@ -331,6 +334,8 @@ def _discard(path: Path) -> None:
     """Remove a file or a folder that should not be there; if that fails the next reader meets it again."""
     with contextlib.suppress(OSError):
         if path.is_dir() and not path.is_symlink():
+            import shutil
+
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)

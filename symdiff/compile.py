@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import contextlib
 import gc
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
-from symdiff.diff.sparse import SparseExpr
-from symdiff.form import flatten
+from symdiff.form import flatten, is_sparse
 from symdiff.function import Function
 from symdiff.ir.errors import CompileError, DTypeError, UnknownSymbolError
 from symdiff.ir.graph import free_symbols, made_order
 from symdiff.ir.node import PRIMITIVES, Node, as_node, brief, make
-from symdiff.matrices import MatrixFunction
-from symdiff.passes import optimise, settle
-from symdiff.passes.retype import retype
-from symdiff.program.ir import Program
-from symdiff.program.schedule import schedule
+from symdiff.loader import Loader
+
+if TYPE_CHECKING:
+    from symdiff.matrices import MatrixFunction
 
 TARGETS = ("cpu", "cuda", "reference")
 
@@ -50,7 +48,7 @@ def compile(
     symbols = [_symbol(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
     _check_names(symbols)
     form, roots = flatten(outputs)
-    if any(isinstance(r, SparseExpr) for r in roots):
+    if any(map(is_sparse, roots)):
         if dtype is not None:
             raise CompileError("dtype= does not reach into a SparseExpr; declare its symbols with that dtype instead.")
         return _with_matrices(roots, symbols, form, target, threads)
@@ -59,18 +57,20 @@ def compile(
     if dtype is not None:
         roots, symbols = _convert(roots, symbols, dtype)
     with _paused_collection():
-        return Function(symbols, roots, form, _loader(target, threads), target)
+        return Function(symbols, roots, form, Loader(target, threads))
 
 
 def _with_matrices(
     outputs: Sequence[Any], symbols: list[Node], form: Any, target: str, threads: int | None
 ) -> MatrixFunction:
-    outputs = [r if isinstance(r, SparseExpr) else as_node(r) for r in outputs]
-    _check_given([r.function if isinstance(r, SparseExpr) else r for r in outputs], symbols)
+    from symdiff.matrices import MatrixFunction
+
+    outputs = [r if is_sparse(r) else as_node(r) for r in outputs]
+    _check_given([r.function if is_sparse(r) else r for r in outputs], symbols)
 
     def build(roots: list[Node], inputs: list[Node]) -> Function:
         with _paused_collection():
-            return Function(inputs, roots, "list", _loader(target, threads), target)
+            return Function(inputs, roots, "list", Loader(target, threads))
 
     return MatrixFunction(outputs, symbols, form, build)
 
@@ -92,30 +92,6 @@ def _paused_collection() -> Iterator[None]:
     finally:
         if enabled:
             gc.enable()
-
-
-Loader = Callable[[Sequence[Node], Sequence[Node]], tuple[Any, list[Node], Program | None]]
-
-
-def _loader(target: str, threads: int | None) -> Loader:
-    """Return the function that makes a kernel of (outputs, inputs) for a target, loading the target when called."""
-
-    def load(roots: Sequence[Node], symbols: Sequence[Node]) -> tuple[Any, list[Node], Program | None]:
-        if target == "reference":
-            from backends.reference import Kernel as Reference
-
-            return Reference(roots, symbols), list(roots), None
-        graph = optimise(roots)
-        program = schedule(graph, symbols)
-        if target == "cuda":
-            from backends.cuda import Kernel as Cuda
-
-            return Cuda(program), graph, program
-        from backends.cpu import Kernel as Cpu
-
-        return Cpu(program, threads), graph, program
-
-    return load
 
 
 def _symbol(x: Any) -> Node:
@@ -150,6 +126,9 @@ def _missing_text(missing: Sequence[Node], symbols: Sequence[Node]) -> str:
 
 def _convert(roots: Sequence[Node], symbols: Sequence[Node], dtype: str) -> tuple[list[Node], list[Node]]:
     """Replace all real symbols and literals by ones of `dtype`."""
+    from symdiff.passes import settle
+    from symdiff.passes.retype import retype
+
     if dtype not in ("float32", "float64"):
         raise DTypeError(f"dtype is 'float32' or 'float64', got {dtype!r}.")
 

@@ -5,21 +5,22 @@ A form is "single", "list" or "tuple", the tuple of a dict's keys, or `Nested` w
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from symdiff.diff.sparse import SparseExpr
 from symdiff.ir.errors import ShapeError
 from symdiff.ir.node import Node
 
 
-@dataclass(frozen=True, slots=True)
 class Nested:
     """`outer` is "list", "tuple" or a dict's keys; `items` are the forms inside."""
 
-    outer: Any
-    items: tuple[Any, ...]
+    # No dataclass: making one takes a millisecond of every import, and this module is among the first.
+    __slots__ = ("items", "outer")
+
+    def __init__(self, outer: Any, items: tuple[Any, ...]):
+        self.outer, self.items = outer, items
 
 
 def flatten(outputs: Any, inside: bool = False) -> tuple[Any, list[Any]]:
@@ -45,8 +46,14 @@ def _has_expressions(value: Any) -> bool:
     if isinstance(value, Mapping):
         return True
     return isinstance(value, (list, tuple)) and any(
-        isinstance(v, (Node, SparseExpr)) or _has_expressions(v) for v in value
+        isinstance(v, Node) or is_sparse(v) or _has_expressions(v) for v in value
     )
+
+
+def is_sparse(value: Any) -> bool:
+    """Whether a value is a sparse matrix of expressions. Its module is not loaded for the question."""
+    module = sys.modules.get("symdiff.diff.sparse")
+    return module is not None and isinstance(value, module.SparseExpr)
 
 
 def pack(form: Any, values: list[Any]) -> Any:

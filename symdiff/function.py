@@ -8,28 +8,27 @@ and compiled once more for that combination of arguments.
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from symdiff.diff.batch import batch
-from symdiff.explain import Explanation, explain
 from symdiff.form import pack, unpack
 from symdiff.ir.dims import Dim, Extent, as_extent, evaluate, shape_text
 from symdiff.ir.errors import CompileError, DTypeError, ShapeError
 from symdiff.ir.graph import count_ops
 from symdiff.ir.node import PRIMITIVES, Node, make
-from symdiff.ir.text import to_text
-from symdiff.passes import optimise, stabilise
-from symdiff.program.ir import Program
+from symdiff.loader import Loaded, Loader
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from symdiff.blame import Blame
+    from symdiff.explain import Explanation
     from symdiff.export import Export
+    from symdiff.program.ir import Program
 
 # The run-time size of the axis that arrays in place of scalars are mapped over.
 POINTS = "points__"
@@ -45,18 +44,13 @@ class Function:
     Call it with one value per input, by position or by name. Scalars give Python numbers, arrays NumPy arrays.
     """
 
-    def __init__(
-        self,
-        inputs: Sequence[Node],
-        outputs: Sequence[Node],
-        form: Any,
-        load: Callable[..., tuple[Any, list[Node], Program | None]],
-        target: str,
-    ):
-        self.inputs, self.outputs, self.target = tuple(inputs), tuple(outputs), target
+    def __init__(self, inputs: Sequence[Node], outputs: Sequence[Node], form: Any, loader: Loader):
+        self.inputs, self.outputs, self.target = tuple(inputs), tuple(outputs), loader.target
         self.names = tuple(s.params["name"] for s in inputs)
-        self._form, self._load = form, load
-        self.kernel, self.graph, self.program = load(self.outputs, self.inputs)
+        self._form, self._loader = form, loader
+        self._code, loaded = loader.find(self.outputs, self.inputs, (), lambda: (self.outputs, self.inputs))
+        if loaded is not None:
+            self._loaded = loaded
         self._scalar = tuple(s.shape == () for s in inputs)
         self._mapped: dict[tuple[bool, ...], Any] = {}
         self._sized = [[(axis, str(d)) for axis, d in enumerate(s.shape) if is_name(d)] for s in inputs]
@@ -75,6 +69,26 @@ class Function:
         self._last_run: tuple[tuple[bool, ...], Mapping[str, int], float, int] | None = None
         self._patience = 0.0
         self._call_out: Callable[..., Any] = _no_door
+
+    @functools.cached_property
+    def _loaded(self) -> Loaded:
+        """The kernel and what it was made from; made now for a function that came from the store as code."""
+        return self._loader.load(self.outputs, self.inputs)
+
+    @property
+    def kernel(self) -> Any:
+        """The kernel of the target."""
+        return self._loaded.kernel
+
+    @property
+    def graph(self) -> list[Node]:
+        """The outputs after all passes."""
+        return self._loaded.graph
+
+    @property
+    def program(self) -> Program | None:
+        """What the kernel runs; None for the interpreter."""
+        return self._loaded.program
 
     def __repr__(self) -> str:
         kinds = [f"{s.dtype}{shape_text(s.shape) if s.shape else ''}" for s in self.inputs]
@@ -105,8 +119,8 @@ class Function:
         sizes = self._check(arrays)
         shapes = [self._result_shape(f, sizes) for f in self.outputs]
         targets, copies = self._targets(out, shapes, arrays)
-        results = self._run((), self.kernel, [_readable(a) for a in arrays], sizes, targets)
-        self._learn(args, self.kernel, sizes, [s if s else None for s in shapes])
+        results = self._run((), self._code, [_readable(a) for a in arrays], sizes, targets)
+        self._learn(args, self._code, sizes, [s if s else None for s in shapes])
         return self._pack_arrays(results) if out is None else self._finish_out(out, copies)
 
     def _run(self, mapped: tuple[bool, ...], code: Any, *args: Any) -> Any:
@@ -141,7 +155,7 @@ class Function:
 
     def _open_door(self) -> bool:
         """Have a door, if the target has one and finds it worth while by now."""
-        make = getattr(self.kernel, "door", None)
+        make = getattr(self._code, "door", None)
         if self._door is None and make is not None:
             form = "list" if self._is_repacked else self._form
             self._door = make(len(self.inputs), len(self.outputs), form)
@@ -192,7 +206,7 @@ class Function:
             raise DTypeError(f"The argument {self.names[k]!r} has dtype {dtype}, got an int that is larger.") from None
         if array.size == 0 and array.dtype.kind == "f":
             return array.astype(dtype)
-        if array.dtype.kind not in _KINDS[dtype] or isinstance(value, np.ma.MaskedArray):
+        if array.dtype.kind not in _KINDS[dtype] or _is_masked(value):
             got = f"{array.dtype} ({type(value).__name__})"
             raise DTypeError(f"The argument {self.names[k]!r} has dtype {dtype}, got {got}.")
         if dtype == "int64" and array.dtype == np.uint64 and array.size and array.max() > _LARGEST_INT:
@@ -303,10 +317,12 @@ class Function:
         return self._pack([r.reshape((*shape, *core)) for r, core in zip(results, cores, strict=True)])
 
     def _mapped_kernel(self, mapped: tuple[bool, ...]) -> Any:
-        return self._load(*self._lifted(mapped))[0]
+        return self._loader.find(self.outputs, self.inputs, mapped, lambda: self._lifted(mapped))[0]
 
     def _lifted(self, mapped: tuple[bool, ...]) -> tuple[list[Node], list[Node]]:
         """The outputs mapped over a leading axis of some inputs, and the inputs."""
+        from symdiff.diff.batch import batch
+
         points = as_extent(POINTS)
         symbols, replaced = [], {}
         for s, m in zip(self.inputs, mapped, strict=True):
@@ -322,6 +338,8 @@ class Function:
     def inspect(self, what: str = "llvm") -> str:
         """Return the "graph", "program", "llvm", "asm" or "ptx" of the function as text."""
         if what == "graph":
+            from symdiff.ir.text import to_text
+
             return to_text(self.graph)
         if what == "program" and self.program is not None:
             return str(self.program)
@@ -341,11 +359,13 @@ class Function:
         >>> sd.compile(x**2 * 3, [x]).explain().operations[0]
         ('as written', 2)
         """
+        from symdiff.explain import explain
+
         self._run_often(args, named)
-        kernel, program = self.kernel, self.program
+        loaded = self._loaded
         if self._last_run is not None and any(self._last_run[0]):
-            kernel, _, program = self._load(*self._lifted(self._last_run[0]))
-        return explain(repr(self), self.outputs, kernel, program, self._last_run)
+            loaded = self._loader.load(*self._lifted(self._last_run[0]))
+        return explain(repr(self), self.outputs, loaded.kernel, loaded.program, self._last_run)
 
     def _run_often(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> None:
         if args or named:
@@ -371,6 +391,7 @@ class Function:
         ('Inf', '0.5/sqrt(x)', ('sqrt(x) = 0.0',), ("'slope'",))
         """
         from symdiff.blame import blame
+        from symdiff.passes import optimise, stabilise
 
         arrays = [self._array(k, v) for k, v in enumerate(self._bind(args, named))]
         mapped = tuple(s and a.ndim > 0 for s, a in zip(self._scalar, arrays, strict=True))
@@ -452,10 +473,16 @@ class Function:
     @property
     def address(self) -> int:
         """The address of `void entry(int64_t *context)`; see `backends.cpu.layout` for the context."""
-        address = getattr(self.kernel, "address", None)
+        address = getattr(self._code, "address", None)
         if address is None:
             raise CompileError(f"A function for target={self.target!r} has no address.")
         return address
+
+
+def _is_masked(value: Any) -> bool:
+    """Whether a value is a masked array; NumPy loads their module when it is first asked for."""
+    module = sys.modules.get("numpy.ma")
+    return module is not None and isinstance(value, module.MaskedArray)
 
 
 def _no_door(*args: Any) -> Any:

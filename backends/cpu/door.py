@@ -30,10 +30,8 @@ import numpy as np
 
 from backends.cpu import door_text
 from backends.cpu.door_text import A_BOOL, A_FLOAT32, A_FLOAT64, AN_ARRAY, AN_INT64, LIST, SINGLE, TUPLE
-from backends.cpu.host import Library, build_object
-from backends.cpu.machine import machine
+from backends.cpu.fixed import Code, load_fixed
 from backends.cpu.threads import pool_word
-from backends.store import KernelStore, kernel_key
 
 _KINDS = {"float64": A_FLOAT64, "float32": A_FLOAT32, "int64": AN_INT64, "bool": A_BOOL}
 _FORMS = {"single": SINGLE, "list": LIST, "tuple": TUPLE}
@@ -112,10 +110,8 @@ def door(n_in: int, n_out: int, form: str) -> Door | None:
 
 
 @functools.cache
-def _library() -> Library:
-    text = f'target triple = "{machine().triple}"\n' + door_text.TEXT
-    code, _ = KernelStore().get_or_build(kernel_key(text, machine().key), lambda: build_object(text, 1))
-    return Library(code, door_text.SYMBOLS)
+def _library() -> Code:
+    return load_fixed(door_text.TEXT, door_text.SYMBOLS, 1)
 
 
 @functools.cache

@@ -6,7 +6,7 @@ layout that CPython's and NumPy's C headers promise to extension modules (`door.
 
 from __future__ import annotations
 
-from backends.cpu.layout import ALIGN, ARENA, PARALLEL_FOR, STATUS
+from backends.cpu.words import ALIGN, ARENA, PARALLEL_FOR, STATUS
 
 # Words of the table of a function, of a plan, and of an operand in a plan; its extents follow the last of these.
 TABLE = N_IN, N_OUT, FORM, FIRST, ARRAY_TYPE, NEW_ARRAY, POOL = tuple(range(7))

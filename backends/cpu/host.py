@@ -5,18 +5,13 @@ The optimised object is what the kernel store keeps; loading it takes about a mi
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import functools
 import os
-import re
 import threading
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 from backends.cpu.machine import Machine, machine
-from symdiff.ir.errors import CompileError
+from backends.cpu.symbols import address_of, in_package
 
 _lock = threading.Lock()
 # Checking each module again takes LLVM as long as reading it; the tests do.
@@ -92,66 +87,8 @@ def resolve(symbol: str) -> int | None:
     """
     import llvmlite.binding as llvm
 
-    room, dot, name = symbol.partition(".")
-    if dot and room in ("blas", "lapack"):
-        return _capsule(f"scipy.linalg.cython_{room}", name)
-    if dot and room == "scipy":
-        return _special(name)
-    if dot and room == "openblas":
-        return _of_openblas(name)
-    if llvm.address_of_symbol(symbol):
-        return None
-    try:
-        return ctypes.cast(getattr(ctypes.pythonapi, symbol), ctypes.c_void_p).value
-    except AttributeError:
-        raise CompileError(f"The C function {symbol!r} is not in this process's libraries.") from None
-
-
-@functools.cache
-def _of_openblas(name: str) -> int:
-    """The address of a function of SciPy's OpenBLAS; that of C's `abs`, which changes nothing, for other libraries."""
-    import scipy.linalg.cython_blas  # noqa: F401  # loads the library
-
-    library = ctypes.CDLL(None)
-    with contextlib.suppress(OSError):
-        # Not Linux: there is no such file, and no list of libraries that is as simple.
-        paths = {line.split(maxsplit=5)[-1].strip() for line in Path("/proc/self/maps").read_text().splitlines()}
-        found = sorted(p for p in paths if "openblas" in p and "64_" not in os.path.basename(p))
-        library = ctypes.CDLL(found[0]) if found else library
-    function = getattr(library, f"openblas_{name}", None) or ctypes.CDLL(None).abs
-    return int(ctypes.cast(function, ctypes.c_void_p).value or 0)
-
-
-@functools.cache
-def _capsule(module: str, name: str) -> int:
-    """The address in one of the capsules that Cython modules export."""
-    import importlib
-
-    capsule = importlib.import_module(module).__pyx_capi__[name]
-    api = ctypes.pythonapi
-    api.PyCapsule_GetPointer.restype = ctypes.c_void_p
-    api.PyCapsule_GetPointer.argtypes = [ctypes.py_object, ctypes.c_char_p]
-    return int(api.PyCapsule_GetPointer(capsule, _signature(capsule)))
-
-
-def _special(name: str) -> int:
-    """The address of SciPy's function of this name that takes and returns doubles."""
-    import importlib
-
-    module = importlib.import_module("scipy.special.cython_special")
-    for entry in (name, f"__pyx_fuse_0{name}", f"__pyx_fuse_1{name}"):
-        # The last argument is Cython's own and is not read.
-        capsule = module.__pyx_capi__.get(entry)
-        if capsule is not None and re.match(rb"double \((double, )+int ", _signature(capsule)):
-            return _capsule(module.__name__, entry)
-    raise CompileError(f"SciPy's cython_special has no function {name!r} of doubles; use another release of SciPy.")
-
-
-def _signature(capsule: Any) -> bytes:
-    """The name of a capsule, which Cython makes the C signature of the function in it."""
-    api = ctypes.pythonapi
-    api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    return bytes(api.PyCapsule_GetName(capsule))
+    found = in_package(symbol)
+    return found if found is not None or llvm.address_of_symbol(symbol) else address_of(symbol)
 
 
 def _after_fork() -> None:

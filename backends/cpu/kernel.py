@@ -45,7 +45,7 @@ _FEW_POINTS = 64
 # Run-time sizes that are remembered.
 _MOST_PLANS = 256
 # Nanoseconds of work from which on a call lets other Python threads run; handing the lock over takes a tenth of it.
-_LONG = 5_000.0
+LONG_NANOSECONDS = 5_000.0
 # Arenas up to this size are taken anew for every call by the door.
 _LARGEST_ARENA = 2**20
 
@@ -88,7 +88,7 @@ class Kernel:
         self.text = str(program)
         data, self.from_store = (_store() if store is None else store).get_or_build(self.key, self._build)
         head, _, code = data.partition(b"\0")
-        self.code_bytes = len(code)
+        self.code = code
         self._library = Library(code, json.loads(head))
         self.address = self._library.address("entry")
         self._entry = _Entry(self.address)
@@ -146,7 +146,7 @@ class Kernel:
         here = machine()
         rule = f"nests of more than {PARALLEL_NANOSECONDS / 1000:.0f} us of work, in blocks that depend on sizes only"
         return {
-            "object": f"{self.code_bytes} bytes, {'from the kernel store' if self.from_store else 'compiled now'}",
+            "object": f"{len(self.code)} bytes, {'from the kernel store' if self.from_store else 'compiled now'}",
             "LLVM effort": str(self.effort),
             "lanes": f"{here.lanes_f64} float64, {here.cpu_name}, vector maths: {here.vector_library or 'none'}",
             "threads": "one" if self.threads == 1 else f"{rule}; {self.threads or 'all'} threads",
@@ -229,7 +229,7 @@ class Kernel:
         longest, total = self._work(sizes)
         may_use_threads = self.threads > 1 and longest > PARALLEL_NANOSECONDS
         tiles = self._tiles(sizes, context)
-        plan = _Plan(context, results, self.layout.arena_bytes(sizes), may_use_threads, total > _LONG, tiles)
+        plan = _Plan(context, results, self.layout.arena_bytes(sizes), may_use_threads, total > LONG_NANOSECONDS, tiles)
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
         self._plans[key] = plan

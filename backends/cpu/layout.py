@@ -13,14 +13,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from backends.cpu.words import ALIGN, ARENA, CALLBACK_FAILED, INDEX_OUT_OF_RANGE, OK, PARALLEL_FOR, STATUS, THREADS
 from symdiff.program.ir import Buffer, Nest, Program, Sweep
 from symdiff.program.memory import Slot, slots
 
-PARALLEL_FOR, STATUS, THREADS, ARENA = range(4)
+__all__ = [
+    "ALIGN", "ARENA", "CALLBACK_FAILED", "INDEX_OUT_OF_RANGE", "OK", "PARALLEL_FOR", "STATUS", "THREADS", "Layout",
+]  # fmt: skip
 _HEAD = 4
-ALIGN = 64
-# What `STATUS` says after a call.
-OK, INDEX_OUT_OF_RANGE, CALLBACK_FAILED = 0, 1, 2
 
 
 # The words of a sweep, followed by the width of a tile along each axis.

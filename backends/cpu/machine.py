@@ -7,10 +7,8 @@ x86-64 machine runs, `generic` the plainest code of the architecture. It is read
 from __future__ import annotations
 
 import functools
-import importlib.metadata
 import os
 import platform
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +150,8 @@ def knows_processor(triple: str, cpu_name: str) -> bool:
         "llvm.initialize_all_targets(); llvm.initialize_all_asmprinters()\n"
         "llvm.Target.from_triple(sys.argv[1]).create_target_machine(cpu=sys.argv[2])"
     )
+    import subprocess
+
     command = [sys.executable, "-c", code, triple, cpu_name]
     tried = subprocess.run(command, capture_output=True, text=True, check=False)
     return not tried.returncode and "not a recognized processor" not in tried.stderr
@@ -203,6 +203,8 @@ def _cache_sizes(folder: Path) -> tuple[tuple[str, int], ...]:
 
 def _versions() -> tuple[tuple[str, str], ...]:
     """Return the versions of what takes part in making machine code."""
+    import importlib.metadata
+
     import llvmlite
     import llvmlite.binding as llvm
     import numpy as np

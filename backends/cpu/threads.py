@@ -21,10 +21,8 @@ import ctypes
 import os
 import threading
 
-from backends.cpu.host import Library, build_object
-from backends.cpu.layout import THREADS
-from backends.cpu.machine import machine
-from backends.store import KernelStore, kernel_key
+from backends.cpu.fixed import Code, load_fixed
+from backends.cpu.words import THREADS
 
 # Turns of the waiting loop before a helper sleeps: some microseconds.
 _SPIN = 2000
@@ -179,7 +177,12 @@ def default_threads() -> int:
         value = os.environ.get(name, "")
         if value.isdigit() and int(value) > 0:
             return int(value)
-    return machine().cores
+    return _cores()
+
+
+def _cores() -> int:
+    """The cores that this process may use: fewer than the machine has in a container or under taskset."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 # The address of `parallel_for` once the pool runs, else 0: doors read it here.
@@ -191,7 +194,7 @@ class _Pool:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._library: Library | None = None
+        self._library: Code | None = None
         self._helpers = 0
         self._works = True
 
@@ -201,10 +204,7 @@ class _Pool:
             return self._library.address("parallel_for") if self._works else 0
         with self._lock:
             if self._library is None:
-                text = f'target triple = "{machine().triple}"\n' + _TEXT
-                key = kernel_key(text, machine().key)
-                code, _ = KernelStore().get_or_build(key, lambda: build_object(text, 2))
-                self._library = Library(code, _SYMBOLS)
+                self._library = load_fixed(_TEXT, _SYMBOLS, 2)
                 self._works = ctypes.CFUNCTYPE(ctypes.c_int64)(self._library.address("start"))() == 0
             if not self._works:
                 return 0
@@ -237,4 +237,4 @@ def pool_word() -> int:
 
 def parallel_for_address(threads: int) -> int:
     """Return the address of `parallel_for(task, n, context)`, or 0 where one thread is all there is."""
-    return 0 if threads <= 1 else _pool.address(min(threads, 4 * machine().cores))
+    return 0 if threads <= 1 else _pool.address(min(threads, 4 * _cores()))

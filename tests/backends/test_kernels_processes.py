@@ -123,8 +123,8 @@ for k in (0, 1 + me % 3, 100 + me):  # the same for all, shared by some, one's o
 def test_sixteen_processes_on_an_empty_store(tmp_path: Path) -> None:
     for process in [python(SIXTEEN, tmp_path, str(k)) for k in range(16)]:
         finish(process)
-    # One more is the door from Python, the same for all.
-    assert len(list(tmp_path.rglob("*.kernel"))) == 2 * (1 + 3 + 16) + 1
+    # Each by its graph and by its program; one more is the door from Python, the same for all.
+    assert len(list(tmp_path.rglob("*.kernel"))) == 2 * 2 * (1 + 3 + 16) + 1
 
 
 # --- threads and forks ----------------------------------------------------------
