@@ -207,48 +207,79 @@ class _Entry:
         """Make the turns of a loop in tiles; as they are where the caller chose no tile or the sides do not fit."""
         frame, b = self.frame, self.frame.builder
         code = self.code.sweeps[id(s)]
-        test, plain, tiled, after = (frame.function.append_basic_block(n) for n in ("test", "plain", "tiled", "swept"))
+        names = ("test", "back", "plain", "tiled", "swept")
+        test, back, plain, tiled, after = (frame.function.append_basic_block(n) for n in names)
         b.cbranch(b.icmp_signed(">", frame.word(code.first_word + DEPTH), i64(0)), test, plain)
-        b.position_at_end(plain)
-        self._loop(s.loop)
-        b.branch(after)
         b.position_at_end(test)
+        own = [(old, self._address(old)) for _, _, old in s.begins]
+        for _, source, old in s.begins:
+            self._set_address(old, self._address(source))
         fits: Value = ir.Constant(ir.IntType(1), 1)
         for nest, flag in s.checks:
             self._nest(nest)
             differs = b.load(self.base(Access(flag, 0, ())), typ=F64)
             fits = b.and_(fits, b.fcmp_ordered("==", differs, ir.Constant(F64, 0.0)))
-        b.cbranch(fits, tiled, plain)
+        b.cbranch(fits, tiled, back)
+        b.position_at_end(back)
+        for old, address in own:
+            self._set_address(old, address)
+        b.branch(plain)
+        b.position_at_end(plain)
+        self.statements([nest for nest, _, _ in s.begins])
+        self._loop(s.loop)
+        self.statements([nest for nest, _, _ in s.ends])
+        b.branch(after)
         b.position_at_end(tiled)
-        self._tiled(code)
+        self._tiled(code, own)
         b.branch(after)
         b.position_at_end(after)
 
-    def _tiled(self, code: SweepCode) -> None:
-        """Run the turns' other parts ahead, as many as a tile makes turns; then the tiles; and again."""
+    def _address(self, buffer: Buffer) -> Value:
+        return self.frame.builder.load(self.frame.word_address(self.frame.layout.buffer_word(buffer)), typ=I64)
+
+    def _set_address(self, buffer: Buffer, address: Value) -> None:
+        self.frame.builder.store(address, self.frame.word_address(self.frame.layout.buffer_word(buffer)))
+
+    def _tiled(self, code: SweepCode, own: Sequence[tuple[Buffer, Value]]) -> None:
+        """Run the turns' other parts ahead, as many as a tile makes turns; then the tiles; and again.
+
+        The first sweep reads the inputs in the place of the old arrays, whose `own` memory takes their place when
+        the inputs would be written; the last one writes the outputs.
+        """
         frame, b, s = self.frame, self.frame.builder, code.sweep
         depth = frame.word(code.first_word + DEPTH)
-        names = ("again", "more", "condition", "ahead", "known", "tiles", "fill")
-        again, more, condition, ahead, known, tiles, fill = (frame.function.append_basic_block(n) for n in names)
-        turns = frame.alloca(I64)
+        names = ("again", "condition", "ahead", "known", "tiles", "final", "sweep", "end", "fill", "none", "done")
+        again, condition, ahead, known, tiles, final, sweep, end, fill, none, done = (
+            frame.function.append_basic_block(n) for n in names
+        )
+        turns, goes_on, begun = (frame.alloca(I64) for _ in range(3))
+        b.store(i64(0), begun)
         b.branch(again)
         b.position_at_end(again)
         b.store(i64(0), turns)
-        b.branch(more)
-        b.position_at_end(more)
-        b.cbranch(b.icmp_signed("<", b.load(turns, typ=I64), depth), condition, known)
+        b.branch(condition)
         b.position_at_end(condition)
-        b.cbranch(self._goes_on(s.loop), ahead, known)
+        again_too = self._goes_on(s.loop)
+        b.store(b.zext(again_too, I64), goes_on)
+        room = b.icmp_signed("<", b.load(turns, typ=I64), depth)
+        b.cbranch(b.and_(again_too, room), ahead, known)
         b.position_at_end(ahead)
         self.statements(s.ahead)
         self._record(code, b.load(turns, typ=I64))
         self._swap(s.ahead_swaps)
         b.store(b.add(b.load(turns, typ=I64), i64(1)), turns)
-        b.branch(more)
+        b.branch(condition)
         b.position_at_end(known)
         n = b.load(turns, typ=I64)
-        b.cbranch(b.icmp_signed(">", n, i64(0)), tiles, fill)
+        b.cbranch(b.icmp_signed(">", n, i64(0)), tiles, end)
         b.position_at_end(tiles)
+        b.cbranch(b.icmp_signed("==", b.load(goes_on, typ=I64), i64(0)), final, sweep)
+        b.position_at_end(final)
+        new = dict(s.states)
+        for _, old, target in s.ends:
+            self._set_address(new[old], self._address(target))
+        b.branch(sweep)
+        b.position_at_end(sweep)
         b.store(n, frame.word_address(code.first_word + TURNS))
         n_tiles: Value = i64(1)
         for a, (_, extent) in enumerate(s.domain):
@@ -257,9 +288,21 @@ class _Entry:
         points = b.mul(n, frame.product(tuple(extent for _, extent in s.domain)))
         self._blocks(code.task, n_tiles, b.fmul(b.sitofp(points, F64), ir.Constant(F64, code.nanoseconds)))
         self._swap(s.states)
+        for old, address in own:
+            held = self._address(new[old])
+            first = b.icmp_signed("==", b.load(begun, typ=I64), i64(0))
+            self._set_address(new[old], b.select(first, address, held))
+        b.store(i64(1), begun)
         b.branch(again)
+        b.position_at_end(end)
+        b.cbranch(b.icmp_signed("!=", b.load(begun, typ=I64), i64(0)), fill, none)
         b.position_at_end(fill)
         self.statements(s.fills)
+        b.branch(done)
+        b.position_at_end(none)
+        self.statements([nest for nest, _, _ in s.ends])
+        b.branch(done)
+        b.position_at_end(done)
 
     def _record(self, code: SweepCode, turn: Value) -> None:
         """Keep what the tiles read of a turn that ran ahead."""

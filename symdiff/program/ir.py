@@ -216,7 +216,8 @@ class Sweep:
     starts `lag` planes after the one before and reaches `reach` = (below, above) points further along each axis.
     `domain` is the first point and the extent of each axis, and `periodic` says which have no end. On these the loop
     starts only if `checks`, the differences of the points beyond the sides from what they repeat, are all 0, and
-    `fills` writes those points in the end.
+    `fills` writes those points in the end. `begins` are copies of inputs to old arrays, before the loop, and `ends`
+    copies of old arrays to outputs, after it: a sweep reads the input and writes the output itself.
     """
 
     loop: Loop
@@ -233,6 +234,8 @@ class Sweep:
     periodic: tuple[bool, ...]
     checks: tuple[tuple[Nest, Buffer], ...]
     fills: tuple[Nest, ...]
+    begins: tuple[tuple[Nest, Buffer, Buffer], ...] = ()
+    ends: tuple[tuple[Nest, Buffer, Buffer], ...] = ()
 
 
 Statement = Union[Nest, Call, Loop, Sweep]
@@ -271,7 +274,8 @@ def walk(statements: tuple[Statement, ...]) -> Iterator[Statement]:
         if isinstance(s, Loop):
             stack.extend(reversed((*s.cond, *s.body)))
         elif isinstance(s, Sweep):
-            stack.extend(reversed((s.loop, *s.ahead, *(nest for nest, _ in s.checks), *s.fills)))
+            copies = [nest for nest, _, _ in (*s.begins, *s.ends)]
+            stack.extend(reversed((s.loop, *s.ahead, *(nest for nest, _ in s.checks), *s.fills, *copies)))
 
 
 def _lines(program: Program) -> Iterator[str]:
@@ -330,6 +334,9 @@ def _sweep_lines(s: Sweep, indent: str) -> Iterator[str]:
     yield from _statement_lines(s.ahead, indent + "    ")
     yield f"{indent}  unless the sides differ:"
     yield from _statement_lines((*(nest for nest, _ in s.checks), *s.fills), indent + "    ")
+    if s.begins or s.ends:
+        yield f"{indent}  without the copies:"
+        yield from _statement_lines(tuple(nest for nest, _, _ in (*s.begins, *s.ends)), indent + "    ")
     yield f"{indent}  in place of:"
     yield from _statement_lines((s.loop,), indent + "    ")
 

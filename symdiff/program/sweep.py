@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from symdiff.ir.dims import Extent
+from symdiff.ir.dims import Extent, product
 from symdiff.program.coordinates import coordinates, is_negative, moved, unmerge
 from symdiff.program.ir import (
     Access,
@@ -60,12 +60,62 @@ def with_sweeps(program: Program) -> Program:
     """Return the program with every loop outside of loops that can be tiled as a `Sweep`."""
     n = len(program.inputs) + len(program.outputs) + len(program.temps)
     temps = list(program.temps)
-    statements: list[Statement] = []
-    for s in program.statements:
-        found = find(s, n + len(temps) - len(program.temps)) if isinstance(s, Loop) else None
-        statements.append(s if found is None else found)
-        temps += [] if found is None else [b for _, b in found.checks]
+    statements: list[Statement] = list(program.statements)
+    for loop in [s for s in statements if isinstance(s, Loop)]:
+        found = find(loop, n + len(temps) - len(program.temps))
+        if found is not None:
+            statements = _with_copies(statements, loop, found)
+            temps += [b for _, b in found.checks]
     return replace(program, statements=tuple(statements), temps=tuple(temps))
+
+
+def _with_copies(statements: Sequence[Statement], loop: Loop, sweep: Sweep) -> list[Statement]:
+    """Put a sweep in the place of its loop, and the copies of its states from inputs and to outputs into it."""
+    at = next(k for k, s in enumerate(statements) if s is loop)
+    states = {old for old, _ in sweep.states}
+    before, begins = _taken(statements[:at], states, "input")
+    after, ends = _taken(statements[at + 1 :], states, "output")
+    return [*before, replace(sweep, begins=tuple(begins), ends=tuple(ends)), *after]
+
+
+def _taken(
+    statements: Sequence[Statement], states: set[Buffer], kind: str
+) -> tuple[list[Statement], list[tuple[Nest, Buffer, Buffer]]]:
+    """Take the copies of whole states from inputs, or to outputs, out of nests: (copy, source, target)."""
+    kept: list[Statement] = []
+    found: list[tuple[Nest, Buffer, Buffer]] = []
+    known: set[Buffer] = set()
+    for s in statements:
+        chosen: list[Store] = []
+        for store, (source, target) in (_whole_copies(s) if isinstance(s, Nest) else {}).items():
+            outer, state = (source, target) if kind == "input" else (target, source)
+            if outer.kind == kind and state in states and not known & {outer, state}:
+                known |= {outer, state}
+                chosen.append(store)
+                found.append((restricted(s, [store]), source, target))  # type: ignore[arg-type]  # it is a nest
+        rest = [x for x in s.stores if x not in chosen] if isinstance(s, Nest) else []
+        if not chosen or not isinstance(s, Nest):
+            kept.append(s)
+        elif rest or s.reductions:
+            kept.append(restricted(s, rest, s.reductions))
+    return kept, found
+
+
+def _whole_copies(nest: Nest) -> dict[Store, tuple[Buffer, Buffer]]:
+    """The stores of a nest that copy a whole array: one loop over contiguous memory, whatever the shape was."""
+    if len(nest.space) != 1 or nest.serial or nest.zero:
+        return {}
+    out = {}
+    for store in nest.stores:
+        value = nest.body[store.value]
+        if not isinstance(value, Load):
+            continue
+        to, at = store.access, value.access
+        plain = not (store.add or to.gathers or at.gathers or at.guards or at.buffer.dtype != to.buffer.dtype)
+        straight = (to.offset, to.strides) == (at.offset, at.strides) == (0, (1,))
+        if plain and straight and nest.space[0] == product(to.buffer.shape) == product(at.buffer.shape):
+            out[store] = (at.buffer, to.buffer)
+    return out
 
 
 def find(loop: Loop, first_id: int) -> Sweep | None:
