@@ -50,7 +50,7 @@ class Run:
         self.saved: dict[Node, list[np.ndarray]] = {u: [] for u in solver.problem.fields}
 
     def go(self, state: list[np.ndarray]) -> Solution:
-        """Run from `state` at time 0 to the end."""
+        """Run from `state`, the unknowns with the points beyond them, at time 0 to the end."""
         self.state = state
         self._save()
         self.began = self.looked = time.perf_counter()
@@ -73,9 +73,9 @@ class Run:
         while i < piece.n:
             n = min(self.chunk, piece.n - i)
             t0 = time.perf_counter()
-            after, residual, state = self.kernel(i, i + n, piece.start, piece.dt, self.state)
+            after, residual, finite, state = self.kernel(i, i + n, piece.start, piece.dt, self.state)
             seconds = time.perf_counter() - t0
-            if not (residual <= ACCEPTED_RESIDUAL and _finite(state)):
+            if not (residual <= ACCEPTED_RESIDUAL and finite):
                 self._fail(piece, i, i + n)
             self.state, self.step, self.busy = state, self.step + after - i, self.busy + seconds
             i = after
@@ -91,20 +91,20 @@ class Run:
         """Find the first bad step of a chunk, keep the state before it and raise RunError."""
         while bad - good > 1:
             middle = (good + bad) // 2
-            after, residual, state = self.kernel(good, middle, piece.start, piece.dt, self.state)
-            if residual <= ACCEPTED_RESIDUAL and _finite(state):
+            after, residual, finite, state = self.kernel(good, middle, piece.start, piece.dt, self.state)
+            if residual <= ACCEPTED_RESIDUAL and finite:
                 self.state, self.step, good = state, self.step + after - good, after
             else:
                 bad = middle
         self.t = piece.start + good * piece.dt
-        _, residual, state = self.kernel(good, good + 1, piece.start, piece.dt, self.state)
+        _, residual, _, state = self.kernel(good, good + 1, piece.start, piece.dt, self.state)
         raised = RunError(self._reason(residual, state, piece.dt), self._solution("failed", finished=False))
         raise raised
 
     def _reason(self, residual: float, state: Sequence[np.ndarray], dt: float) -> str:
         where = f"Step {self.step + 1} of {self.stepper.name}, from t = {self.t:g} with dt = {dt:g},"
         kept = "the state before it is kept in the error's .solution"
-        for u, block in zip(self.solver.problem.fields, state, strict=True):
+        for u, block in zip(self.solver.problem.fields, self.solver.unknowns(state), strict=True):
             if not np.isfinite(block).all():
                 at = self.solver.place(u, block)
                 return f"{where} made {u.params['name']!r} infinite or NaN at {at}; {kept}. Try a smaller dt."
@@ -114,7 +114,7 @@ class Run:
         )
 
     def _assemble(self) -> dict[Node, np.ndarray]:
-        return self.solver.assemble(self.state, self.t, self.values)
+        return self.solver.assemble(self.solver.unknowns(self.state), self.t, self.values)
 
     def _save(self) -> None:
         self.times.append(self.t)
@@ -156,7 +156,3 @@ class Run:
             compile_seconds=self.compile_seconds,
             method=self.stepper.name,
         )
-
-
-def _finite(state: Sequence[np.ndarray]) -> bool:
-    return all(bool(np.isfinite(a).all()) for a in state)

@@ -61,6 +61,15 @@ class Semidiscrete:
         return {u: _array(f"{u.params['name']}_block", layout.extents) for u, layout in self.layout.items()}
 
     @cached_property
+    def extensions(self) -> dict[Node, Node]:
+        """The symbol of the unknowns of each field with the points beyond them."""
+        out = {}
+        for u, layout in self.layout.items():
+            shape = tuple(d + (lower + upper) for d, (lower, upper) in zip(layout.extents, layout.beyond, strict=True))
+            out[u] = _array(f"{u.params['name']}_extension", shape)
+        return out
+
+    @cached_property
     def points(self) -> tuple[Node, ...]:
         """The symbols of the coordinates along the axes."""
         return tuple(_array(f"{axis}_points", (grid_size(axis),)) for axis in self.axes)

@@ -20,7 +20,7 @@ from symdiff.pde.conditions import Dirichlet, Neumann, Robin
 from symdiff.pde.domain import Grid
 from symdiff.pde.evaluate import on_points
 from symdiff.pde.jets import TIME
-from symdiff.pde.kernel import Kernel, loop
+from symdiff.pde.kernel import Kernel, extended, loop
 from symdiff.pde.layout import fewest_points
 from symdiff.pde.methods import METHODS, as_stepper
 from symdiff.pde.problem import Problem
@@ -185,6 +185,20 @@ class Solver:
         blocks = dict(zip(self.problem.initial, out, strict=True))
         return [blocks[u] for u in self.problem.fields]
 
+    def _extended(self, values: Values, state: State) -> State:
+        """Return unknowns at time 0 with the points beyond them."""
+        nodes = extended(self.semi, self.semi.blocks, const(0.0))
+        return [np.ascontiguousarray(a) for a in interpret(nodes, self._inputs(values, state))]
+
+    def unknowns(self, state: Sequence[np.ndarray]) -> State:
+        """Return the unknowns in arrays that have the points beyond them too."""
+        out = []
+        for u, array in zip(self.problem.fields, state, strict=True):
+            beyond = self.semi.layout[u].beyond
+            cuts = (slice(lower, n - upper) for (lower, upper), n in zip(beyond, array.shape, strict=True))
+            out.append(array[tuple(cuts)])
+        return out
+
     def place(self, u: Node, block: np.ndarray) -> str:
         """Return the coordinates of the first value that is not finite, as text."""
         index = np.argwhere(~np.isfinite(block))[0]
@@ -249,7 +263,7 @@ class Solver:
         began = time.perf_counter()
         kernel = Kernel(self._compile(stepper, target), self._fixed(values))
         seconds = time.perf_counter() - began
-        return Run(self, stepper, kernel, values, pieces, progress, callback, seconds).go(state)
+        return Run(self, stepper, kernel, values, pieces, progress, callback, seconds).go(self._extended(values, state))
 
     def _choose(
         self, stepper: Stepper, dt: float | None, values: Values, state: State, until: float, force: bool
