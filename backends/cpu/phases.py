@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from backends.cpu.machine import Machine, vector_function
+from backends.cpu.machine import Machine, machine, vector_function
 from backends.cpu.registers import LANES
 from backends.cpu.split import CHUNK, LONGEST, Split, cut_evenly, is_repeated, operands, slots_of
 from backends.cpu.x86 import ON_FLAGS, ON_NUMBERS
@@ -26,8 +26,13 @@ _FEW_POINTS = 64
 
 
 def for_assembler(target: Machine) -> Machine | None:
-    """The machine as the assembler uses it, or None for one that it does not write for: calls are as on Linux."""
-    if target.arch != "x86_64" or "linux" not in target.triple or target.lanes_f64 < LANES:
+    """The machine as the assembler uses it, or None for one that it does not write for: calls are as on Linux.
+
+    LLVM is asked to read assembly of its own machine only.
+    """
+    if target.arch != "x86_64" or machine().arch != target.arch:
+        return None
+    if "linux" not in target.triple or target.lanes_f64 < LANES:
         return None
     return replace(target, lanes_f64=LANES)
 
