@@ -105,14 +105,19 @@ def vector_function(c_name: str, n_args: int, lanes: int, bits: int = 64, here: 
     >>> vector_function("no_such_function", 1, 4) is None
     True
     """
-    import llvmlite.binding as llvm
-
     here = machine() if here is None else here
     name = vector_symbol(here.arch, c_name, n_args, lanes, bits)
     # The library holds the versions of all widths; those above the machine's would stop it with SIGILL.
     if name is None or here.vector_library is None or lanes * bits > 64 * here.lanes_f64:
         return None
-    return name if llvm.address_of_symbol(name) else None
+    return name if _is_loaded(name) else None
+
+
+@functools.cache
+def _is_loaded(symbol: str) -> bool:
+    import llvmlite.binding as llvm
+
+    return bool(llvm.address_of_symbol(symbol))
 
 
 def vector_symbol(arch: str, c_name: str, n_args: int, lanes: int, bits: int) -> str | None:

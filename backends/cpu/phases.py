@@ -52,7 +52,8 @@ def phases(nest: Nest, order: Sequence[tuple[int, ...]], width: int, target: Mac
         return None
     body = nest.body
     mine = [_assembled(instr, body, width, here) for instr in body]
-    asked = {a for k, instr in enumerate(body) if mine[k] for a in operands(instr)}
+    reads = [operands(instr) for instr in body]
+    asked = {a for k, args in enumerate(reads) if mine[k] for a in args}
     repeated = frozenset(
         k for k, instr in enumerate(body) if is_repeated(instr) and (k not in asked or is_readable(instr))
     )
@@ -64,9 +65,11 @@ def phases(nest: Nest, order: Sequence[tuple[int, ...]], width: int, target: Mac
         own = mine[group[0]]
         number = int(own)
         for k in group:
-            for a in operands(body[k]):
+            for a in reads[k]:
                 if a not in repeated:
-                    number = max(number, phase[a] + (mine[a] != own))
+                    least = phase[a] if mine[a] is own else phase[a] + 1
+                    if least > number:
+                        number = least
         for k in group:
             phase[k] = number
         while len(members) <= number:
@@ -102,6 +105,8 @@ def is_readable(instr: Instr) -> bool:
 def _assembled(instr: Instr, body: Sequence[Instr], width: int, here: Machine) -> bool:
     if not isinstance(instr, Op):
         return False
+    if instr.dtype == "float64" and instr.name in _ARITHMETIC:
+        return True  # of operands of its own dtype
     kinds = {body[a].dtype for a in instr.args}
     if instr.dtype == "bool":
         return (kinds == {"float64"} or (kinds == {"bool"} and instr.name in ON_FLAGS)) and instr.name in _FLAGS
@@ -120,6 +125,7 @@ def _assembled(instr: Instr, body: Sequence[Instr], width: int, here: Machine) -
     )
 
 
+_ARITHMETIC = frozenset({"add", "sub", "mul", "div", "neg"})
 _FLAGS = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor", "not"})
 # Native operations that are neither instructions here nor functions of the C library.
 _OTHERS = frozenset({"rem", "where", "cast"})

@@ -40,7 +40,7 @@ def is_repeated(instr: Instr) -> bool:
 
 def operands(instr: Instr) -> tuple[int, ...]:
     """The body values that an instruction reads."""
-    if isinstance(instr, Op):
+    if type(instr) is Op:
         return instr.args
     return tuple(g.value for g in instr.access.gathers) if isinstance(instr, Load) else ()
 
@@ -58,11 +58,9 @@ def slots_of(nest: Nest, plan: Split) -> Split:
     chunks = plan.chunks
     where = {k: c for c, chunk in enumerate(chunks) for group in chunk for k in group}
     last: dict[int, int] = {}
-    for c, chunk in enumerate(chunks):
-        for group in chunk:
-            for k in group:
-                for a in operands(nest.body[k]):
-                    last[a] = c
+    for k, c in where.items():
+        # Chunks come in order, so what stands last is the last.
+        last |= dict.fromkeys(operands(nest.body[k]), c)
     # The sums of a nest are formed after its last chunk.
     last |= dict.fromkeys([*(r.value for r in nest.reductions), *(s.value for s in plan.late)], len(chunks))
     slots: dict[int, int] = {}

@@ -57,6 +57,15 @@ class Straight:
         self._lines: list[str] = []
         self._pool: dict[tuple[int, int], str] = {}
         self._registers = Registers(self._lines, width, slots, self._uses)
+        # Operations of one instruction: how it is emitted, and what is told to that.
+        self._single: dict[str, tuple[Callable[..., None], Any]] = {
+            "where": (self._select, None),
+            **{name: (self._arithmetic, how) for name, how in _ARITHMETIC.items()},
+            **{name: (self._masked, how) for name, how in _MASKED.items()},
+            **{name: (self._unary, how) for name, how in _UNARY.items()},
+            **{name: (self._compare, how) for name, how in _COMPARE.items()},
+            **{name: (self._logical, how) for name, how in _LOGICAL.items()},
+        }
 
     @property
     def size(self) -> int:
@@ -87,18 +96,9 @@ class Straight:
 
     def operation(self, value: int, name: str, args: Sequence[int]) -> None:
         """One native operation."""
-        if name in _ARITHMETIC:
-            self._add(self._arithmetic, value, args, _ARITHMETIC[name])
-        elif name in _MASKED:
-            self._add(self._masked, value, args, _MASKED[name])
-        elif name in _UNARY:
-            self._add(self._unary, value, args, _UNARY[name])
-        elif name in _COMPARE:
-            self._add(self._compare, value, args, _COMPARE[name])
-        elif name in _LOGICAL:
-            self._add(self._logical, value, args, _LOGICAL[name])
-        elif name == "where":
-            self._add(self._select, value, args)
+        one = self._single.get(name)
+        if one is not None:
+            self._add(one[0], value, args, one[1])
         elif name == "sign":
             self._sign(value, args[0])
         else:

@@ -214,6 +214,8 @@ def shape_text(shape: Shape) -> str:
 
 def broadcast_shapes(*shapes: Shape) -> Shape:
     """Return the shape that NumPy's broadcasting gives; a named size fits itself and 1. Raises ShapeError."""
+    if len(shapes) == 2 and not (shapes[0] and shapes[1]):
+        return shapes[0] or shapes[1]
     first = shapes[0]
     if all(s == first for s in shapes[1:]):
         return first

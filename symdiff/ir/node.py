@@ -198,7 +198,8 @@ class _Entry(weakref.ref[Node]):
 
 
 _table: dict[tuple[Any, ...], _Entry] = {}
-_lock = threading.RLock()
+# Held while an entry is replaced, and at a fork by `symdiff.background`.
+TABLE_LOCK = threading.RLock()
 
 
 def _forget(entry: _Entry) -> None:
@@ -261,14 +262,15 @@ def make(op: Primitive, args: tuple[Node, ...], params: Mapping[str, Any] = _NO_
     node.op, node.args, node.params = op, args, params
     node.shape, node.dtype, node.source = shape, dtype, source
     node.number = next(_numbers)
-    with _lock:
-        entry = _table.get(key)
-        known = entry() if entry is not None else None
-        if known is not None:  # another thread was faster
-            return known
-        entry = _Entry(node, _forget)
-        entry.key = key
-        _table[key] = entry
+    made = _Entry(node, _forget)
+    made.key = key
+    if _table.setdefault(key, made) is not made:
+        with TABLE_LOCK:
+            entry = _table.get(key)
+            known = entry() if entry is not None else None
+            if known is not None:  # another thread was faster
+                return known
+            _table[key] = made
     return node
 
 

@@ -23,7 +23,8 @@ def hoist(roots: Sequence[Node]) -> list[Node]:
     order = made_order(roots)
     if all(not n.shape for n in order):
         return list(roots)
-    uses = Counter(a for n in order for a in n.args) + Counter(roots)
+    uses = Counter(a for n in order for a in n.args)
+    uses.update(roots)
     # A rebuilt product has the uses of the one it replaces.
     single: dict[Node, bool] = {n: uses[n] == 1 for n in order}
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from symdiff.ir.dims import broadcast_shapes
-from symdiff.ir.graph import count_ops, transform
+from symdiff.ir.graph import count_ops, made_order, transform
 from symdiff.ir.node import Node, const
 from symdiff.ir.primitive import Elementwise
 from symdiff.ops import elementwise as el
@@ -21,6 +21,8 @@ from symdiff.ops.linalg import matmul
 
 _SMALL = 1e-30
 _READABLE = 300
+# Powers of a larger graph are for no one to read; made and unmade again, they would have all that follows built twice.
+_FOR_PEOPLE = 1500
 
 
 def split_literal(node: Node) -> tuple[float, Node]:
@@ -45,8 +47,8 @@ def scale(c: float, node: Node) -> Node:
     return const(c, node.dtype) * node
 
 
-def tidy_node(node: Node) -> Node:
-    """Tidy one node whose arguments are tidy."""
+def tidy_node(node: Node, powers: bool = True) -> Node:
+    """Tidy one node whose arguments are tidy; without `powers`, products stay products."""
     node = _without_broadcasts(node)
     if node.op is matmul:
         return _product_with_eye(node)
@@ -55,7 +57,7 @@ def tidy_node(node: Node) -> Node:
     if not node.dtype.startswith("float"):
         return node
     if node.op is el.mul:
-        return _product(*node.args)
+        return _product(node, powers)
     if node.op is el.div:
         (c, x), (d, y) = map(split_literal, node.args)
         if node.args[1].op.name == "const" or d == 0 or (c == 1.0 and d == 1.0):
@@ -73,7 +75,7 @@ def tidy_node(node: Node) -> Node:
 
 def _without_broadcasts(node: Node) -> Node:
     """op(x, broadcast_to(y)) -> op(x, y) where x has the full shape anyway: elementwise operations broadcast."""
-    if not isinstance(node.op, Elementwise) or not any(a.op is broadcast_to for a in node.args):
+    if not node.shape or not isinstance(node.op, Elementwise) or not any(a.op is broadcast_to for a in node.args):
         return node
     args = list(node.args)
     for k, a in enumerate(args):
@@ -110,7 +112,8 @@ def _is_eye(node: Node) -> bool:
     )
 
 
-def _product(a: Node, b: Node) -> Node:
+def _product(node: Node, powers: bool) -> Node:
+    a, b = node.args
     for x, y in ((a, b), (b, a)):
         if x.op.name == "const":
             c, rest = split_literal(y)
@@ -119,9 +122,11 @@ def _product(a: Node, b: Node) -> Node:
                 scale(merged, rest) if rest.op.name != "const" else const(merged * float(rest.params["value"]), a.dtype)
             )
     (c, x), (d, y) = split_literal(a), split_literal(b)
-    if x is y:
+    if c == d == 1.0 and not powers:
+        return node
+    if x is y and powers:
         return scale(c * d, x ** const(2.0, x.dtype))
-    for base, other in ((x, y), (y, x)):
+    for base, other in ((x, y), (y, x)) if powers else ():
         if other.op is el.pow_ and other.args[0] is base and other.args[1].op.name == "const":
             n = float(other.args[1].params["value"])
             if n >= 1 and n == int(n):
@@ -144,6 +149,8 @@ def _sum(node: Node) -> Node:
 
 def tidy(roots: Sequence[Node]) -> list[Node]:
     """Tidy every node under `roots`, innermost first."""
+    if len(made_order(roots)) > _FOR_PEOPLE:
+        return transform(roots, lambda node: tidy_node(node, powers=False))
     return transform(roots, tidy_node)
 
 

@@ -65,7 +65,9 @@ class Block:
         The nodes `kept` are in memory afterwards, outside the buffers `volatile`; see `where`.
         """
         order = topological([*(r for r, _ in roots), *kept], known=self.views)
-        self.uses = Counter(a for n in order for a in n.args) + Counter(r for r, _ in roots) + Counter(kept)
+        self.uses = Counter(a for n in order for a in n.args)
+        self.uses.update(r for r, _ in roots)
+        self.uses.update(kept)
         copies = self._choose_destinations(order, roots)
         for node in order:
             self._place(node)

@@ -90,10 +90,10 @@ class Body:
         return self.values[root]
 
     def _computes(self, node: Node) -> bool:
-        block = self.block
-        if node not in block.stage or node.shape != self.space:
+        stage = self.block.stage.get(node)
+        if stage is None or node.shape != self.space:
             return False
-        return self._fits(node)
+        return stage == self.stage or self._fits(node)
 
     def _instr(self, node: Node) -> int:
         if node.op.name == "take":

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from symdiff.ir.dims import Dim, Extent, evaluate
+from symdiff.ir.dims import Dim, Extent, Shape, evaluate
 from symdiff.ir.errors import DomainError, UnknownSymbolError
 from symdiff.ir.graph import made_order
 from symdiff.ir.node import Node, brief
+from symdiff.ir.primitive import Elementwise
 from symdiff.ir.subgraph import Subgraph
 
 
@@ -92,11 +93,14 @@ def requirements(roots: Iterable[Node], inputs: Iterable[Node]) -> tuple[Require
     """
     given = {name for x in inputs for d in x.shape if isinstance(d, Dim) and str(d).isidentifier() for name in d.names}
     found: dict[Requirement, None] = {}
+    plain: set[Shape] = {()}
     stack = [list(roots)]
     while stack:
         for node in made_order(stack.pop()):
-            if not node.shape and not node.params:
-                continue  # most nodes of a scalar graph ask nothing
+            if not node.params and node.shape in plain and (not node.shape or isinstance(node.op, Elementwise)):
+                continue  # most nodes of a large graph ask nothing
+            if not any(isinstance(d, Dim) for d in node.shape):
+                plain.add(node.shape)
             dims = [d for d in (*node.shape, node.params.get("dim")) if isinstance(d, Dim)]
             missing = {name for d in dims for name in d.names - given}
             if missing:

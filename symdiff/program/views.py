@@ -70,6 +70,10 @@ def through(node: Node, view: View) -> View | None:
 
 def broadcast(view: View, shape: Shape) -> View:
     """Repeat along leading axes and axes of extent 1."""
+    if view.shape == shape:
+        return view
+    if not view.shape and not view.guards:
+        return View(view.base, view.offset, (0,) * len(shape), shape)
     lead = len(shape) - len(view.shape)
     moved = _remap(view, shape, [(k + lead,) for k in range(len(view.shape))])
     strides = tuple(
