@@ -22,7 +22,7 @@ _TYPICAL = 1000
 # A body of up to this many instructions is taken to load all before it stores anything.
 _SHORT = 32
 # Slots that are looked at for a buffer: thousands may live at a time.
-_TRIED = 256
+_TRIED = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +52,17 @@ class _Life:
 
 @dataclass(slots=True)
 class Lives:
-    """When temporary buffers live: `spans` in numbers of statements, and the pairs (read, written) of one nest."""
+    """When temporary buffers live: `spans` in numbers of statements, and the ids (read, written) of one nest."""
 
     spans: dict[Buffer, tuple[int, int]]
-    handovers: set[tuple[Buffer, Buffer]]
+    handovers: set[tuple[int, int]]
 
     def meet(self, a: Buffer, b: Buffer) -> bool:
         """Whether two buffers need memory at the same time."""
         (first_a, last_a), (first_b, last_b) = self.spans[a], self.spans[b]
-        if last_a == first_b and (a, b) in self.handovers:
+        if last_a == first_b and (a.id, b.id) in self.handovers:
             return False
-        if last_b == first_a and (b, a) in self.handovers:
+        if last_b == first_a and (b.id, a.id) in self.handovers:
             return False
         return first_a <= last_b and first_b <= last_a
 
@@ -84,7 +84,7 @@ def slots(program: Program, scratch: Sequence[tuple[Nest, tuple[Buffer, ...]]] =
     for b in sorted(found.spans, key=lambda b: (-weight[b], b.id)):
         # The last slots are the smallest ones.
         for slot in reversed(held[-_TRIED:]):
-            if slot.take(b, found):
+            if slot.take(b, found.spans[b], found):
                 break
         else:
             held.append(_Held([found.spans[b]], [b]))
@@ -98,9 +98,8 @@ class _Held:
     spans: list[tuple[int, int]]
     buffers: list[Buffer]
 
-    def take(self, b: Buffer, found: Lives) -> bool:
+    def take(self, b: Buffer, span: tuple[int, int], found: Lives) -> bool:
         """Take a buffer in if it meets none of those that are there."""
-        span = found.spans[b]
         at = bisect.bisect(self.spans, span)
         # Spans here meet at their ends at most, so they are in the order of their ends too.
         start, stop = at, at
@@ -108,8 +107,10 @@ class _Held:
             start -= 1
         while stop < len(self.spans) and self.spans[stop][0] <= span[1]:
             stop += 1
-        if any(found.meet(b, other) for other in self.buffers[start:stop]):
-            return False
+        for k in range(start, stop):
+            first, last = self.spans[k]
+            if (first < span[1] and span[0] < last) or found.meet(b, self.buffers[k]):
+                return False
         self.spans.insert(at, span)
         self.buffers.insert(at, b)
         return True
@@ -156,7 +157,9 @@ class _Lives:
             spans |= dict.fromkeys(group, (first, last))
         moved = {b for group in together for b in group}
         handovers = {
-            (a, b) for at, a, b in self.pairs if spans[a][1] == at == spans[b][0] and a not in moved and b not in moved
+            (a.id, b.id)
+            for at, a, b in self.pairs
+            if spans[a][1] == at == spans[b][0] and a not in moved and b not in moved
         }
         return Lives(spans, handovers)
 
