@@ -18,13 +18,19 @@ from symdiff.ir.node import PRIMITIVES, Node, as_node, brief, make
 from symdiff.loader import Loader
 
 if TYPE_CHECKING:
+    from symdiff.background import Later
     from symdiff.matrices import MatrixFunction
 
 TARGETS = ("cpu", "cuda", "reference")
 
 
 def compile(
-    outputs: Any, inputs: Sequence[Any], target: str = "cpu", threads: int | None = None, dtype: str | None = None
+    outputs: Any,
+    inputs: Sequence[Any],
+    target: str = "cpu",
+    threads: int | None = None,
+    dtype: str | None = None,
+    wait: bool = True,
 ) -> Any:
     """Compile expressions into a function of `inputs`.
 
@@ -32,6 +38,11 @@ def compile(
     `inputs` are symbols in the order of the call. Arrays where scalars were declared map the function over them with
     broadcasting. A `SparseExpr` gives a `scipy.sparse.csr_array` at every call: then this is a `MatrixFunction`.
     `dtype` "float32" converts all real symbols first; `threads` limits the threads of a call.
+
+    With `wait=False` it returns at once and compiles in the background. Calls of a large graph are then answered by
+    the interpreter until the code is there: the same formulas up to the order of sums and products and the last
+    digits of functions, so the same values up to rounding. What compiling raises is raised by the next call.
+    `fn.ready` tells whether the code is there, `fn.wait()` waits for it.
 
     Raises: UnknownSymbolError for a symbol that is not among `inputs`, CompileError for what a target lacks.
 
@@ -45,24 +56,33 @@ def compile(
         raise CompileError(f"The target is one of {', '.join(TARGETS)}, got {target!r}.")
     if threads is not None and (not isinstance(threads, int) or isinstance(threads, bool) or threads < 1):
         raise CompileError(f"threads is a positive int or None, got {threads!r}.")
+    if not wait and target != "cpu":
+        raise CompileError(f"wait=False compiles in the background for target='cpu' only, got {target!r}.")
     symbols = [_symbol(x) for x in (inputs if isinstance(inputs, (list, tuple)) else [inputs])]
     _check_names(symbols)
     form, roots = flatten(outputs)
     if any(map(is_sparse, roots)):
         if dtype is not None:
             raise CompileError("dtype= does not reach into a SparseExpr; declare its symbols with that dtype instead.")
-        return _with_matrices(roots, symbols, form, target, threads)
+        return _with_matrices(roots, symbols, form, _loader(target, threads, wait))
     roots = [as_node(r) for r in roots]
     _check_given(roots, symbols)
     if dtype is not None:
         roots, symbols = _convert(roots, symbols, dtype)
     with _paused_collection():
-        return Function(symbols, roots, form, Loader(target, threads))
+        return Function(symbols, roots, form, _loader(target, threads, wait))
 
 
-def _with_matrices(
-    outputs: Sequence[Any], symbols: list[Node], form: Any, target: str, threads: int | None
-) -> MatrixFunction:
+def _loader(target: str, threads: int | None, wait: bool) -> Loader | Later:
+    loader = Loader(target, threads)
+    if wait:
+        return loader
+    from symdiff.background import Later
+
+    return Later(loader)
+
+
+def _with_matrices(outputs: Sequence[Any], symbols: list[Node], form: Any, loader: Loader | Later) -> MatrixFunction:
     from symdiff.matrices import MatrixFunction
 
     outputs = [r if is_sparse(r) else as_node(r) for r in outputs]
@@ -70,7 +90,7 @@ def _with_matrices(
 
     def build(roots: list[Node], inputs: list[Node]) -> Function:
         with _paused_collection():
-            return Function(inputs, roots, "list", Loader(target, threads))
+            return Function(inputs, roots, "list", loader)
 
     return MatrixFunction(outputs, symbols, form, build)
 

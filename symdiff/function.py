@@ -25,6 +25,7 @@ from symdiff.loader import Loaded, Loader
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from symdiff.background import Later
     from symdiff.blame import Blame
     from symdiff.explain import Explanation
     from symdiff.export import Export
@@ -44,13 +45,16 @@ class Function:
     Call it with one value per input, by position or by name. Scalars give Python numbers, arrays NumPy arrays.
     """
 
-    def __init__(self, inputs: Sequence[Node], outputs: Sequence[Node], form: Any, loader: Loader):
+    def __init__(self, inputs: Sequence[Node], outputs: Sequence[Node], form: Any, loader: Loader | Later):
         self.inputs, self.outputs, self.target = tuple(inputs), tuple(outputs), loader.target
         self.names = tuple(s.params["name"] for s in inputs)
         self._form, self._loader = form, loader
+        self._code: Any
         self._code, loaded = loader.find(self.outputs, self.inputs, (), lambda: (self.outputs, self.inputs))
         if loaded is not None:
             self._loaded = loaded
+        # What stands for the code while it is made in the background.
+        self._later: Any = self._code if loader.is_later else None
         self._scalar = tuple(s.shape == () for s in inputs)
         self._mapped: dict[tuple[bool, ...], Any] = {}
         self._sized = [[(axis, str(d)) for axis, d in enumerate(s.shape) if is_name(d)] for s in inputs]
@@ -73,7 +77,32 @@ class Function:
     @functools.cached_property
     def _loaded(self) -> Loaded:
         """The kernel and what it was made from; made now for a function that came from the store as code."""
+        if self._later is not None:
+            self._adopt()
+            if "_loaded" in self.__dict__:
+                return self.__dict__["_loaded"]
         return self._loader.load(self.outputs, self.inputs)
+
+    def _adopt(self) -> None:
+        """Take over what is made in the background, waiting for it. Raises what making it raised."""
+        self._code, loaded = self._later.result()
+        if loaded is not None:
+            self._loaded = loaded
+        self._later = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the compiled code is there: always, but after `sd.compile(..., wait=False)`."""
+        return self._later is None or self._later.ready
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the compiled code, at most `timeout` seconds; returns whether it is there.
+
+        Raises: what compiling raised.
+        """
+        if self._later is not None and self._later.wait(timeout):
+            self._adopt()
+        return self._later is None
 
     @property
     def kernel(self) -> Any:
@@ -119,6 +148,8 @@ class Function:
         sizes = self._check(arrays)
         shapes = [self._result_shape(f, sizes) for f in self.outputs]
         targets, copies = self._targets(out, shapes, arrays)
+        if self._later is not None and self._later.ready:
+            self._adopt()
         results = self._run((), self._code, [_readable(a) for a in arrays], sizes, targets)
         self._learn(args, self._code, sizes, [s if s else None for s in shapes])
         return self._pack_arrays(results) if out is None else self._finish_out(out, copies)
@@ -140,7 +171,8 @@ class Function:
         self, args: Sequence[Any], kernel: Any, sizes: Mapping[str, int], results: Sequence[tuple[int, ...] | None]
     ) -> None:
         """Teach the door the calls that look like this one; a result that is a number has no shape."""
-        if len(args) != len(self.inputs) or not self._open_door():
+        is_there = self._later is None and getattr(kernel, "ready", True)
+        if not is_there or len(args) != len(self.inputs) or not self._open_door():
             return
         looks = []
         for a, s in zip(args, self.inputs, strict=True):
@@ -473,6 +505,8 @@ class Function:
     @property
     def address(self) -> int:
         """The address of `void entry(int64_t *context)`; see `backends.cpu.layout` for the context."""
+        if self._later is not None:
+            self._adopt()
         address = getattr(self._code, "address", None)
         if address is None:
             raise CompileError(f"A function for target={self.target!r} has no address.")

@@ -27,20 +27,28 @@ class Loaded(NamedTuple):
 class Loader:
     """Makes kernels for a target; the target is imported when it is needed."""
 
+    # Whether what `find` returns is still being made: see `background`.
+    is_later = False
+
     def __init__(self, target: str, threads: int | None):
         self.target, self.threads = target, threads
 
-    def load(self, roots: Sequence[Node], symbols: Sequence[Node]) -> Loaded:
-        """Go the whole way from the outputs to a kernel."""
+    def load(self, roots: Sequence[Node], symbols: Sequence[Node], pause: Callable[[], None] | None = None) -> Loaded:
+        """Go the whole way from the outputs to a kernel, with a `pause` between two steps."""
         if self.target == "reference":
             from backends.reference import Kernel as Reference
 
             return Loaded(Reference(roots, symbols), list(roots), None)
-        from symdiff.passes import optimise
+        from symdiff.passes import PIPELINE, optimise
         from symdiff.program.schedule import schedule
 
-        graph = optimise(roots)
-        program = schedule(graph, symbols)
+        if pause is None:
+            graph = optimise(roots)
+            program = schedule(graph, symbols)
+        else:
+            graph = optimise(roots, [_after(pause, one) for one in PIPELINE])
+            program = _after(pause, schedule)(graph, symbols)
+            pause()
         if self.target == "cuda":
             from backends.cuda import Kernel as Cuda
 
@@ -50,8 +58,9 @@ class Loader:
         return Loaded(Cpu(program, self.threads), graph, program)
 
     def find(
-        self, roots: Sequence[Node], symbols: Sequence[Node], mapped: Sequence[bool], lift: Callable[[], Graph]
-    ) -> tuple[Any, Loaded | None]:
+        self, roots: Sequence[Node], symbols: Sequence[Node], mapped: Sequence[bool], lift: Callable[[], Graph],
+        pause: Callable[[], None] | None = None,
+    ) -> tuple[Any, Loaded | None]:  # fmt: skip
         """Return what runs a graph, and what was loaded for that, if anything had to be.
 
         `mapped` says over which inputs it is mapped, and `lift` gives the graph that this makes.
@@ -65,9 +74,17 @@ class Loader:
         stored = None if key is None else find(key, self.threads)
         if stored is not None:
             return stored, None
-        loaded = self.load(*lift())
+        loaded = self.load(*lift(), pause)
         if key is not None:
             from backends.cpu.sealing import seal
 
             seal(key, loaded.kernel)
         return loaded.kernel, loaded
+
+
+def _after(pause: Callable[[], None], step: Callable[..., Any]) -> Callable[..., Any]:
+    def run(*args: Any) -> Any:
+        pause()
+        return step(*args)
+
+    return run
