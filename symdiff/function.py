@@ -503,6 +503,41 @@ class Function:
         return self.njit._numba_type_
 
     @property
+    def cfunc(self) -> Any:
+        """The function as one of ctypes, `double f(double, ...)`.
+
+        Its address for C code is `ctypes.cast(fn.cfunc, ctypes.c_void_p).value`; the code lives as long as this object.
+        Takes and gives float64 numbers; an index out of range gives NaN. Raises: CompileError for other functions.
+
+        >>> import symdiff as sd
+        >>> x, y = sd.symbols("x y")
+        >>> sd.compile(x - y, [x, y]).cfunc(3.0, 0.5)
+        2.5
+        """
+        return self._c_functions[0]
+
+    @property
+    def low_level_callable(self) -> Any:
+        """The function as SciPy's LowLevelCallable, for quad and its kind: no Python is run between evaluations.
+
+        >>> import scipy.integrate, symdiff as sd
+        >>> x = sd.symbols("x")
+        >>> round(scipy.integrate.quad(sd.compile(x**2, [x]).low_level_callable, 0, 3)[0], 12)
+        9.0
+        """
+        import scipy
+
+        return scipy.LowLevelCallable(self._c_functions[0 if len(self.inputs) == 1 else 1])
+
+    @functools.cached_property
+    def _c_functions(self) -> tuple[Any, Any]:
+        if self.target != "cpu":
+            raise CompileError(f"A function for target={self.target!r} cannot be called from C; use target='cpu'.")
+        from backends.cpu.c_door import c_functions
+
+        return c_functions(self.kernel, self.names, self._form == "single")
+
+    @property
     def address(self) -> int:
         """The address of `void entry(int64_t *context)`; see `backends.cpu.layout` for the context."""
         if self._later is not None:
