@@ -11,7 +11,7 @@ from symdiff.ir.graph import LEAVES, count_ops, made_order
 from symdiff.ir.node import Node
 from symdiff.passes import PIPELINE, optimise
 from symdiff.program.estimate import Estimate
-from symdiff.program.ir import ITEMSIZE, Access, Load, Loop, Nest, Program, Statement, Sweep
+from symdiff.program.ir import ITEMSIZE, Access, Load, Loop, Nest, Program, Rows, Statement, Sweep
 from symdiff.program.memory import Slot, slots
 
 # Operations that only say how memory is read.
@@ -241,6 +241,11 @@ def _rows(statements: Sequence[Statement], indent: str, known: Mapping[int, Esti
             case Loop():
                 yield StatementRow(f"{indent}while", "(turns)", 0, 0, 0, 0)
                 yield from _rows((*s.cond, *s.body), indent + "  ", known)
+            case Rows():
+                yield StatementRow(
+                    f"{indent}rows in blocks", shape_text((s.extent,)), s.extent, 0, 0, 0, known.get(id(s))
+                )
+                yield from _rows([m.statement for m in s.members], indent + "  ", known)
             case Sweep():
                 yield StatementRow(f"{indent}sweep", "(turns)", 0, 0, 0, 0, known.get(id(s)))
                 yield from _rows((s.loop,), indent + "  ", known)

@@ -55,7 +55,8 @@ class Loader:
             return Loaded(Cuda(program), graph, program)
         from backends.cpu import Kernel as Cpu
 
-        return Loaded(Cpu(program, self.threads), graph, program)
+        kernel = Cpu(program, self.threads)
+        return Loaded(kernel, graph, kernel.program)
 
     def find(
         self, roots: Sequence[Node], symbols: Sequence[Node], mapped: Sequence[bool], lift: Callable[[], Graph],

@@ -37,7 +37,7 @@ def test_loops_and_calls_have_rows() -> None:
     i, b = sd.while_loop(lambda i, b: i < 3, lambda i, b: (i + 1, b @ a), [0, a])
     rows = [s.what for s in sd.compile([i, b], [a]).explain().statements]
     assert "while" in rows
-    assert "  gemm" in rows
+    assert "gemm" in [r.strip() for r in rows]
 
 
 @pytest.mark.parametrize("target", ["cpu", "reference"])

@@ -21,10 +21,11 @@ from backends.cpu.lines import Emit, call_own_function
 from backends.cpu.machine import Machine, machine
 from backends.cpu.nest import NestCode, block_length, emit_nest, partial_buffers
 from backends.cpu.recurrence import emit_recurrence
+from backends.cpu.rows import Prepared, RowsCode, cut_of, emit_rows, prepare, weights_of
 from backends.cpu.sorting import emit_argsort
 from backends.cpu.sweep import SweepCode, copy, emit_sweep, record_bytes, rounded
 from backends.emit import F64, I8, I64, POINTER
-from symdiff.program.ir import ITEMSIZE, Access, Buffer, Call, Loop, Nest, Program, Statement, Sweep, walk
+from symdiff.program.ir import ITEMSIZE, Access, Buffer, Call, Loop, Nest, Program, Rows, Statement, Sweep, walk
 
 # A parallel region costs microseconds on an idle machine and far more on a busy one.
 PARALLEL_NANOSECONDS = 100_000.0
@@ -33,32 +34,47 @@ OWN_FUNCTIONS: dict[str, Emit] = {"recurrence": emit_recurrence, "argsort": emit
 _PARALLEL_FOR = ir.FunctionType(ir.VoidType(), [I64, I64, I64])
 
 
-def layout_of(program: Program) -> tuple[Layout, list[tuple[Nest, tuple[Buffer, ...]]]]:
-    """Return the layout of a program's context, and every nest with the scratch that its blocks need."""
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """What generated code needs beside a program's own buffers: for blocks of nests, and for parts of rows."""
+
+    nests: tuple[tuple[Nest, tuple[Buffer, ...]], ...]
+    rows: tuple[Prepared, ...]
+
+
+def layout_of(program: Program) -> tuple[Layout, Scratch]:
+    """Return the layout of a program's context, and the scratch of its statements."""
     first = len(program.inputs) + len(program.outputs) + len(program.temps)
     nests: list[tuple[Nest, tuple[Buffer, ...]]] = []
-    for s in walk(program.statements):
+    rows: list[Prepared] = []
+    for s in walk(program.statements, inside_rows=False):
         if isinstance(s, Nest):
             nests.append((s, partial_buffers(s, first)))
             first += len(nests[-1][1])
-    return Layout.of(program, nests), nests
+        elif isinstance(s, Rows):
+            rows.append(prepare(s, first))
+            first += len(rows[-1].partials)
+    of_rows = [(p.rows, tuple(x.access.buffer for x in p.partials)) for p in rows]
+    return Layout.of(program, [*nests, *of_rows]), Scratch(tuple(nests), tuple(rows))
 
 
 def codegen(program: Program, target: Machine | None = None) -> tuple[Module, Layout]:
     """Return the LLVM module of a program, for this machine or another, and the layout of its context."""
-    layout, nests = layout_of(program)
+    layout, scratch = layout_of(program)
     module = Module("symdiff", machine() if target is None else target)
     codes = {
-        id(nest): emit_nest(module, nest, f"nest{k}", layout, partials) for k, (nest, partials) in enumerate(nests)
+        id(nest): emit_nest(module, nest, f"nest{k}", layout, partials)
+        for k, (nest, partials) in enumerate(scratch.nests)
     }
-    products = [s for s in walk(program.statements) if isinstance(s, Call) and s.name == "gemm"]
+    rows = {id(p.rows): emit_rows(module, p, f"rows{k}", layout) for k, p in enumerate(scratch.rows)}
+    products = [s for s in walk(program.statements, inside_rows=False) if isinstance(s, Call) and s.name == "gemm"]
     gemms = {id(call): gemm.emit_gemm(module, call, f"gemm{k}", layout) for k, call in enumerate(products)}
     found = [s for s in program.statements if isinstance(s, Sweep)]
     sweeps = {
         id(s): emit_sweep(module, s, f"sweep{k}", layout, word)
         for k, (s, word) in enumerate(zip(found, layout.sweeps, strict=True))
     }
-    _emit_entry(module, program, layout, _Code(codes, gemms, sweeps))
+    _emit_entry(module, program, layout, _Code(codes, gemms, sweeps, rows))
     return module, layout
 
 
@@ -69,6 +85,7 @@ class _Code:
     nests: dict[int, NestCode]
     gemms: dict[int, Function]
     sweeps: dict[int, SweepCode]
+    rows: dict[int, RowsCode]
 
 
 def _emit_entry(module: Module, program: Program, layout: Layout, code: _Code) -> None:
@@ -118,6 +135,8 @@ class _Entry:
                     self._loop(s)
                 case Sweep():
                     self._sweep(s)
+                case Rows():
+                    self._rows(self.code.rows[id(s)])
                 case Call(name="gemm"):
                     self._gemm(s)
                 case Call() if s.name in OWN_FUNCTIONS:
@@ -140,6 +159,16 @@ class _Entry:
         self._blocks(code.function, n_blocks, work)
         if code.combine is not None:
             b.call(code.combine, [n_blocks, frame.context])
+
+    def _rows(self, code: RowsCode) -> None:
+        frame = self.frame
+        cut = cut_of(frame, code.prepared, weights_of(code.codes))
+        before = gemm.on_one_thread(frame) if code.has_products else None
+        self._blocks(code.task, cut.n, cut.work)
+        if before is not None:
+            gemm.restore(frame, before)
+        if code.combine is not None:
+            frame.builder.call(code.combine, [cut.n, frame.context])
 
     def _gemm(self, call: Call) -> None:
         frame = self.frame

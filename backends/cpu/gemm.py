@@ -17,7 +17,7 @@ from backends.cpu.frame import Frame, i64
 from backends.cpu.layout import Layout
 from backends.emit import F64, I32, I64, POINTER
 from symdiff.ir.dims import Extent
-from symdiff.program.ir import Access, Call
+from symdiff.program.ir import Access, Call, Member
 
 # Multiplications in a block, some 50 us of work, and the most blocks.
 _BLOCK_WORK, _MOST_BLOCKS = 500_000, 64
@@ -99,6 +99,40 @@ def _block(frame: Frame, call: Call, block: Value) -> None:
     inside = b.icmp_signed(">", b.mul(rows, columns), i64(0))
     first, last = b.select(cut.is_stack, start, i64(0)), b.select(cut.is_stack, stop, count)
     frame.when(inside, lambda: frame.loop(first, last, 1, one))
+
+
+def emit_rows_of_gemm(module: Module, member: Member, name: str, layout: Layout) -> Function:
+    """Emit `void gemm(start, stop, context)`: some rows of the result, or the sum over some of the inner extent.
+
+    A sum is added to what is there.
+    """
+    function = Function(module, ir.FunctionType(ir.VoidType(), [I64, I64, POINTER]), name, internal=True)
+    frame = Frame(function, function.args[2], layout)
+    call = member.statement
+    assert isinstance(call, Call)
+    f, b = Fortran(frame, call.dtype), frame.builder
+    start, stop, _ = function.args
+    x, y, z = call.operands
+    m, n, k = (frame.extent(e) for e in call.extents[:3])
+    size = b.sub(stop, start)
+    (x_t, ldx), (y_t, ldy) = _leading(x), _leading(y)
+    rows = x.strides[2] if member.sums else x.strides[1], y.strides[1] if member.sums else 0, z.strides[1]
+    steps = (*rows[:2], 0) if member.sums else rows
+    at_x, at_y, at_z = (
+        f.at(
+            b.gep(frame.base(o.buffer), [frame.extent(o.offset)], source_etype=f.kind), b.mul(start, frame.extent(step))
+        )
+        for o, step in zip((x, y, z), steps, strict=True)
+    )
+    outer, inner = (m, size) if member.sums else (size, k)
+    args = [
+        "T" if y_t else "N", "T" if x_t else "N", f.integer(n), f.integer(outer), f.integer(inner), f.scalar(1.0),
+        at_y, f.size(frame.extent(ldy)), at_x, f.size(frame.extent(ldx)), f.scalar(1.0 if member.sums else 0.0),
+        at_z, f.size(frame.extent(z.strides[1])),
+    ]  # fmt: skip
+    frame.when(b.icmp_signed(">", b.mul(outer, n), i64(0)), lambda: f.call("blas", "gemm", args))
+    frame.finish()
+    return function
 
 
 def _leading(access: Access) -> tuple[bool, Extent]:

@@ -34,7 +34,8 @@ from symdiff.ir.dims import evaluate, product
 from symdiff.ir.errors import CompileError, DomainError
 from symdiff.program import memory
 from symdiff.program.estimate import Estimate
-from symdiff.program.ir import Call, Nest, Program, Statement, Sweep, walk
+from symdiff.program.ir import Call, Nest, Program, Rows, Statement, Sweep, walk
+from symdiff.program.rows import in_rows
 from symdiff.program.sweep import with_sweeps
 
 # Operations: below, optimising costs nothing worth saving; above, LLVM's passes take longer than the program is worth.
@@ -81,7 +82,7 @@ class Kernel:
     """A compiled program. `address` is that of `void entry(context)`; `store` is by default that of the process."""
 
     def __init__(self, program: Program, threads: int | None = None, store: KernelStore | None = None):
-        self.program = program = with_sweeps(program)
+        self.program = program = in_rows(with_sweeps(program))
         self._sweeps = tuple(s for s in program.statements if isinstance(s, Sweep))
         self.layout, _ = layout_of(program)
         self.threads = default_threads() if threads is None else threads
@@ -164,7 +165,7 @@ class Kernel:
             tile = choose(s, sizes, max(self.threads, 1))
             if tile.depth:
                 found[id(s)] = most.of_sweep(s, tile.depth, tile.widths, program, sizes, plan.arena_bytes)
-        whole = all(isinstance(s, Nest) or _is_product(s) for s in program.statements)
+        whole = all(isinstance(s, (Nest, Rows)) or _is_product(s) for s in program.statements)
         return most.of_program(program, sizes, plan.arena_bytes) if whole else None, found
 
     def njit(self, names: Sequence[str], single: bool) -> Any:
@@ -226,7 +227,7 @@ class Kernel:
         context = np.zeros(self.layout.words, np.int64)
         context[THREADS] = self.threads
         context[ARENA + 1 : ARENA + 1 + len(key)] = key
-        longest, total = self._work(sizes)
+        longest, total = self._work(sizes, self.program.statements)
         may_use_threads = self.threads > 1 and longest > PARALLEL_NANOSECONDS
         tiles = self._tiles(sizes, context)
         plan = _Plan(context, results, self.layout.arena_bytes(sizes), may_use_threads, total > LONG_NANOSECONDS, tiles)
@@ -235,19 +236,22 @@ class Kernel:
         self._plans[key] = plan
         return plan
 
-    def _work(self, sizes: Mapping[str, int]) -> tuple[float, float]:
+    def _work(self, sizes: Mapping[str, int], statements: tuple[Statement, ...]) -> tuple[float, float]:
         """Nanoseconds on one thread, roughly: of the longest nest or product, and of all; loops may be endless.
 
         Helpers are started only where the first pays for them.
         """
         longest = total = 0.0
-        for s in walk(self.program.statements):
+        for s in walk(statements):
             if isinstance(s, Nest):
                 work = math.prod(evaluate(e, sizes) for e in s.space) * body_weight(s.body) / machine().lanes_f64
                 longest = longest if s.serial else max(longest, work)
             elif isinstance(s, Call) and s.name == "gemm":
                 work = math.prod(evaluate(e, sizes) for e in s.extents) * NANOSECONDS
                 longest = max(longest, work)
+            elif isinstance(s, Rows):
+                longest = max(longest, self._work(sizes, tuple(m.statement for m in s.members))[1])
+                continue  # its members follow
             else:
                 work = math.inf
             total += work

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from backends.cpu.words import ALIGN, ARENA, CALLBACK_FAILED, INDEX_OUT_OF_RANGE, OK, PARALLEL_FOR, STATUS, THREADS
-from symdiff.program.ir import Buffer, Nest, Program, Sweep
+from symdiff.program.ir import Buffer, Nest, Program, Rows, Sweep
 from symdiff.program.memory import Slot, slots
 
 __all__ = [
@@ -50,8 +50,8 @@ class Layout:
     sweeps: tuple[int, ...] = ()
 
     @staticmethod
-    def of(program: Program, scratch: Sequence[tuple[Nest, tuple[Buffer, ...]]]) -> Layout:
-        """Lay out a program with the scratch buffers that the code of its nests needs."""
+    def of(program: Program, scratch: Sequence[tuple[Nest | Rows, tuple[Buffer, ...]]]) -> Layout:
+        """Lay out a program with the scratch buffers that the code of its nests and rows needs."""
         n_temps = len(program.temps) + sum(len(buffers) for _, buffers in scratch)
         n_buffers = len(program.inputs) + len(program.outputs) + n_temps
         words = _HEAD + len(program.sizes) + n_buffers

@@ -38,6 +38,7 @@ from symdiff.program.ir import (
     Statement,
     Store,
     Sweep,
+    walk,
 )
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class Limits:
         """Return the limit of a program without loops: inputs read once, outputs written once, all arithmetic."""
         read, written = compulsory(program, sizes)
         place = self.level(read + written + arena)
-        arithmetic = sum(self._arithmetic(s, sizes) for s in program.statements)
+        arithmetic = sum(self._arithmetic(s, sizes) for s in walk(program.statements))
         return Estimate(read / place.read + written / place.written, arithmetic, read + written, place.name)
 
     def of_statement(self, s: Statement, program: Program, sizes: Mapping[str, int], arena: int) -> Estimate:

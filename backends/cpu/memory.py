@@ -250,6 +250,12 @@ class Memory:
         return builder.call(builder.module.declare(name, signature), args)
 
 
+def mask_of(frame: Frame, wide: Lanes, i: Any, stop: Any) -> Any:
+    """The lanes, of which the first stands for index i, that are before `stop`."""
+    lane = ir.Constant(ir.VectorType(I64, wide.width), [i64(k) for k in range(wide.width)])
+    return frame.builder.icmp_signed("<", lane, wide.splat(frame.builder.sub(stop, i)))
+
+
 def _memory_type(dtype: str) -> ir.Type:
     """Bools are stored as bytes."""
     return I8 if dtype == "bool" else SCALAR[dtype]

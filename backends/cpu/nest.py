@@ -19,7 +19,7 @@ from backends.cpu.calls import lanes
 from backends.cpu.frame import Frame, i64
 from backends.cpu.layout import Words
 from backends.cpu.machine import Machine
-from backends.cpu.memory import Memory, Point
+from backends.cpu.memory import Memory, Point, mask_of
 from backends.cpu.phases import for_assembler, wants_assembler
 from backends.cpu.pieces import cut
 from backends.emit import I32, I64, POINTER, SCALAR, Lanes, emit_native
@@ -34,21 +34,23 @@ MOST_ROW_BLOCKS = 32
 # Accumulators per reduction, and rows that run together: hides the latency of an addition.
 UNROLL = ROWS = 4
 _SMALL_BODY = 12
-_COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}
-_IDENTITY = {"sum": 0, "prod": 1}
+COMBINE = {"sum": "add", "log1p": "add", "prod": "mul", "max": "max", "min": "min"}
+_IDENTITY = {"sum": 0, "prod": 1, "log1p": 0}
 
 
 @dataclass(frozen=True, slots=True)
 class NestCode:
     """A nest with its generated functions; `partials` are scratch buffers for blocks of reductions.
 
-    `combine(n_blocks, context)` puts the partial results of the blocks together.
+    `combine(n_blocks, context)` puts the partial results of the blocks together. A nest that `accumulates` adds to
+    what its reductions find in memory, whose rows have room for whole vectors.
     """
 
     nest: Nest
     function: Function
     partials: tuple[Buffer, ...]
     combine: Function | None = None
+    accumulates: bool = False
 
     @property
     def in_rows(self) -> bool:
@@ -111,6 +113,16 @@ def emit_nest(
     return replace(code, combine=_emit_combine(module, code, f"{name}_combine", layout)) if partials else code
 
 
+def emit_range(module: Module, nest: Nest, name: str, layout: Words) -> NestCode:
+    """Emit `void nest(start, stop, context)`: some turns of the outermost loop; sums over it add to what is there."""
+    function = Function(module, ir.FunctionType(ir.VoidType(), [I64, I64, POINTER]), name, internal=True)
+    frame = Frame(function, function.args[2], layout)
+    code = NestCode(nest, function, (), accumulates=bool(nest.reductions) and 0 in nest.reduced)
+    _Emitter(frame, code).run_range(function.args[0], function.args[1])
+    frame.finish()
+    return code
+
+
 class _Emitter:
     """Emits the loops of one nest."""
 
@@ -139,13 +151,17 @@ class _Emitter:
         length = block_length(frame, nest, self.code.most_blocks)
         start = frame.builder.mul(block, length)
         stop = frame.minimum(frame.builder.add(start, length), frame.extent(nest.space[0]))
-        if nest.reductions and self.code.in_rows:
-            if self.code.partials:
-                self._fill_row(())
-        elif self.code.partials:
+        if self.code.partials and self.code.in_rows:
+            self._fill_row(())
+        self.run_range(start, stop)
+
+    def run_range(self, start: Value, stop: Value) -> None:
+        """Emit the turns [start, stop) of the outermost loop."""
+        in_one = bool(self.nest.reductions) and len(self.nest.reduced) == len(self.nest.space)
+        if in_one:
             self._open()
         self._loops(0, [], start, stop)
-        if self.code.partials and not self.code.in_rows:
+        if in_one:
             self._close((), range(UNROLL))
 
     def _reduce_scalars(self) -> None:
@@ -169,8 +185,10 @@ class _Emitter:
         def turn(i: Value) -> None:
             indices = [*outer, i]
             opens = bool(nest.reductions) and depth not in nest.reduced and depth + 1 in nest.reduced
-            if opens:
-                self._fill_row(indices) if self.code.in_rows else self._open()
+            if opens and not self.code.in_rows:
+                self._open()
+            elif opens and not self.code.accumulates:
+                self._fill_row(indices)
             self._loops(depth + 1, indices, i64(0), frame.extent(nest.space[depth + 1]))
             if opens and not self.code.in_rows:
                 self._close(indices, range(UNROLL))
@@ -231,9 +249,7 @@ class _Emitter:
             frame.loop(here, stop, width, lambda i: turn(i, stop))
 
     def _mask(self, i: Value, stop: Value) -> Value:
-        b = self.frame.builder
-        lane = ir.Constant(ir.VectorType(I64, self.lanes.width), [i64(k) for k in range(self.lanes.width)])
-        return b.icmp_signed("<", lane, self.lanes.splat(b.sub(stop, i)))
+        return mask_of(self.frame, self.lanes, i, stop)
 
     def _turn(self, points: list[Point], fixed: list[dict[int, Value]], slot: int) -> None:
         b = self.frame.builder
@@ -259,7 +275,10 @@ class _Emitter:
                 self.body.memory.store(total, access, place)
 
     def _combine(self, r: Reduce, x: Value, y: Value) -> Value:
-        return emit_native(_COMBINE[r.op], (x, y), r.dtype, self._lanes_of(x))
+        wide = self._lanes_of(x)
+        if r.op == "log1p":
+            y = emit_native("add", (y, emit_native("mul", (x, y), r.dtype, wide)), r.dtype, wide)
+        return emit_native(COMBINE[r.op], (x, y), r.dtype, wide)
 
     def _pairwise(self, r: Reduce, values: list[Value]) -> Value:
         while len(values) > 1:
@@ -288,6 +307,9 @@ class _Emitter:
         for j, (r, held) in enumerate(zip(self.nest.reductions, self.accumulators, strict=True)):
             values = [b.load(held[k], typ=self.lanes.type(r.dtype)) for k in slots]
             total = self._pairwise(r, values)
+            if r.op == "log1p":
+                # From here on the logarithms are added (`symdiff.program.log_products`).
+                total, r = emit_native("log1p", (total,), r.dtype, self.lanes), replace(r, op="sum")
             if self.lanes.width > 1:
                 total = self._pairwise(
                     r, [b.extract_element(total, ir.Constant(I32, k)) for k in range(self.lanes.width)]
@@ -295,9 +317,11 @@ class _Emitter:
             one = Memory(self.frame, lanes(b, 1))
             if self.code.partials:
                 one.store(total, Access(self.code.partials[j], 0, (1,)), Point([self.block]))
-            else:
-                rank = len(self.nest.space)
-                one.store(total, r.access, Point([*indices, *[i64(0)] * (rank - len(indices))]))
+                continue
+            place = Point([*indices, *[i64(0)] * (len(self.nest.space) - len(indices))])
+            if self.code.accumulates:
+                total = self._combine(r, one.load(r.access, place), total)
+            one.store(total, r.access, place)
 
     # --- accumulators in memory ------------------------------------------------
 
@@ -305,7 +329,7 @@ class _Emitter:
         if self.code.partials:
             row = self.code.partials[j]
             return Access(row, 0, (row.shape[1], 1)), Point([self.block, point.indices[-1]], point.mask)
-        return r.access, point
+        return r.access, Point(point.indices) if self.code.accumulates else point
 
     def _fill_row(self, indices: Sequence[Value]) -> None:
         frame, width = self.frame, self.lanes.width
@@ -341,7 +365,7 @@ def _combine_numbers(frame: Frame, code: NestCode, j: int, r: Reduce, n_blocks: 
 
     def add(i: Value) -> None:
         part = memory.load(Access(code.partials[j], 0, (1,)), Point([i]))
-        b.store(emit_native(_COMBINE[r.op], (b.load(total, typ=SCALAR[r.dtype]), part), r.dtype, one), total)
+        b.store(emit_native(COMBINE[r.op], (b.load(total, typ=SCALAR[r.dtype]), part), r.dtype, one), total)
 
     frame.loop(i64(0), n_blocks, 1, add)
     rank = len(code.nest.space)
@@ -361,7 +385,7 @@ def _combine_rows(frame: Frame, code: NestCode, j: int, r: Reduce, n_blocks: Val
 
         def add(k: Value) -> None:
             part = memory.load(Access(row, 0, (row.shape[1], 1)), Point([k, i]))
-            b.store(emit_native(_COMBINE[r.op], (b.load(slot, typ=SCALAR[r.dtype]), part), r.dtype, one), slot)
+            b.store(emit_native(COMBINE[r.op], (b.load(slot, typ=SCALAR[r.dtype]), part), r.dtype, one), slot)
 
         frame.loop(i64(0), n_blocks, 1, add)
         memory.store(b.load(slot, typ=SCALAR[r.dtype]), r.access, Point([*[i64(0)] * (rank - 1), i]))

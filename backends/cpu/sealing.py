@@ -8,7 +8,7 @@ from backends.cpu.gemm import NANOSECONDS
 from backends.cpu.kernel import LONG_NANOSECONDS, Kernel
 from backends.cpu.machine import machine
 from backends.cpu.sealed import Seal, Work, keep
-from symdiff.program.ir import Call, Loop, Nest, Statement, walk
+from symdiff.program.ir import Call, Loop, Nest, Rows, Statement, walk
 
 _ENDLESS = float("inf")
 
@@ -22,7 +22,7 @@ def seal_of(kernel: Kernel) -> Seal | None:
     """Return what a call has to know, or None for a program that comes with more than that."""
     program, layout = kernel.program, kernel.layout
     calls_python = any(isinstance(s, Call) and s.callback is not None for s in walk(program.statements))
-    known = all(isinstance(s, (Nest, Call, Loop)) for s in walk(program.statements))
+    known = all(isinstance(s, (Nest, Call, Loop, Rows)) for s in walk(program.statements))
     if program.data or program.requirements or calls_python or not known:
         return None
     return Seal(
@@ -30,7 +30,8 @@ def seal_of(kernel: Kernel) -> Seal | None:
         tuple((b.dtype, b.shape) for b in program.outputs),
         tuple(s.sizes for s in layout.slots),
         layout.words,
-        tuple(map(_work, walk(program.statements))),
+        # Of rows, whose members follow, the longest member decides about threads.
+        tuple(_work(s) for s in walk(program.statements) if not isinstance(s, Rows)),
         PARALLEL_NANOSECONDS,
         LONG_NANOSECONDS,
     )

@@ -151,6 +151,31 @@ def product(extents: Shape) -> Extent:
     return out
 
 
+def divide(a: Extent, b: Extent) -> Extent | None:
+    """Return q with a = q*b for a `b` of one term; None if there is none."""
+    terms = _terms(b)
+    if len(terms) != 1:
+        return 1 if a == b else None
+    ((atoms, c),) = terms.items()
+    out: dict[tuple[Atom, ...], int] = {}
+    for monomial, factor in _terms(a).items():
+        left = list(monomial)
+        for atom in atoms:
+            if atom not in left:
+                return None
+            left.remove(atom)
+        if factor % c:
+            return None
+        out[tuple(left)] = factor // c
+    return _build(out)
+
+
+def is_at_least(a: Extent, b: Extent) -> bool:
+    """Whether a >= b, as far as that shows for all sizes >= 0."""
+    difference = _combine(a, b, -1)
+    return difference >= 0 if isinstance(difference, int) else all(c > 0 for _, c in difference.terms)
+
+
 def ceil_div(a: Extent, step: int) -> Extent:
     """Return ceil(a / step) for a positive step."""
     if step == 1:

@@ -1,7 +1,6 @@
 """The iteration as one expression: a `while_loop` over points, in chunks that leave a record of every step.
 
-The chunk is a loop over rows, and a row a loop over steps. A step writes its loss into a row of 64 numbers, a
-full row goes into the block: appending to one long array in SSA form would copy it in every step.
+A step writes its loss into an entry of an array, which the compiler changes in place.
 """
 
 from __future__ import annotations
@@ -17,8 +16,8 @@ from symdiff.ir.node import PRIMITIVES, Node, const, make
 from symdiff.ir.primitive import cast
 from symdiff.ops.control import while_loop
 from symdiff.ops.elementwise import eq, isfinite, where
-from symdiff.ops.index import broadcast_to, reshape
-from symdiff.ops.leaves import iota
+from symdiff.ops.index import broadcast_to
+from symdiff.ops.rows import set_row
 from symdiff.optimize.objective import Objective, Point
 from symdiff.optimize.rule import Rule
 
@@ -35,9 +34,7 @@ class Status(IntEnum):
     STOPPED = 6
 
 
-ROW = 64
-ROWS = 64
-MOST_STEPS = ROW * ROWS  # that one call can record
+MOST_STEPS = 4096  # that one call can record
 
 
 class Carry(NamedTuple):
@@ -88,7 +85,7 @@ class Iteration:
         """Return (outputs, inputs) of a chunk: carry and record, for a carry, a step to stop at and tol.
 
         `like` holds a carry of nodes, for shapes and dtypes. The record is loss and gradient norm after each step,
-        two arrays of shape (ROWS, ROW); entries after the last step mean nothing.
+        two arrays of MOST_STEPS numbers; entries after the last step mean nothing.
         """
         symbols = like.like([_symbol(f"carry{k}", n) for k, n in enumerate(like.flat())])
         stop, tol = _symbol("stop", const(0, "int64")), _symbol("tol", const(0.0))
@@ -96,26 +93,14 @@ class Iteration:
         def going(step: Node, status: Node) -> Node:
             return eq(status, _code(Status.RUNNING)) & (step < stop)
 
-        def fill_row(carry: list[Node]) -> list[Node]:
-            zeros = [broadcast_to(const(0.0, n.dtype), shape=(ROW,)) for n in (like.loss, like.norm)]
+        def one(k: Node, *values: Node) -> list[Node]:
+            new = self.advance(like.like(values[:-2]), tol)
+            record = [set_row(a, v, k) for a, v in zip(values[-2:], (new.loss, new.norm), strict=True)]
+            return [k + 1, *new.flat(), *record]
 
-            def one(j: Node, *values: Node) -> list[Node]:
-                new = self.advance(like.like(values[:-2]), tol)
-                rows = [_put(row, j, v) for row, v in zip(values[-2:], (new.loss, new.norm), strict=True)]
-                return [j + 1, *new.flat(), *rows]
-
-            _, *out = while_loop(lambda j, *v: going(v[0], v[1]) & (j < ROW), one, [const(0, "int64"), *carry, *zeros])
-            return out
-
-        def rows(r: Node, *values: Node) -> list[Node]:
-            *carry, loss, norm = fill_row(list(values[:-2]))
-            blocks = [_put(b, r, row) for b, row in zip(values[-2:], (loss, norm), strict=True)]
-            return [r + 1, *carry, *blocks]
-
-        blocks = [broadcast_to(const(0.0, n.dtype), shape=(ROWS, ROW)) for n in (like.loss, like.norm)]
-        _, *out = while_loop(
-            lambda r, *v: going(v[0], v[1]) & (r < ROWS), rows, [const(0, "int64"), *symbols.flat(), *blocks]
-        )
+        empty = [broadcast_to(const(0.0, n.dtype), shape=(MOST_STEPS,)) for n in (like.loss, like.norm)]
+        init = [const(0, "int64"), *symbols.flat(), *empty]
+        _, *out = while_loop(lambda k, *v: going(v[0], v[1]) & (k < MOST_STEPS), one, init)
         return out, [*symbols.flat(), stop, tol]
 
     def advance(self, c: Carry, tol: Node) -> Carry:
@@ -158,13 +143,6 @@ def _status(new: Point, moved: Node, tol: Node) -> Node:
     code = where(finite, code, _code(Status.NOT_FINITE))
     # NaN compares false, and an infinite loss with a zero gradient is no minimum either.
     return where(finite & (new.norm <= tol), _code(Status.CONVERGED), code)
-
-
-def _put(array: Node, k: Node, value: Node) -> Node:
-    """Return `array` with entry (or row) k replaced."""
-    n = array.shape[0]
-    here = reshape(eq(iota(n=n), k), shape=(n, *(1,) * value.ndim))
-    return where(here, value, array)
 
 
 def _symbol(name: str, like: Node) -> Node:

@@ -13,11 +13,12 @@ from symdiff.passes.hoist import hoist
 from symdiff.passes.loops import Pass, in_loops
 from symdiff.passes.reduce_strength import reduce_strength
 from symdiff.passes.settle import settle
+from symdiff.passes.share_exponentials import share_exponentials
 from symdiff.passes.stabilise import stabilise
 from symdiff.passes.tidy import tidy
 
 _VERIFY = os.environ.get("SYMDIFF_VERIFY") == "1"
-PIPELINE: tuple[Pass, ...] = (settle, stabilise, factorise, tidy, expand, reduce_strength, hoist)
+PIPELINE: tuple[Pass, ...] = (settle, stabilise, factorise, tidy, share_exponentials, expand, reduce_strength, hoist)
 
 
 def optimise(roots: Sequence[Node], pipeline: Sequence[Pass] = PIPELINE) -> list[Node]:
@@ -34,4 +35,7 @@ def optimise(roots: Sequence[Node], pipeline: Sequence[Pass] = PIPELINE) -> list
     return in_loops(run, roots)
 
 
-__all__ = ["PIPELINE", "expand", "factorise", "hoist", "optimise", "reduce_strength", "settle", "stabilise", "tidy"]
+__all__ = [
+    "PIPELINE", "expand", "factorise", "hoist", "optimise", "reduce_strength", "settle", "share_exponentials",
+    "stabilise", "tidy",
+]  # fmt: skip

@@ -13,6 +13,7 @@ from symdiff.ir.subgraph import Subgraph
 from symdiff.passes.lift import lift
 from symdiff.passes.prune import prune
 from symdiff.passes.share import share
+from symdiff.passes.sink import sink
 
 Pass = Callable[[Sequence[Node]], list[Node]]
 
@@ -27,6 +28,7 @@ def in_loops(run: Pass, roots: Sequence[Node]) -> list[Node]:
 
 def _rewrite(run: Pass, node: Node) -> Node:
     # Recursion goes as deep as loops are nested.
+    node = sink(node)
     params = {
         key: Subgraph(p.inputs, tuple(in_loops(run, p.outputs)), p.level) if isinstance(p, Subgraph) else p
         for key, p in node.params.items()

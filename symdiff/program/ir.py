@@ -120,7 +120,10 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Reduce:
-    """Combine body value `value` over the nest's reduced axes by `op` ("sum", "prod", "max", "min")."""
+    """Combine body value `value` over the nest's reduced axes by `op` ("sum", "prod", "max", "min").
+
+    Inside `Rows` also by "log1p", the sum of log1p(value): see `log_products`.
+    """
 
     op: str
     value: int
@@ -238,7 +241,34 @@ class Sweep:
     ends: tuple[tuple[Nest, Buffer, Buffer], ...] = ()
 
 
-Statement = Union[Nest, Call, Loop, Sweep]
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A statement that can run on some rows: row i is the turns [i * factor, (i + 1) * factor) of its first loop.
+
+    Of a product, `sums` tells whether the rows are those of its result or what it sums over; a nest that `sums`
+    reduces over the rows.
+    """
+
+    statement: Nest | Call
+    factor: Extent
+    sums: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Statements that go through the rows together: all of them on one block of rows, then on the next.
+
+    A block stays in cache from its first statement to its last. The buffers `local` are used nowhere else, so they
+    need to hold the rows of one block only; `row_bytes` is what the statements read and write of a row.
+    """
+
+    extent: Extent
+    members: tuple[Member, ...]
+    local: tuple[Buffer, ...]
+    row_bytes: Extent
+
+
+Statement = Union[Nest, Call, Loop, Sweep, Rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,14 +295,16 @@ class Program:
         return "\n".join(_lines(self))
 
 
-def walk(statements: tuple[Statement, ...]) -> Iterator[Statement]:
-    """Yield every statement, those inside loops too."""
+def walk(statements: tuple[Statement, ...], inside_rows: bool = True) -> Iterator[Statement]:
+    """Yield every statement, those inside loops too, and unless told otherwise those inside `Rows`."""
     stack = list(reversed(statements))
     while stack:
         s = stack.pop()
         yield s
         if isinstance(s, Loop):
             stack.extend(reversed((*s.cond, *s.body)))
+        elif isinstance(s, Rows) and inside_rows:
+            stack.extend(reversed([m.statement for m in s.members]))
         elif isinstance(s, Sweep):
             copies = [nest for nest, _, _ in (*s.begins, *s.ends)]
             stack.extend(reversed((s.loop, *s.ahead, *(nest for nest, _ in s.checks), *s.fills, *copies)))
@@ -304,6 +336,10 @@ def _statement_lines(statements: tuple[Statement, ...], indent: str) -> Iterator
             case Call():
                 args = ", ".join(_access_text(a) for a in s.operands)
                 yield f"{indent}{s.name}[{', '.join(map(str, s.extents))}] {s.dtype} {' '.join(s.flags)} ({args})"
+            case Rows():
+                kept = f", {', '.join(map(str, s.local))} hold one block" if s.local else ""
+                yield f"{indent}rows in blocks of {s.extent}, {s.row_bytes} bytes each{kept}:"
+                yield from _statement_lines(tuple(m.statement for m in s.members), indent + "  ")
             case Loop():
                 yield f"{indent}while {s.flag} of:"
                 yield from _statement_lines(s.cond, indent + "  ")

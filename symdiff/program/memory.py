@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 
 from symdiff.ir.dims import CeilDiv, Dim, Extent, evaluate
-from symdiff.program.ir import Buffer, Call, Load, Loop, Nest, Program, Statement
+from symdiff.program.ir import Buffer, Call, Load, Loop, Nest, Program, Rows, Statement
 
 # Extents are compared as if every run-time size were this; a slot is as large as its largest buffer in any case.
 _TYPICAL = 1000
@@ -67,12 +67,12 @@ class Lives:
         return first_a <= last_b and first_b <= last_a
 
 
-def lives(program: Program, scratch: Sequence[tuple[Nest, tuple[Buffer, ...]]] = ()) -> Lives:
-    """Return when the temporaries of a program live, and the scratch buffers of its nests. Linear in its accesses."""
+def lives(program: Program, scratch: Sequence[tuple[Nest | Rows, tuple[Buffer, ...]]] = ()) -> Lives:
+    """Return when the temporaries of a program live, and the scratch of its nests and rows. Linear in its accesses."""
     return _Lives(program, scratch).run()
 
 
-def slots(program: Program, scratch: Sequence[tuple[Nest, tuple[Buffer, ...]]] = ()) -> tuple[Slot, ...]:
+def slots(program: Program, scratch: Sequence[tuple[Nest | Rows, tuple[Buffer, ...]]] = ()) -> tuple[Slot, ...]:
     """Return memory for every temporary that is touched: large ones first, each in the smallest slot that is free.
 
     Method: greedy colouring by size (Pisarchyk & Lee 2020, section 3.2), in whole buffers.
@@ -137,9 +137,9 @@ def _names(b: Buffer) -> Iterable[str]:
 class _Lives:
     """Numbers the statements of a program and finds the lives of its buffers."""
 
-    def __init__(self, program: Program, scratch: Sequence[tuple[Nest, tuple[Buffer, ...]]]):
+    def __init__(self, program: Program, scratch: Sequence[tuple[Nest | Rows, tuple[Buffer, ...]]]):
         self.program = program
-        self.scratch = {id(nest): buffers for nest, buffers in scratch}
+        self.scratch = {id(s): buffers for s, buffers in scratch}
         self.temps = {*program.temps, *(b for _, buffers in scratch for b in buffers)}
         self.now = 0
         self.pairs: list[tuple[int, Buffer, Buffer]] = []
@@ -235,9 +235,10 @@ class _Lives:
             case Call():
                 read, written = {a.buffer for a in s.operands}, set()
             case _:
-                found = list(_inside(s))
+                found = list(inside(s))
                 read = {x for x in found if isinstance(x, Buffer)}
                 written = {b for x in found if isinstance(x, Nest) for b in self.scratch.get(id(x), ())}
+                written |= {*self.scratch.get(id(s), ())}
         yield from ((b, b not in read) for b in read | written if b in self.temps)
 
 
@@ -279,7 +280,7 @@ def _join(groups: Sequence[Sequence[Buffer]]) -> list[set[Buffer]]:
     return list({id(union): union for union in found.values()}.values())
 
 
-def _inside(statement: object) -> Iterator[Buffer | Nest]:
+def inside(statement: object) -> Iterator[Buffer | Nest]:
     """Yield the buffers and the nests anywhere in a statement of a kind that is not known here."""
     stack = [statement]
     while stack:

@@ -24,12 +24,20 @@ def normalise(nest: Nest) -> Nest:
         # Reduced loops of extent 1 only: each result is its one entry.
         stored = tuple(Store(r.value, r.access) for r in nest.reductions)
         nest = replace(nest, stores=nest.stores + stored, reductions=())
-    nest = _select(nest, _order(nest))
-    k = len(nest.space) - 2
-    while k >= 0:
+    return _merged(_select(nest, _order(nest)), 0)
+
+
+def outermost(nest: Nest, axis: int) -> Nest:
+    """Return an equal nest whose outermost loop is the one over `axis`, which is not the innermost."""
+    rest = [k for k in range(len(nest.space)) if k != axis]
+    return _merged(_select(nest, [axis, *rest]), 1)
+
+
+def _merged(nest: Nest, first: int) -> Nest:
+    """Merge loops from `first` on."""
+    for k in reversed(range(first, len(nest.space) - 1)):
         if _mergeable(nest, k):
             nest = _merge(nest, k)
-        k -= 1
     return nest
 
 

@@ -98,8 +98,7 @@ def test_chunking_does_not_change_a_bit(method: Any, target: str, monkeypatch: p
 
 
 def test_more_steps_than_one_chunk_records(target: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(loop_module, "ROW", 4)
-    monkeypatch.setattr(loop_module, "ROWS", 3)
+    monkeypatch.setattr(loop_module, "MOST_STEPS", 12)
     monkeypatch.setattr(driver, "MOST_STEPS", 10**6)  # the loop itself must stop at 12
     x = sd.symbols("x")
     rule = GradientDescent(lr=0.25)

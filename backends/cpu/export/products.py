@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from symdiff.program.ir import Access, Call, Load, Loop, Nest, Op, Program, Reduce, Statement
+from symdiff.program.ir import Access, Call, Load, Loop, Nest, Op, Program, Reduce, Rows, Statement
 
 
 def plain_products(program: Program) -> Program:
@@ -26,6 +26,8 @@ def _plain(statements: Sequence[Statement]) -> tuple[Statement, ...]:
         match s:
             case Call(name="gemm"):
                 out.append(_product(s))
+            case Rows() if any(isinstance(m.statement, Call) for m in s.members):
+                out.extend(_plain([m.statement for m in s.members]))
             case Loop():
                 out.append(replace(s, cond=_plain(s.cond), body=_plain(s.body)))
             case _:
