@@ -67,7 +67,7 @@ def eigenvalues(
     if not pairs:
         return np.zeros(1, dtype=complex)
     columns = np.broadcast_arrays(*(np.asarray(coefficients[f][w], dtype=float) for f, w in pairs))
-    rows = np.unique(_thinned(np.stack([c.ravel() for c in columns], axis=1)), axis=0)
+    rows = np.unique(_thinned([c.ravel() for c in columns]), axis=0)
     samples = _symbols(problem, order, spacing, [w for _, w in pairs], feedback)
     if len(rows) > _ROWS:
         weight = np.abs(rows) @ np.abs(samples).max(axis=1)
@@ -84,10 +84,13 @@ def eigenvalues(
     return matrices.ravel() if m == 1 else np.linalg.eigvals(matrices).ravel()
 
 
-def _thinned(rows: np.ndarray) -> np.ndarray:
+def _thinned(columns: Sequence[np.ndarray]) -> np.ndarray:
     """Return at most about _POINTS rows, those with the extremes of a column among them."""
-    step = -(-len(rows) // _POINTS)
-    return rows if step == 1 else np.concatenate([rows[::step], rows[rows.argmin(axis=0)], rows[rows.argmax(axis=0)]])
+    step = -(-len(columns[0]) // _POINTS)
+    if step == 1:
+        return np.stack(columns, axis=1)
+    extremes = [*(int(c.argmin()) for c in columns), *(int(c.argmax()) for c in columns)]
+    return np.stack([np.concatenate([c[::step], c[extremes]]) for c in columns], axis=1)
 
 
 def _symbols(
