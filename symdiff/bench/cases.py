@@ -5,6 +5,7 @@ A case is stated by its docstring; the data come from NumPy's default generator 
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -214,6 +215,23 @@ def _points(p: Sizes) -> tuple[Any, ...]:
     return (float(x[0]), float(y[0])) if p["n"] == 1 else (x, y)
 
 
+MLP_INPUTS, MLP_CLASSES = 784, 10
+MLP_RATE, MLP_MOMENTUM = 0.02, 0.9
+
+
+def _perceptron(p: Sizes) -> tuple[Any, ...]:
+    """Weights and biases of three layers, W (in, out); batches (steps, batch, 784), labels (steps, batch)."""
+    rng = _generator(12)
+    sizes = [MLP_INPUTS, p["width"], p["width"], MLP_CLASSES]
+    layers: list[np.ndarray] = []
+    for rows, columns in itertools.pairwise(sizes):
+        w = rng.standard_normal((rows, columns), dtype=np.float32)
+        layers += [w * np.float32(np.sqrt(2 / rows)), np.zeros(columns, dtype=np.float32)]
+    x = rng.standard_normal((p["steps"], p["batch"], MLP_INPUTS), dtype=np.float32)
+    teacher = rng.standard_normal((MLP_INPUTS, MLP_CLASSES), dtype=np.float32)
+    return layers, x, (x @ teacher).argmax(-1)
+
+
 def _chain(p: Sizes) -> tuple[Any, ...]:
     """The start of Rosenbrock's problem, -1.2 and 1 in turns, and a tenth of noise."""
     start = np.where(np.arange(p["n"]) % 2 == 0, -1.2, 1.0)
@@ -258,6 +276,14 @@ CASES = {
             ({"n": 2_000, "d": 30, "steps": 2_000}, {"n": 200, "d": 30, "steps": 2_000}),
             {"n": 23, "d": 3, "steps": 50}, ("w",), 1e-9,
             "step and feature", lambda p: p["steps"] * p["n"] * p["d"], _rows(4),
+        ),
+        Case(
+            "mlp", "that many steps of momentum on a 784-width-width-10 network of relu, cross entropy, float32",
+            ({"batch": 128, "width": 512, "steps": 50},), {"batch": 7, "width": 9, "steps": 3},
+            # A step's rounding grows along the run: neighbouring losses of float32 implementations differ by 1e-4.
+            ("losses", "last_weight"), 2e-3,
+            "step, row and weight",
+            lambda p: p["steps"] * p["batch"] * p["width"] * (MLP_INPUTS + p["width"] + MLP_CLASSES), _perceptron,
         ),
         Case(
             "heat2d", "u += 0.2 (the four neighbours - 4 u) inside an n×n array, the edges held",

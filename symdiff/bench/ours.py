@@ -14,6 +14,9 @@ from symdiff.bench.cases import (
     GMM_GAMMA,
     GRAY_SCOTT,
     HEAT_RATE,
+    MLP_INPUTS,
+    MLP_MOMENTUM,
+    MLP_RATE,
     RIDGE,
     RK4_STEP,
     WIDTH,
@@ -322,6 +325,38 @@ def call(p: Sizes, x: Any, y: Any, target: str = "cpu") -> Job:
     return Job(build, lambda r: (r,))
 
 
+def mlp(p: Sizes, layers: list[np.ndarray], x: np.ndarray, labels: np.ndarray, target: str = "cpu") -> Job:
+    """Every step a turn of one loop: a batch, the gradient, the update."""
+
+    def build() -> Any:
+        batches = sd.array("x", ("steps", p["batch"], MLP_INPUTS), "float32")
+        targets = sd.array("labels", ("steps", p["batch"]), "int64")
+        start = [sd.array(f"p{k}", a.shape, "float32") for k, a in enumerate(layers)]
+        symbols = [sd.array(f"w{k}", a.shape, "float32") for k, a in enumerate(layers)]
+        rows, classes = sd.array("rows", (p["batch"], MLP_INPUTS), "float32"), sd.array("c", (p["batch"],), "int64")
+        hidden = rows
+        for k in (0, 2):
+            hidden = sd.relu(hidden @ symbols[k] + symbols[k + 1])
+        logits = hidden @ symbols[4] + symbols[5]
+        chosen = sd.take_along_axis(logits, classes.reshape((p["batch"], 1)), axis=1)
+        value = sd.mean(sd.logsumexp(logits, axis=1) - chosen[:, 0])
+        both = [value, *sd.gradient(value, symbols)]
+
+        def step(carry: Any, batch: Any) -> Any:
+            weights, speeds = carry[:6], carry[6:]
+            places = {**dict(zip(symbols, weights, strict=True)), rows: batch[0], classes: batch[1]}
+            now, *slopes = (e.subs(places) for e in both)
+            speeds = [MLP_MOMENTUM * v + g for v, g in zip(speeds, slopes, strict=True)]
+            return [*(w - MLP_RATE * v for w, v in zip(weights, speeds, strict=True)), *speeds], now
+
+        zeros = [sd.zeros(a.shape, "float32") for a in layers]
+        last, losses = sd.scan(step, [*start, *zeros], [batches, targets])
+        fn = sd.compile([losses, last[4]], [*start, batches, targets], target=target)
+        return lambda: fn(*layers, x, labels)
+
+    return Job(build, tuple)
+
+
 CASES = {
     "map": map_,
     "map32": map_,
@@ -330,6 +365,7 @@ CASES = {
     "gmm": gmm,
     "logreg": logreg,
     "adam_loop": adam_loop,
+    "mlp": mlp,
     "heat2d": heat2d,
     "heat3d_rk4": heat3d_rk4,
     "heat3d_rk4:pde": heat3d_rk4_pde,

@@ -13,6 +13,8 @@ from symdiff.bench.cases import (
     GMM_GAMMA,
     GRAY_SCOTT,
     HEAT_RATE,
+    MLP_MOMENTUM,
+    MLP_RATE,
     RIDGE,
     RK4_STEP,
     Sizes,
@@ -161,6 +163,30 @@ def call(p: Sizes, x: Any, y: Any) -> Job:
     return _job(lambda: jax.jit(lambda x, y: x * y + x - y), x, y, arrays=lambda r: (r,))
 
 
+def mlp(p: Sizes, layers: list[np.ndarray], x: np.ndarray, labels: np.ndarray) -> Job:
+    """A scan over the batches in one compiled function."""
+
+    def loss(weights: Any, rows: Any, classes: Any) -> Any:
+        for k in (0, 2):
+            rows = jax.nn.relu(rows @ weights[k] + weights[k + 1])
+        logits = rows @ weights[4] + weights[5]
+        chosen = jnp.take_along_axis(logits, classes[:, None], axis=1)[:, 0]
+        return jnp.mean(jax.nn.logsumexp(logits, axis=1) - chosen)
+
+    def step(carry: Any, batch: Any) -> Any:
+        weights, speeds = carry
+        value, slopes = jax.value_and_grad(loss)(weights, *batch)
+        speeds = [MLP_MOMENTUM * v + g for v, g in zip(speeds, slopes, strict=True)]
+        return ([w - MLP_RATE * v for w, v in zip(weights, speeds, strict=True)], speeds), value
+
+    def train(batches: Any, targets: Any, *weights: Any) -> Any:
+        zeros = [jnp.zeros_like(w) for w in weights]
+        (last, _), losses = jax.lax.scan(step, (list(weights), zeros), (batches, targets))
+        return losses, last[4]
+
+    return _job(lambda: jax.jit(train), x, labels, *layers)
+
+
 CASES = {
     "map": map_,
     "map32": map_,
@@ -168,6 +194,7 @@ CASES = {
     "gmm": gmm,
     "logreg": logreg,
     "adam_loop": adam_loop,
+    "mlp": mlp,
     "heat2d": heat2d,
     "heat3d_rk4": heat3d_rk4,
     "gray_scott": gray_scott,

@@ -13,6 +13,8 @@ from symdiff.bench.cases import (
     GMM_GAMMA,
     GRAY_SCOTT,
     HEAT_RATE,
+    MLP_MOMENTUM,
+    MLP_RATE,
     RIDGE,
     RK4_STEP,
     WIDTH,
@@ -250,6 +252,39 @@ def call(p: Sizes, x: Any, y: Any) -> Job:
     return Job(lambda: lambda: f(x, y), lambda r: (r,))
 
 
+def mlp(p: Sizes, layers: list[np.ndarray], x: np.ndarray, labels: np.ndarray) -> Job:
+    """Backpropagation by hand, updates in place."""
+    here = np.arange(p["batch"])
+
+    def run() -> Any:
+        w = [a.copy() for a in layers]
+        speeds = [np.zeros_like(a) for a in layers]
+        losses = np.empty(len(x), dtype=np.float32)
+        for k, (rows, classes) in enumerate(zip(x, labels, strict=True)):
+            first = np.maximum(rows @ w[0] + w[1], 0)
+            second = np.maximum(first @ w[2] + w[3], 0)
+            logits = second @ w[4] + w[5]
+            logits -= logits.max(axis=1, keepdims=True)
+            e = np.exp(logits)
+            total = e.sum(axis=1, keepdims=True)
+            losses[k] = np.mean(np.log(total[:, 0]) - logits[here, classes])
+            bar = e / total
+            bar[here, classes] -= 1
+            bar /= np.float32(len(rows))
+            slopes = [second.T @ bar, bar.sum(axis=0)]
+            bar = (bar @ w[4].T) * (second > 0)
+            slopes = [first.T @ bar, bar.sum(axis=0), *slopes]
+            bar = (bar @ w[2].T) * (first > 0)
+            slopes = [rows.T @ bar, bar.sum(axis=0), *slopes]
+            for a, v, g in zip(w, speeds, slopes, strict=True):
+                v *= np.float32(MLP_MOMENTUM)
+                v += g
+                a -= np.float32(MLP_RATE) * v
+        return losses, w[4]
+
+    return Job(lambda: run, tuple)
+
+
 CASES = {
     "map": map_,
     "map32": map_,
@@ -257,6 +292,7 @@ CASES = {
     "gmm": gmm,
     "logreg": logreg,
     "adam_loop": adam_loop,
+    "mlp": mlp,
     "heat2d": heat2d,
     "heat3d_rk4": heat3d_rk4,
     "gray_scott": gray_scott,

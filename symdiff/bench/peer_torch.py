@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from symdiff.bench.cases import GMM_GAMMA, RIDGE, Sizes, gmm_constant
+from symdiff.bench.cases import GMM_GAMMA, MLP_MOMENTUM, MLP_RATE, RIDGE, Sizes, gmm_constant
 from symdiff.bench.measure import Job
 
 
@@ -48,4 +48,33 @@ def logreg(p: Sizes, features: np.ndarray, labels: np.ndarray, w: np.ndarray) ->
     return _job(objective, [w])
 
 
-CASES = {"gmm": gmm, "logreg": logreg}
+def mlp(p: Sizes, layers: list[np.ndarray], x: np.ndarray, labels: np.ndarray) -> Job:
+    """`torch.nn.Linear` and the fused SGD, from the same start at every run."""
+    batches, targets = torch.from_numpy(x), torch.from_numpy(labels)
+
+    def build() -> Any:
+        linear = [torch.nn.Linear(*w.shape) for w in layers[::2]]
+        model = torch.nn.Sequential(linear[0], torch.nn.ReLU(), linear[1], torch.nn.ReLU(), linear[2])
+        entropy = torch.nn.CrossEntropyLoss()
+
+        def run() -> Any:
+            with torch.no_grad():
+                for layer, w, b in zip(linear, layers[::2], layers[1::2], strict=True):
+                    layer.weight.copy_(torch.from_numpy(w).T)
+                    layer.bias.copy_(torch.from_numpy(b))
+            optimizer = torch.optim.SGD(model.parameters(), MLP_RATE, momentum=MLP_MOMENTUM, fused=True)
+            losses = []
+            for batch, target in zip(batches, targets, strict=True):
+                optimizer.zero_grad()
+                loss = entropy(model(batch), target)
+                loss.backward()
+                optimizer.step()
+                losses.append(loss.detach())
+            return torch.stack(losses).numpy(), linear[2].weight.detach().numpy().T.copy()
+
+        return run
+
+    return Job(build, tuple)
+
+
+CASES = {"gmm": gmm, "logreg": logreg, "mlp": mlp}
