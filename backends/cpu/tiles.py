@@ -20,8 +20,10 @@ _L2, _L3 = 1 << 18, 1 << 23
 # Nanoseconds of work, by `body_weight`, from which on threads share a nest.
 _SHARED_WORK = 100_000.0
 # Measured on two cores of Zen 3: the part of `body_weight` that an operation takes, nanoseconds that a plane costs
-# beside its points, and bytes per nanosecond and thread from memory, from the third cache and from the second one.
-_OPERATION, _VISIT, _MEMORY, _FAR, _NEAR = 0.45, 4.0, 10.0, 25.0, 60.0
+# beside its points, and bytes per nanosecond and thread: from memory, from the third cache in tiles and in long runs,
+# and from the second one.
+_OPERATION, _VISIT = 0.45, 10.0
+_MEMORY, _FAR, _STREAM, _NEAR = 8.0, 20.0, 60.0, 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def plain_cost(sweep: Sweep, points: int, threads: int) -> float:
         ITEMSIZE[old.dtype] for old, _ in sweep.states
     )
     l2, l3 = here.cache("L2", _L2), here.cache("L3", _L3)
-    speed = _NEAR if held < l2 else _FAR if held < l3 else _MEMORY
+    speed = _NEAR if held < l2 else _STREAM if held < l3 else _MEMORY
     computed = _OPERATION * sum(weights) / points
     alone = threads if max(weights, default=0.0) < _SHARED_WORK else 1
     return (computed + per_point / speed) * alone
@@ -142,12 +144,14 @@ def cost(sweep: Sweep, tile: Tile, extents: Sequence[int], threads: int) -> floa
     )
     # Read by every tile, written and read before it is written.
     memory = size * (edge + 2 + (2 * edge if takes(sweep) else 0)) / tile.depth / _MEMORY
-    # What a turn reads and writes goes through the second cache, or the third where the tile's planes do not fit.
+    # What a turn reads and writes goes through the cache that holds the planes of a tile; all threads share the third.
     per_point = sum((1 + r.planes / 4) * ITEMSIZE[r.buffer.dtype] for r in sweep.rings)
-    fits = tile_bytes(sweep, tile) <= here.cache("L2", _L2) * 0.9
-    through = total / max(len(sweep.pieces), 1) * per_point / (_NEAR if fits else _FAR)
+    kept = tile_bytes(sweep, tile)
+    is_near, is_far = kept <= here.cache("L2", _L2) * 0.9, kept * threads <= here.cache("L3", _L3) / 2
+    through = total / max(len(sweep.pieces), 1) * per_point / (_NEAR if is_near else _FAR if is_far else _MEMORY)
     busy = math.prod(-(-n // w) for n, w in zip(extents, tile.widths, strict=True))
-    idle = -(-busy // threads) * threads / busy
+    # With several tiles for each thread one that is held up keeps nobody waiting for long.
+    idle = -(-busy // threads) * threads / busy * (1.0 if threads == 1 else 1.0 + 0.1 * threads / busy)
     shared = tile.depth * math.prod(extents) * computed / _OPERATION > _SHARED_WORK
     return (computed + visited + through + memory) * (idle if shared else threads)
 
