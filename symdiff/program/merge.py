@@ -63,8 +63,10 @@ def _merged(a: Nest, b: Nest) -> Nest | None:
     if not plain or not same or len(a.body) + len(b.body) > _LONGEST:
         return None
     body = _Body()
-    values = [body.add(i, range(len(a.body))) for i in a.body]
-    a_stores = [replace(s, value=values[s.value]) for s in a.stores]
+    values: list[int] = []
+    for instr in a.body:
+        values.append(body.add(instr, values))
+    a_stores = [_restored(s, values) for s in a.stores]
     held = {s.access: s.value for s in a_stores}
     new: list[int] = []
     for instr in b.body:
