@@ -7,6 +7,7 @@ both. A build ends with the process: what is left of it is given up, but for a c
 
 from __future__ import annotations
 
+import _imp
 import atexit
 import contextlib
 import ctypes
@@ -15,6 +16,7 @@ import os
 import queue
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -31,6 +33,8 @@ WORKERS = 2
 _QUICK = 1000
 # Seconds that a build stands back for calls, between two of its steps.
 _PATIENCE = 0.2
+# Seconds that a fork waits for the imports of builds.
+_LONGEST_IMPORT = 5.0
 
 # What runs a graph, and what was loaded for that: see `Loader.find`. A build calls its argument between its steps.
 Found = tuple[Any, Loaded | None]
@@ -212,7 +216,26 @@ class Later:
 _held = contextlib.ExitStack()
 
 
+def _is_importing() -> bool:
+    return any(getattr(getattr(m, "__spec__", None), "_initializing", False) for m in list(sys.modules.values()))
+
+
+def _hold_imports() -> None:
+    """Wait until no module is half imported, and let no import begin: a child would keep the half."""
+    end = time.monotonic() + _LONGEST_IMPORT
+    while True:
+        _imp.acquire_lock()
+        # A fork at the top of a module that is being imported would wait for itself.
+        if not _is_importing() or time.monotonic() > end:
+            _held.callback(_imp.release_lock)
+            return
+        _imp.release_lock()
+        time.sleep(0.001)
+
+
 def _before_fork() -> None:
+    if _pool.threads:
+        _hold_imports()
     # llvmlite lets one thread at a time into LLVM. A lock held elsewhere at the fork would stay locked in the child.
     llvm = sys.modules.get("llvmlite.binding.ffi")
     for lock in (_pool.lock, nodes.TABLE_LOCK, *([llvm.lib._lock] if llvm is not None else [])):
