@@ -16,7 +16,7 @@ from symdiff.passes import optimise
 from symdiff.program.schedule import schedule
 
 if TYPE_CHECKING:
-    from symdiff.function import Function
+    from symdiff.foreign import Foreign
 
 # Formulas of more operations are not written into headers.
 _MOST_OPERATIONS = 60
@@ -42,7 +42,7 @@ Lift = Callable[[tuple[bool, ...]], tuple[list[Node], list[Node]]]
 
 
 def export(
-    fn: Function,
+    fn: Foreign,
     form: Any,
     lift: Lift,
     name: str,

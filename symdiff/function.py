@@ -8,38 +8,34 @@ and compiled once more for that combination of arguments.
 from __future__ import annotations
 
 import functools
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from symdiff.arguments import Arguments
+from symdiff.foreign import Foreign
 from symdiff.form import pack, unpack
-from symdiff.ir.dims import Dim, Extent, as_extent, evaluate, shape_text
-from symdiff.ir.errors import CompileError, DTypeError, ShapeError
+from symdiff.ir.dims import as_extent, shape_text
+from symdiff.ir.errors import CompileError, ShapeError
 from symdiff.ir.graph import count_ops
 from symdiff.ir.node import PRIMITIVES, Node, make
 from symdiff.loader import Loaded, Loader
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from symdiff.background import Later
     from symdiff.blame import Blame
     from symdiff.explain import Explanation
-    from symdiff.export import Export
     from symdiff.program.ir import Program
 
 # The run-time size of the axis that arrays in place of scalars are mapped over.
 POINTS = "points__"
 # Seconds and runs that `explain` takes to time a function.
 _PATIENCE, _FEWEST_RUNS = 0.2, 3
-_LARGEST_INT = np.iinfo(np.int64).max
-_KINDS = {"float64": "biuf", "float32": "biuf", "int64": "biu", "bool": "b"}
 
 
-class Function:
+class Function(Foreign):
     """A compiled function of `inputs`. Make one with `sd.compile`.
 
     Call it with one value per input, by position or by name. Scalars give Python numbers, arrays NumPy arrays.
@@ -47,7 +43,8 @@ class Function:
 
     def __init__(self, inputs: Sequence[Node], outputs: Sequence[Node], form: Any, loader: Loader | Later):
         self.inputs, self.outputs, self.target = tuple(inputs), tuple(outputs), loader.target
-        self.names = tuple(s.params["name"] for s in inputs)
+        self._arguments = Arguments(inputs)
+        self.names = self._arguments.names
         self._form, self._loader = form, loader
         self._code: Any
         self._code, loaded = loader.find(self.outputs, self.inputs, (), lambda: (self.outputs, self.inputs))
@@ -57,14 +54,6 @@ class Function:
         self._later: Any = self._code if loader.is_later else None
         self._scalar = tuple(s.shape == () for s in inputs)
         self._mapped: dict[tuple[bool, ...], Any] = {}
-        self._sized = [[(axis, str(d)) for axis, d in enumerate(s.shape) if is_name(d)] for s in inputs]
-        # Extents such as n + 1 are checked when the others have given n.
-        self._formulas = [
-            (k, axis, d)
-            for k, s in enumerate(inputs)
-            for axis, d in enumerate(s.shape)
-            if isinstance(d, Dim) and not is_name(d)
-        ]
         # The door gives a list where the result is a dict or nested.
         self._is_repacked = not isinstance(form, str)
         self._door: Any = None
@@ -141,11 +130,11 @@ class Function:
         return self._general(args, named, out)
 
     def _general(self, args: tuple[Any, ...], named: Mapping[str, Any], out: Any) -> Any:
-        arrays = [self._array(k, v) for k, v in enumerate(self._bind(args, named))]
+        arrays = self._arrays(args, named)
         mapped = tuple(s and a.ndim > 0 for s, a in zip(self._scalar, arrays, strict=True))
         if any(mapped):
             return self._map(args, arrays, mapped, out)
-        sizes = self._check(arrays)
+        sizes = self._arguments.sizes(arrays)
         shapes = [self._result_shape(f, sizes) for f in self.outputs]
         targets, copies = self._targets(out, shapes, arrays)
         if self._later is not None and self._later.ready:
@@ -199,74 +188,15 @@ class Function:
 
     def arguments(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> list[Any]:
         """Return the arguments of a call in the order of the inputs. Raises TypeError for a wrong number."""
-        return self._bind(args, named)
+        return self._arguments.bind(args, named)
 
     def bound(self, args: tuple[Any, ...]) -> tuple[list[np.ndarray], dict[str, int]]:
         """Return the arguments as arrays, and the run-time sizes. Raises TypeError, ShapeError, naming the argument."""
-        arrays = [self._array(k, v) for k, v in enumerate(self._bind(args, {}))]
-        return arrays, self._check(arrays)
+        arrays = self._arrays(args, {})
+        return arrays, self._arguments.sizes(arrays)
 
-    def _bind(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> list[Any]:
-        n = len(self.names)
-        if len(args) > n:
-            raise DTypeError(f"The function takes {n} arguments ({', '.join(self.names)}), got {len(args)}.")
-        values = dict(zip(self.names, args, strict=False))
-        for name, value in named.items():
-            if name not in self.names:
-                raise DTypeError(f"The function has no argument {name!r}; its arguments are {', '.join(self.names)}.")
-            if name in values:
-                raise DTypeError(f"The argument {name!r} is given twice.")
-            values[name] = value
-        missing = [name for name in self.names if name not in values]
-        if missing:
-            raise DTypeError(f"The function takes {n} arguments, {', '.join(map(repr, missing))} is missing.")
-        return [values[name] for name in self.names]
-
-    def _array(self, k: int, value: Any) -> np.ndarray:
-        symbol = self.inputs[k]
-        dtype = symbol.dtype
-        if type(value) is np.ndarray and value.dtype == dtype:
-            return value
-        if isinstance(value, Node):
-            raise DTypeError(f"The argument {self.names[k]!r} is an expression; pass numbers, or use .subs to build.")
-        try:
-            # Python's integers have no bound, and NumPy's have.
-            array = np.asarray(float(value) if type(value) is int and dtype.startswith("float") else value)
-        except ValueError as error:
-            raise ShapeError(f"The argument {self.names[k]!r} is not an array: {error}.") from None
-        except OverflowError:
-            raise DTypeError(f"The argument {self.names[k]!r} has dtype {dtype}, got an int that is larger.") from None
-        if array.size == 0 and array.dtype.kind == "f":
-            return array.astype(dtype)
-        if array.dtype.kind not in _KINDS[dtype] or _is_masked(value):
-            got = f"{array.dtype} ({type(value).__name__})"
-            raise DTypeError(f"The argument {self.names[k]!r} has dtype {dtype}, got {got}.")
-        if dtype == "int64" and array.dtype == np.uint64 and array.size and array.max() > _LARGEST_INT:
-            raise DTypeError(f"The argument {self.names[k]!r} has dtype int64, got the larger integer {array.max()}.")
-        return array.astype(dtype)
-
-    def _check(self, arrays: Sequence[np.ndarray]) -> dict[str, int]:
-        """Return the run-time sizes. Raises ShapeError naming the argument that does not fit."""
-        sizes: dict[str, int] = {}
-        for k, array in enumerate(arrays):
-            shape = self.inputs[k].shape
-            ok = array.ndim == len(shape)
-            if ok:
-                for axis, name in self._sized[k]:
-                    ok = ok and sizes.setdefault(name, array.shape[axis]) == array.shape[axis]
-                ok = ok and all(not isinstance(d, int) or d == got for d, got in zip(shape, array.shape, strict=True))
-            if not ok:
-                raise self._wrong_shape(k, array, sizes)
-        for k, axis, extent in self._formulas:
-            if evaluate(extent, sizes) != arrays[k].shape[axis]:
-                raise self._wrong_shape(k, arrays[k], sizes)
-        return sizes
-
-    def _wrong_shape(self, k: int, array: np.ndarray, sizes: Mapping[str, int]) -> ShapeError:
-        known = ", ".join(f"{n} = {v}" for n, v in sizes.items())
-        where = f" where {known}" if known else ""
-        wanted = f"{shape_text(self.inputs[k].shape)}{where}"
-        return ShapeError(f"The argument {self.names[k]!r} has shape {wanted}, got an array of shape {array.shape}.")
+    def _arrays(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> list[np.ndarray]:
+        return [self._arguments.array(k, v) for k, v in enumerate(self._arguments.bind(args, named))]
 
     def _result_shape(self, f: Node, sizes: Mapping[str, int]) -> tuple[int, ...]:
         from symdiff.ir.interpret import concrete_shape
@@ -335,7 +265,7 @@ class Function:
             full.append(_readable(a))
         if mapped not in self._mapped:
             self._mapped[mapped] = self._mapped_kernel(mapped)
-        sizes = self._check([a if not m else np.empty(()) for a, m in zip(arrays, mapped, strict=True)])
+        sizes = self._arguments.sizes([a if not m else np.empty(()) for a, m in zip(arrays, mapped, strict=True)])
         points = int(np.prod(shape, dtype=np.int64))
         cores = [self._result_shape(f, sizes) for f in self.outputs]
         targets, copies = self._targets(out, [(*shape, *core) for core in cores], arrays)
@@ -425,9 +355,9 @@ class Function:
         from symdiff.blame import blame
         from symdiff.passes import optimise, stabilise
 
-        arrays = [self._array(k, v) for k, v in enumerate(self._bind(args, named))]
+        arrays = self._arrays(args, named)
         mapped = tuple(s and a.ndim > 0 for s, a in zip(self._scalar, arrays, strict=True))
-        self._check([np.empty(()) if m else a for a, m in zip(arrays, mapped, strict=True)])
+        self._arguments.sizes([np.empty(()) if m else a for a, m in zip(arrays, mapped, strict=True)])
         outputs, symbols = list(self.outputs), list(self.inputs)
         if any(mapped):
             outputs, symbols = self._lifted(mapped)
@@ -445,123 +375,10 @@ class Function:
                 return [repr(key) for key in self._form]
         return [f"result {k}" for k in range(len(self.outputs))]
 
-    def export(
-        self,
-        name: str,
-        folder: str | Path = ".",
-        *,
-        cpu: str | None = None,
-        triple: str | None = None,
-        library: bool = True,
-        overwrite: bool = False,
-    ) -> Export:
-        """Write `name.o`, `libname.so`, `name.h` and `name_example.c`: the function for C, without Python.
-
-        The header says what the arguments are. A function of numbers only has a second one, `name_map`, for arrays of
-        points. `cpu` and `triple` name another processor, by LLVM's names, such as "x86-64-v3" for every x86 with
-        AVX2; then a C compiler for it is needed, or `library=False`.
-        Raises: CompileError for names that C cannot have, files that exist, and what a program calls that C lacks
-        (LAPACK, SciPy's functions, Python's); DomainError for an unknown processor.
-
-        >>> import symdiff as sd
-        >>> x, y = sd.symbols("x y")
-        >>> fn = sd.compile({"value": x * y, "slope": y}, [x, y])
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     files = fn.export("product", folder, library=False)
-        >>> files.declarations[0]
-        'int product(double x, double y, double *value, double *slope)'
-        """
-        from symdiff.export import export
-
-        return export(self, self._form, self._lifted, name, folder, cpu, triple, library, overwrite)
-
-    @functools.cached_property
-    def njit(self) -> Any:
-        """The function as one of Numba's, for use in `@numba.njit` code; the Function itself can be used there too.
-
-        Takes numbers and C-contiguous arrays as declared, gives a number, an array or a tuple of them. It runs on
-        the calling thread and its code stays in memory for ever.
-
-        >>> import numba, symdiff as sd
-        >>> x, y = sd.symbols("x y")
-        >>> fn = sd.compile(x * y, [x, y])
-        >>> @numba.njit
-        ... def shifted(a, b):
-        ...     return fn(a, b) + 1
-        >>> shifted(3.0, 0.5)
-        2.5
-        """
-        make = getattr(self.kernel, "njit", None)
-        if make is None:
-            raise CompileError(f"A function for target={self.target!r} cannot be called from Numba; use target='cpu'.")
-        return make(self.names, self._form == "single")
-
-    @property
-    def _numba_type_(self) -> Any:
-        """What Numba asks of objects that it meets in its code."""
-        return self.njit._numba_type_
-
-    @property
-    def cfunc(self) -> Any:
-        """The function as one of ctypes, `double f(double, ...)`.
-
-        Its address for C code is `ctypes.cast(fn.cfunc, ctypes.c_void_p).value`; the code lives as long as this object.
-        Takes and gives float64 numbers; an index out of range gives NaN. Raises: CompileError for other functions.
-
-        >>> import symdiff as sd
-        >>> x, y = sd.symbols("x y")
-        >>> sd.compile(x - y, [x, y]).cfunc(3.0, 0.5)
-        2.5
-        """
-        return self._c_functions[0]
-
-    @property
-    def low_level_callable(self) -> Any:
-        """The function as SciPy's LowLevelCallable, for quad and its kind: no Python is run between evaluations.
-
-        >>> import scipy.integrate, symdiff as sd
-        >>> x = sd.symbols("x")
-        >>> round(scipy.integrate.quad(sd.compile(x**2, [x]).low_level_callable, 0, 3)[0], 12)
-        9.0
-        """
-        import scipy
-
-        return scipy.LowLevelCallable(self._c_functions[0 if len(self.inputs) == 1 else 1])
-
-    @functools.cached_property
-    def _c_functions(self) -> tuple[Any, Any]:
-        if self.target != "cpu":
-            raise CompileError(f"A function for target={self.target!r} cannot be called from C; use target='cpu'.")
-        from backends.cpu.c_door import c_functions
-
-        return c_functions(self.kernel, self.names, self._form == "single")
-
-    @property
-    def address(self) -> int:
-        """The address of `void entry(int64_t *context)`; see `backends.cpu.layout` for the context."""
-        if self._later is not None:
-            self._adopt()
-        address = getattr(self._code, "address", None)
-        if address is None:
-            raise CompileError(f"A function for target={self.target!r} has no address.")
-        return address
-
-
-def _is_masked(value: Any) -> bool:
-    """Whether a value is a masked array; NumPy loads their module when it is first asked for."""
-    module = sys.modules.get("numpy.ma")
-    return module is not None and isinstance(value, module.MaskedArray)
-
 
 def _no_door(*args: Any) -> Any:
     """Every call takes the general way."""
     return NotImplemented
-
-
-def is_name(extent: Extent) -> bool:
-    """Whether an extent is a run-time size and no formula of some: an argument's shape fixes it."""
-    return isinstance(extent, Dim) and str(extent).isidentifier()
 
 
 def _readable(a: np.ndarray) -> np.ndarray:
