@@ -88,7 +88,7 @@ class Sub(np.ndarray):
         np.arange(4.0).astype(">f8"), np.arange(4.0).view(Sub), np.frombuffer(b"\0" * 33, np.uint8)[1:].view(float),
         [1.0, 2.0, 3.0, 4.0], memoryview(np.arange(4.0)),
     ],
-    ids=str,
+    ids=lambda x: f"{type(x).__name__} {getattr(x, 'dtype', '')} {np.shape(x)}",
 )  # fmt: skip
 def test_refuses_other_arrays(x):
     fn = opened(sd.compile(X * 2, [X]), np.arange(4.0))
