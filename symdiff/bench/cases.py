@@ -149,6 +149,7 @@ def _scalar_ops(p: Sizes) -> tuple[Any, ...]:
 
 # --- the others -----------------------------------------------------------------------------------------------------
 
+PAIRS_KEPT, PAIRS_TOLERANCE = 10, 1e-8  # of lbfgs: stored pairs, the largest entry of the gradient
 RIDGE = 1e-3
 ADAM = {"lr": 1e-2, "b1": 0.9, "b2": 0.999, "eps": 1e-8}
 HEAT_RATE = 0.2
@@ -238,6 +239,13 @@ def _chain(p: Sizes) -> tuple[Any, ...]:
     return (start + 0.1 * _generator(6).standard_normal(p["n"]),)
 
 
+def pairs_check(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the point of `lbfgs`, and 1.0 if its gradient there is within the tolerance."""
+    a, b = x[0::2], x[1::2]
+    gradient = np.concatenate([-400 * a * (b - a**2) - 2 * (1 - a), 200 * (b - a**2)])
+    return x, np.asarray(float(np.max(np.abs(gradient)) <= PAIRS_TOLERANCE))
+
+
 def _grid(n: Sequence[int], steps: int) -> tuple[Sizes, ...]:
     return tuple({"n": k, "steps": steps} for k in n)
 
@@ -304,6 +312,11 @@ CASES = {
             "crank_nicolson", "heat equation on n×n inner points of the unit square, 0 at the edge, dt = 0.001",
             _grid((128, 256), 20), {"n": 15, "steps": 4}, ("u",), 1e-8,
             "step and point", lambda p: p["steps"] * p["n"] ** 2, _modes,
+        ),
+        Case(
+            "lbfgs", "Σ 100 (b - a²)² + (1 - a)² over n/2 pairs (a, b) from (-1.2, 1) to a gradient within 1e-8",
+            ({"n": 2}, {"n": 50}, {"n": 1_000}), {"n": 6}, ("x", "converged"), 1e-7,
+            "unknown", lambda p: p["n"], lambda p: (np.tile([-1.2, 1.0], p["n"] // 2),),
         ),
         Case(
             "sparse_hessian", "the Hessian of Σ 100 (xᵢ₊₁ - xᵢ²)² + (1 - xᵢ)² as a matrix in CSR, or its diagonals",

@@ -28,7 +28,10 @@ OURS = "symdiff"
 # Implementation: the module with its cases and the package that it needs. A second way is "peer:variant".
 IMPLEMENTATIONS = {
     OURS: ("ours", "symdiff"),
-    **{peer: (f"peer_{peer}", peer) for peer in ("numpy", "numba", "heyoka", "jax", "torch", "casadi", "scipy")},
+    **{
+        peer: (f"peer_{peer}", peer)
+        for peer in ("numpy", "numba", "heyoka", "jax", "optax", "torch", "casadi", "scipy")
+    },
 }
 PEERS = tuple(p for p in IMPLEMENTATIONS if p != OURS)
 

@@ -17,15 +17,18 @@ from symdiff.bench.cases import (
     MLP_INPUTS,
     MLP_MOMENTUM,
     MLP_RATE,
+    PAIRS_KEPT,
+    PAIRS_TOLERANCE,
     RIDGE,
     RK4_STEP,
     WIDTH,
     Sizes,
     Straight,
     gmm_constant,
+    pairs_check,
 )
 from symdiff.bench.measure import Job
-from symdiff.optimize import Adam
+from symdiff.optimize import LBFGS, Adam
 
 
 def map_(p: Sizes, points: np.ndarray, target: str = "cpu") -> Job:
@@ -126,6 +129,19 @@ def adam_loop(p: Sizes, features: np.ndarray, labels: np.ndarray, start: np.ndar
         return run
 
     return Job(build, lambda w: (w,))
+
+
+def lbfgs(p: Sizes, start: np.ndarray, target: str = "cpu") -> Job:
+    """A whole `minimize` with ten stored pairs."""
+
+    def build() -> Any:
+        v = sd.vector("v", p["n"])
+        a, b = v[0::2], v[1::2]
+        f = sd.sum(100 * (b - a**2) ** 2 + (1 - a) ** 2)
+        rule = LBFGS(memory=PAIRS_KEPT)
+        return lambda: sd.minimize(f, {v: start}, method=rule, tol=PAIRS_TOLERANCE, target=target).x[v]
+
+    return Job(build, pairs_check)
 
 
 def heat2d(p: Sizes, start: np.ndarray, target: str = "cpu") -> Job:
@@ -365,6 +381,7 @@ CASES = {
     "gmm": gmm,
     "logreg": logreg,
     "adam_loop": adam_loop,
+    "lbfgs": lbfgs,
     "mlp": mlp,
     "heat2d": heat2d,
     "heat3d_rk4": heat3d_rk4,

@@ -1,4 +1,4 @@
-"""SciPy: the implicit scheme with a sparse factorisation."""
+"""SciPy: the implicit scheme with a sparse factorisation, and L-BFGS-B."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from scipy.optimize import minimize
 from scipy.sparse.linalg import splu
 
-from symdiff.bench.cases import CN_STEP, Sizes
+from symdiff.bench.cases import CN_STEP, PAIRS_KEPT, PAIRS_TOLERANCE, Sizes, pairs_check
 from symdiff.bench.measure import Job
 
 
@@ -35,4 +36,21 @@ def crank_nicolson(p: Sizes, start: np.ndarray) -> Job:
     return Job(build, lambda u: (u,))
 
 
-CASES = {"crank_nicolson": crank_nicolson}
+def lbfgs(p: Sizes, start: np.ndarray) -> Job:
+    """L-BFGS-B without bounds, value and gradient in NumPy."""
+
+    def value_and_gradient(x: np.ndarray) -> tuple[float, np.ndarray]:
+        a, b = x[0::2], x[1::2]
+        r, s, out = b - a**2, 1 - a, np.empty_like(x)
+        out[0::2], out[1::2] = -400 * a * r - 2 * s, 200 * r
+        return float(np.sum(100 * r * r + s * s)), out
+
+    options = {"maxcor": PAIRS_KEPT, "gtol": PAIRS_TOLERANCE, "ftol": 0.0, "maxiter": 10_000}
+
+    def build() -> Any:
+        return lambda: minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options).x
+
+    return Job(build, pairs_check)
+
+
+CASES = {"lbfgs": lbfgs, "crank_nicolson": crank_nicolson}
