@@ -64,7 +64,7 @@ def least_squares(
     >>> data = {t: [0.0, 1.0, 2.0], y: [2.0, 1.0, 0.5]}
     >>> res = sd.least_squares(a * sd.exp(-b * t) - y, {a: 1.0, b: 1.0}, data, target="reference")
     >>> res.converged, round(float(res.x[a]), 9), round(float(res.x[b]), 9)
-    (True, 2.0, 0.69314718)
+    (True, 2.0, 0.693147181)
     """
     check_limits(tol, max_steps)
     rule = LevenbergMarquardt() if method is None else method

@@ -1,4 +1,4 @@
-"""The benchmark's own parts: our implementations agree with NumPy's at tiny sizes. No clock is looked at."""
+"""The benchmark's own parts: our implementations agree with NumPy's or SciPy's at tiny sizes. No clock is looked at."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from symdiff.bench import measure, ours, peer_numpy
+from symdiff.bench import measure, ours, peer_numpy, peer_scipy
 from symdiff.bench.cases import CASES, OPERATIONS, WIDTH, Case, difference, fingerprint, straight_line
 from symdiff.bench.runner import Comparison, Entry
 from symdiff.terminal import bench_report as report
@@ -18,11 +18,16 @@ def said(value: float, run_s: float) -> dict:
     return {"check": {"value": [value]}, "build_s": 0.25, "run_s": run_s, "import_s": 0.1}
 
 
+def reference(case: str) -> str:
+    """Which peer's results a case is held against: NumPy's where it has the case."""
+    return "numpy" if case in peer_numpy.CASES else "scipy"
+
+
 @pytest.mark.parametrize("way", ours.CASES)
-def test_ours_agrees_with_numpy(way):
+def test_ours_agrees_with_a_peer(way):
     case, _, variant = way.partition(":")
     sizes, found = CASES[case].tiny, []
-    for name in (f"symdiff:{variant}" if variant else "symdiff", "numpy"):
+    for name in (f"symdiff:{variant}" if variant else "symdiff", reference(case)):
         work = measure.job(name, case, sizes)
         found.append(measure.measure(case, work, only_build=True)["check"])
     assert set(found[0]) == set(CASES[case].names)
@@ -39,7 +44,7 @@ def test_calls_of_scalars_and_arrays(n):
 @pytest.mark.parametrize("case", CASES.values(), ids=lambda c: c.name)
 def test_every_case_is_implemented(case: Case):
     assert case.name in ours.CASES
-    assert case.name in peer_numpy.CASES
+    assert case.name in peer_numpy.CASES | peer_scipy.CASES
     assert all(s.keys() == case.tiny.keys() for s in case.sizes)
 
 
