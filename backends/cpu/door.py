@@ -28,8 +28,8 @@ from typing import Any
 
 import numpy as np
 
-from backends.cpu import door_text
-from backends.cpu.door_text import A_BOOL, A_FLOAT32, A_FLOAT64, AN_ARRAY, AN_INT64, LIST, SINGLE, TUPLE
+from backends.cpu import door_table, door_text
+from backends.cpu.door_table import A_BOOL, A_FLOAT32, A_FLOAT64, AN_ARRAY, AN_INT64, LIST, SINGLE, TUPLE
 from backends.cpu.fixed import Code, load_fixed
 from backends.cpu.threads import pool_word
 
@@ -66,20 +66,20 @@ class Door:
         context: np.ndarray, first_in: int, first_out: int,
     ) -> None:  # fmt: skip
         """Make the plan of calls that look like this; `context` is the table with all but the addresses."""
-        n_plan = len(door_text.PLAN)
+        n_plan = len(door_table.PLAN)
         ins, outs = ([w for look in looks for w in _operand(look)] for looks in (inputs, outputs))
         at = n_plan + len(ins)
         size = at + len(outs) + len(context)
         if size > _LARGEST:
             return
         if len(self._plans) >= _MOST_PLANS:
-            self._table[door_text.FIRST] = 0
+            self._table[door_table.FIRST] = 0
             self._plans.clear()
-        behind = int(self._table[door_text.FIRST])
+        behind = int(self._table[door_table.FIRST])
         head = (behind, size, entry, mode, arena_bytes, at, at + len(outs), first_in, first_out)
         plan = np.array([*head, *ins, *outs, *context], np.int64)
         self._plans.append(plan)
-        self._table[door_text.FIRST] = plan.ctypes.data
+        self._table[door_table.FIRST] = plan.ctypes.data
 
 
 def _operand(look: Look) -> list[int]:

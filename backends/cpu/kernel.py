@@ -22,7 +22,7 @@ import numpy as np
 from backends.cpu.body import body_weight
 from backends.cpu.codegen import PARALLEL_NANOSECONDS, codegen, layout_of
 from backends.cpu.door import Door, Look, door
-from backends.cpu.door_text import RELEASES, THREADED
+from backends.cpu.door_table import RELEASES, THREADED
 from backends.cpu.gemm import NANOSECONDS
 from backends.cpu.host import Library, build_object, optimised
 from backends.cpu.layout import ALIGN, ARENA, CALLBACK_FAILED, INDEX_OUT_OF_RANGE, PARALLEL_FOR, STATUS, THREADS

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from backends.cpu.door import Door, Look, door
-from backends.cpu.door_text import RELEASES, THREADED
+from backends.cpu.door_table import RELEASES, THREADED
 from backends.cpu.identity import identity
 from backends.cpu.image import Image, Loaded
 from backends.cpu.symbols import address_of
