@@ -34,8 +34,8 @@ _HOME = {
         "greater greater_equal logical_and logical_or logical_xor logical_not isfinite isnan astype"
     ),
     "symdiff.front.arrays": (
-        "abs sum mean max min prod logsumexp softmax reshape ravel transpose swapaxes expand_dims squeeze "
-        "moveaxis broadcast_to concatenate stack take"
+        "abs sum mean var std max min prod logsumexp softmax reshape ravel transpose swapaxes expand_dims squeeze "
+        "moveaxis broadcast_to concatenate stack take scatter_add"
     ),
     "symdiff.front.special": (
         "j0 j1 y0 y1 i0 i1 i0e i1e k0 k1 k0e k1e jv yv iv kv ive kve jn yn kn erfinv erfcinv erfcx ndtr ndtri log_ndtr "
@@ -49,7 +49,7 @@ _HOME = {
     "symdiff.front.sorting": "argmax argsort median quantile sort take_along_axis",
     "symdiff.front.convolution": "conv1d conv2d convolve",
     "symdiff.front.pooling": "avg_pool1d avg_pool2d max_pool1d max_pool2d",
-    "symdiff.front.products": "matmul dot tensordot outer",
+    "symdiff.front.products": "matmul dot tensordot outer cross",
     "symdiff.front.norms": "norm",
     "symdiff.front.linalg": "solve triangular_solve cholesky det slogdet logdet inv eigh eigvalsh qr",
     "symdiff.front.einsum": "einsum",
@@ -75,7 +75,7 @@ _HOME = {
     "symdiff.optimize": "minimize least_squares",
     "symdiff.ir.errors": (
         "SymdiffError ShapeError DTypeError DomainError ParseError DerivativeError UnknownSymbolError "
-        "CompileError ConvergenceError CheckError"
+        "CompileError ConvergenceError CheckError NotFittedError"
     ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()} | {"Expr": "symdiff.ir.node"}

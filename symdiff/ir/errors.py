@@ -46,6 +46,10 @@ class ConvergenceError(SymdiffError, RuntimeError):
     """An iteration that had to converge and did not."""
 
 
+class NotFittedError(SymdiffError, ValueError, AttributeError):
+    """A model that is asked for predictions before `fit`."""
+
+
 class CheckError(SymdiffError, AssertionError):
     """A derivative that `check` found wrong: a failed assertion of the user's test."""
 

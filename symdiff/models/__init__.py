@@ -1,12 +1,15 @@
 """Losses and estimators: mathematics on top of expressions and `minimize`."""
 
-from symdiff.models.estimator import Estimator
+from symdiff.models.estimator import Classifier, Estimator, Regressor, Transformer
 from symdiff.models.logistic_regression import LogisticRegression
 from symdiff.models.losses import binary_cross_entropy_with_logits, cross_entropy, logistic, mse
 
 __all__ = [
+    "Classifier",
     "Estimator",
     "LogisticRegression",
+    "Regressor",
+    "Transformer",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
     "logistic",

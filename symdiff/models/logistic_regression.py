@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 
 from symdiff.front.symbols import array
-from symdiff.ir.errors import DomainError, ShapeError
 from symdiff.ir.node import Node
-from symdiff.models.estimator import Estimator, check_features, check_fitted, check_labels, check_weights
+from symdiff.models.checks import check_features, check_fitted, check_labels, check_positive, check_weights
+from symdiff.models.estimator import Classifier
 from symdiff.models.losses import binary_cross_entropy_with_logits, cross_entropy
 from symdiff.ops.reduce import sum_
 from symdiff.optimize import OptimizeResult, Rule, minimize
 
 
-class LogisticRegression(Estimator):
+class LogisticRegression(Classifier):
     """Linear classification by maximum likelihood with an L2 penalty, in scikit-learn's interface.
 
     Minimises  sum_i s_i loss_i / S + |w|^2 / (2 C S),  S = sum_i s_i  the sum of the sample weights: scikit-learn's
@@ -35,7 +35,6 @@ class LogisticRegression(Estimator):
     (['no', 'yes'], 1.0)
     """
 
-    classes_: np.ndarray
     coef_: np.ndarray
     intercept_: np.ndarray
     n_iter_: np.ndarray
@@ -45,7 +44,7 @@ class LogisticRegression(Estimator):
         self,
         C: float = 1.0,
         fit_intercept: bool = True,
-        tol: float = 1e-8,
+        tol: float = 1e-10,
         max_iter: int = 1000,
         solver: str | Rule = "newton",
         target: str = "cpu",
@@ -62,14 +61,10 @@ class LogisticRegression(Estimator):
 
         Raises: ShapeError, DTypeError, DomainError, naming what is wrong with the data.
         """
-        if not isinstance(self.C, (int, float)) or not self.C > 0:
-            raise DomainError(f"LogisticRegression: C is a number > 0 (math.inf for no penalty), got {self.C!r}.")
+        check_positive(self, C=self.C)
         features = check_features(X, self)
-        labels = check_labels(y, len(features), self)
         weights = check_weights(sample_weight, len(features), self)
-        classes, index = np.unique(labels, return_inverse=True)
-        if len(classes) < 2:
-            raise DomainError(f"LogisticRegression: y holds only one class, {classes[0]!r}; two are needed.")
+        classes, index = check_labels(y, len(features), self, weights)
         total = weights.sum()
         # By 1/C and 1/S in turn: C*S may overflow where neither does.
         penalty = 0.0 if math.isinf(self.C) else 1.0 / self.C / total
@@ -96,19 +91,6 @@ class LogisticRegression(Estimator):
         """Return the probabilities of the classes, (n, n_classes)."""
         return np.exp(self.predict_log_proba(X))
 
-    def predict(self, X: Any) -> np.ndarray:
-        """Return the most probable class of each sample."""
-        z = self.decision_function(X)
-        return self.classes_[(z > 0).astype(int) if z.ndim == 1 else z.argmax(axis=1)]
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Return the (weighted) fraction of samples that are predicted right."""
-        predicted = self.predict(X)
-        labels = np.asarray(y).ravel()
-        if len(labels) != len(predicted):
-            raise ShapeError(f"LogisticRegression: X has {len(predicted)} samples and y has {len(labels)}.")
-        return float(np.average(predicted == labels, weights=check_weights(sample_weight, len(labels), self)))
-
     def _minimise(
         self, x: np.ndarray, index: np.ndarray, share: np.ndarray, penalty: float, n_classes: int
     ) -> tuple[np.ndarray, np.ndarray]:
@@ -131,8 +113,11 @@ class LogisticRegression(Estimator):
         if not res.converged:
             warnings.warn(f"LogisticRegression: {res.message}", RuntimeWarning, stacklevel=3)
         self.result_, self.n_iter_ = res, np.array([res.steps])
-        coef = np.atleast_2d(res.x[w].T)
-        return coef, np.atleast_1d(res.x[b] if self.fit_intercept else np.zeros(len(coef)))
+        coef, intercept = res.x[w].T, res.x[b] if self.fit_intercept else zero
+        if not binary:
+            # One vector added to every class changes no probability: of all optima, take that with classes in balance.
+            coef, intercept = coef - coef.mean(axis=0), intercept - intercept.mean()
+        return np.atleast_2d(coef), np.atleast_1d(intercept)
 
 
 def objective(x: Node, t: Node, share: Node, w: Node, b: Node, penalty: Node) -> Node:

@@ -15,21 +15,21 @@ PUBLIC = set(
     add subtract multiply divide negative maximum minimum clip heaviside sigmoid softplus relu
     erf erfc gamma gammaln digamma polygamma where equal not_equal less less_equal greater greater_equal
     logical_and logical_or logical_xor logical_not isfinite isnan astype
-    sum mean max min prod logsumexp softmax reshape ravel transpose swapaxes expand_dims squeeze broadcast_to
+    sum mean var std max min prod logsumexp softmax reshape ravel transpose swapaxes expand_dims squeeze broadcast_to
     moveaxis flip hstack repeat roll split tile vstack pad diag diagonal trace tril triu cumsum cumprod recurrence
     j0 j1 y0 y1 i0 i1 i0e i1e k0 k1 k0e k1e jv yv iv kv ive kve jn yn kn
     erfinv erfcinv erfcx ndtr ndtri log_ndtr beta betaln logit expit
     argmax argsort median quantile sort take_along_axis conv1d conv2d convolve
     avg_pool1d avg_pool2d max_pool1d max_pool2d
-    concatenate stack take full zeros ones zeros_like ones_like eye arange
-    matmul dot tensordot outer norm einsum while_loop scan cond
+    concatenate stack take scatter_add full zeros ones zeros_like ones_like eye arange
+    matmul dot tensordot outer cross norm einsum while_loop scan cond
     solve triangular_solve cholesky det slogdet logdet inv eigh eigvalsh qr
     parse from_sympy to_sympy lambdify
     root argmin fixed_point custom_derivative stop_gradient opaque
     diff gradient jvp vjp jacobian hessian hvp taylor accumulation finite_difference richardson
     compare check dot_product_test taylor_test compile minimize least_squares
     SymdiffError ShapeError DTypeError DomainError ParseError DerivativeError UnknownSymbolError CompileError
-    ConvergenceError CheckError pde optimize models __version__
+    ConvergenceError CheckError NotFittedError pde optimize models __version__
     """.split()  # noqa: SIM905  # read as prose
 )
 HEAVY = ("sympy", "numba", "llvmlite", "scipy", "mpmath", "rich", "matplotlib", "cupy", "mpi4py")
