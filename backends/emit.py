@@ -121,12 +121,14 @@ def emit_native(op: str, args: Sequence[ir.Value], dtype: str, lanes: Lanes) -> 
             return lanes.call(lanes, "fmod", args) if real else _integer_rem(args, lanes)
         case "lt" | "le" | "gt" | "ge" | "eq" | "ne":
             return _compare(_COMPARE[op], args, lanes)
-        case "and":
+        case "and" | "bit_and":
             return b.and_(*args)
         case "or":
             return b.or_(*args)
-        case "xor":
+        case "xor" | "bit_xor":
             return b.xor(*args)
+        case "shift_right":
+            return b.ashr(*args)
         case "not":
             return b.xor(args[0], lanes.const(1, "bool"))
         case "where":

@@ -17,6 +17,7 @@ import numpy as np
 from symdiff.front.custom import custom_derivative, opaque
 from symdiff.ir.node import PRIMITIVES, Literal, Node, as_node, const
 from symdiff.ir.primitive import Elementwise
+from symdiff.ops.bits import bit_and, bit_xor, shift_right
 from symdiff.ops.control import while_loop
 from symdiff.ops.custom import stop_gradient
 from symdiff.ops.elementwise import ELEMENTWISE, bessel, cos, sign, sin
@@ -88,6 +89,22 @@ def _elementwise() -> list[Case]:
                 )
             )
     return cases
+
+
+def _bits() -> list[Case]:
+    """Words, negative numbers and shifts by 0 to 63 places."""
+    words = np.array([[3, -7, 2**40 + 5, 0, -1], [12, 2**62, -(2**63), 255, 2**31], [1, 2, 77, -(2**33), 6]])
+    places = np.array([5, 0, 31, 63, 32])
+    return [
+        Case(
+            op.name,
+            "",
+            (words, places),
+            op,
+            functools.partial(by_entry, lambda x, y, op=op: op.reference(int(x), int(y))),
+        )
+        for op in (bit_and, bit_xor, shift_right)
+    ]
 
 
 A = draw(-2.0, 2.0, (2, 3, 4), 1)
@@ -241,6 +258,7 @@ def _structured() -> list[Case]:
              lambda a, b: _recurred(a, b, 1)),
         Case("recurrence", "reverse", (ZEROS, A), lambda a, b: recurrence(a, b, axis=2, reverse=True),
              lambda a, b: _recurred(a[..., 1:], b[..., ::-1], 2, from_end=True)[..., ::-1]),
+        *_bits(),
         Case("argsort", "indices", (TIED[:, ::-1],), lambda x: argsort(x, axis=1), lambda x: _order(x)),
         Case("argsort", "sorted", (TIED[2],), lambda x: prim["take"](x, argsort(x, axis=0), axis=0), np.sort),
         *(Case("custom", label, (A[0], A[1]), build, _sine_product)

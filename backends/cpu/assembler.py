@@ -257,6 +257,7 @@ class Builder:
     xor = _plain("xor")
     and_ = _plain("and")
     or_ = _plain("or")
+    ashr = _plain("ashr")
     zext = _conversion("zext")
     sext = _conversion("sext")
     trunc = _conversion("trunc")

@@ -25,7 +25,7 @@ _WEIGHTS = {"load": 0.5, "div": 3.0, "sqrt": 4.0, "rem": 20.0}
 # fmt: off
 NATIVE = frozenset({
     "add", "sub", "mul", "neg", "abs", "sign", "max", "min", "floor", "ceil", "trunc", "lt", "le", "gt", "ge", "eq",
-    "ne", "and", "or", "xor", "not", "where", "cast",
+    "ne", "and", "or", "xor", "not", "where", "cast", "bit_and", "bit_xor", "shift_right",
 })
 # fmt: on
 _CALL_WEIGHT = 10.0

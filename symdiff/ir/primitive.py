@@ -16,7 +16,7 @@ import numpy as np
 
 from symdiff.ir.dims import Shape, broadcast_shapes, shape_text
 from symdiff.ir.errors import DerivativeError, DTypeError
-from symdiff.ir.node import PRIMITIVES, Node, as_node, const, make, promote
+from symdiff.ir.node import PRIMITIVES, Node, as_node, brief, const, make, promote
 
 Params = Mapping[str, Any]
 
@@ -61,7 +61,7 @@ class Elementwise(Primitive):
     `native` is an operation of `backends.emit` or the name of a C library function; a primitive without it
     has an `expansion` in others. `samples` are the intervals from which tests draw each argument.
     `neutral(*x)` returns a simpler equal node when an argument is a literal such as 0 or 1, else None.
-    `kinds` is "float" (integers become float64), "promote" (NumPy's promotion), "bool" or "where".
+    `kinds` is "float" (integers become float64), "promote" (NumPy's promotion), "bool", "where" or "integer".
     """
 
     name: str
@@ -134,7 +134,7 @@ class Elementwise(Primitive):
     def _convert(self, args: tuple[Any, ...]) -> tuple[Node, ...]:
         """Bring the arguments to the one dtype that the operation works in."""
         known = [a.dtype for a in args if isinstance(a, Node)]
-        partner = promote(*known) if known else None
+        partner = promote(*known) if known else "int64" if self.kinds == "integer" else None
         nodes = [as_node(a, like=partner) for a in args]
         for n in nodes:
             if n.dtype == "tuple":
@@ -147,6 +147,11 @@ class Elementwise(Primitive):
                 return (cast(nodes[0], "bool"), cast(nodes[1], value), cast(nodes[2], value))
             case "logic":
                 return tuple(cast(n, "bool") for n in nodes)
+            case "integer":
+                for n in nodes:
+                    if n.dtype.startswith("float"):
+                        raise DTypeError(f"{self.name} takes integers, got {brief(n)} of dtype {n.dtype} ({n.line}).")
+                return tuple(cast(n, "int64") for n in nodes)
             case _:
                 dtype = promote(*(n.dtype for n in nodes))
                 if self.kinds == "float" and dtype in ("bool", "int64"):

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from symdiff.ops import control, custom, elementwise, index, leaves, linalg, opaque, recurrence, reduce, rows, sorting
+from symdiff.ops import (
+    bits,
+    control,
+    custom,
+    elementwise,
+    index,
+    leaves,
+    linalg,
+    opaque,
+    recurrence,
+    reduce,
+    rows,
+    sorting,
+)
 
 # fmt: off
 __all__ = [
-    "control", "custom", "elementwise", "index", "leaves", "linalg", "opaque", "recurrence", "reduce", "rows",
+    "bits", "control", "custom", "elementwise", "index", "leaves", "linalg", "opaque", "recurrence", "reduce", "rows",
     "sorting",
 ]

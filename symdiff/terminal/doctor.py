@@ -134,7 +134,8 @@ def _c_functions() -> dict[str, int]:
     from symdiff.ir.primitive import Elementwise
 
     inline = {"add", "sub", "mul", "div", "neg", "sqrt", "floor", "ceil", "trunc", "abs", "sign", "max", "min", "rem",
-              "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor", "not", "where", "cast"}  # fmt: skip
+              "lt", "le", "gt", "ge", "eq", "ne", "and", "or", "xor", "not", "where", "cast", "bit_and", "bit_xor",
+              "shift_right"}  # fmt: skip
     return {
         p.native: p.n_args
         for p in PRIMITIVES.values()
