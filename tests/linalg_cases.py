@@ -151,6 +151,7 @@ def linalg_cases() -> list[Case]:
         Case("triangular_solve", "stack", (several, rights), lambda a, b: prim["triangular_solve"](a, b),
              stacked(lambda a, b: solved(half(a, True, False), b)))
     )  # fmt: skip
+    cases += _banded_cases()
     unary: dict[str, tuple[Callable[..., Any], dict[str, np.ndarray]]] = {
         "cholesky": (factored, {"": spd, "stack": several}),
         "det": (determinant, {"": square, "stack": stack, "singular": rank_two, "rank 1": rank_one}),
@@ -176,6 +177,38 @@ def linalg_cases() -> list[Case]:
                  lambda a, b, transposed=transposed: solved(a.T if transposed else a, b))
         )  # fmt: skip
     return cases
+
+
+def from_diagonals(bands: Matrix, lower: int) -> Matrix:
+    """The matrix of diagonals, whose entries outside of it do not count."""
+    count, n = bands.shape
+    a = np.full((n, n), mpmath.mpf(0), dtype=object)
+    for i, k in itertools.product(range(n), range(count)):
+        if 0 <= i + k - lower < n:
+            a[i, i + k - lower] = bands[k, i]
+    return a
+
+
+def _banded_cases() -> list[Case]:
+    """Main diagonals that are smaller than their neighbours make rows exchange."""
+    shapes = {"tridiagonal": (1, 3, 5), "uneven": (2, 4, 6), "upper": (0, 3, 4), "one row": (1, 3, 1)}
+    out = []
+    for k, (label, (lower, count, n)) in enumerate(shapes.items()):
+        bands = draw(0.5, 2.0, (count, n), 20 + k)
+        bands[lower] = bands[lower] + 3 if lower == 0 else bands[lower] / 4 + 0.5 * (n == 1)
+        columns = draw(-2.0, 2.0, (n, 2), 30 + k)
+
+        def exact(a: Matrix, b: Matrix, lower: int = lower) -> Any:
+            return solved(from_diagonals(a, lower), b)
+
+        def build(a: Node, b: Node, lower: int = lower) -> Node:
+            return PRIMITIVES["banded_solve"](a, b, lower=lower)
+
+        out.append(Case("banded_solve", label, (bands, columns), build, exact))
+        if label == "uneven":
+            several = np.stack([bands, -bands[:, ::-1] + 0.1]), draw(-2.0, 2.0, (2, n, 3), 40)
+            out.append(Case("banded_solve", "stack", several, build, stacked(exact)))
+    return out
 
 
 def _large() -> np.ndarray:

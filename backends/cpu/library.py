@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from backends.cpu import lapack, orthogonal
 from backends.cpu.assembler import Value
+from backends.cpu.banded import banded_solve
 from backends.cpu.fortran import Base, Fortran
 from backends.cpu.frame import Frame, i64
 from backends.cpu.python_call import emit_python_call
@@ -38,6 +39,7 @@ _ROUTINES: Mapping[str, _Routine] = {
     "lu": lapack.lu,
     "lu_solve": lapack.lu_solve,
     "triangular_solve": lapack.triangular_solve,
+    "banded_solve": banded_solve,
     "adjugate": lapack.adjugate,
     "eigh": orthogonal.eigh,
     "qr": orthogonal.qr,

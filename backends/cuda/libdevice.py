@@ -17,6 +17,7 @@ EXCEPTIONS: dict[str, str] = {
     "lu": "the LU factorisation of solve, inv and det has no CUDA kernel yet",
     "lu_solve": "a solve with LU factors has no CUDA kernel yet",
     "triangular_solve": "substitution has no CUDA kernel yet",
+    "banded_solve": "elimination along diagonals has no CUDA kernel yet",
     "adjugate": "the derivative of det has no CUDA kernel yet",
     "eigh": "symmetric eigenvalues have no CUDA kernel yet",
     "qr": "the QR factorisation has no CUDA kernel yet",

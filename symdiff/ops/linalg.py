@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from symdiff.ops.banded import banded_solve
 from symdiff.ops.determinant import adjugate, det, detsign, inverse, logabsdet, trace
 from symdiff.ops.factor import cholesky, qr, qr_q, qr_r
 from symdiff.ops.matmul import floats, matmul, matrix_transpose
@@ -11,7 +12,7 @@ from symdiff.ops.square import require_square
 
 # What users build, with all derivatives.
 OUTER = (
-    matmul, solve, triangular_solve, cholesky, qr_q, qr_r, det, adjugate, logabsdet, detsign, eigvalsh, eigvecsh,
+    matmul, solve, triangular_solve, banded_solve, cholesky, qr_q, qr_r, det, adjugate, logabsdet, detsign, eigvalsh, eigvecsh,
 )  # fmt: skip
 # What `passes.factorise` makes of them.
 INNER = (lu, lu_solve, qr, eigh)
@@ -22,6 +23,7 @@ __all__ = [
     "LINALG",
     "OUTER",
     "adjugate",
+    "banded_solve",
     "cholesky",
     "det",
     "detsign",

@@ -13,6 +13,7 @@ from symdiff.ir.dims import Extent, Shape, multiply, product
 from symdiff.ir.node import Node
 from symdiff.program.block import Block, Lowerings
 from symdiff.program.ir import Buffer, Call
+from symdiff.program.lower_recurrence import in_memory
 from symdiff.program.views import View, broadcast, c_strides, sliced, steps_forward, whole, write
 
 # Columns that LAPACK's QR takes at a time (ILAENV's block size); its workspace is so many rows.
@@ -142,6 +143,25 @@ def _triangular_solve(block: Block, node: Node) -> None:
     block.emit(call, max(ready, block.ready[b] + 1), node, result)
 
 
+def _banded_solve(block: Block, node: Node) -> None:
+    """The routine works on rows that are as wide as elimination with exchanges makes them, some zero rows behind."""
+    bands, b = node.args
+    *lead, n, columns = b.shape
+    count, lower = bands.shape[-2], node.params["lower"]
+    assert isinstance(count, int)
+    view, ready = in_memory(block, bands)
+    if view != whole(view.base):
+        view, ready = block.own_copy(bands), block.ready[bands] + 1
+    target = whole(block.pool.new((*lead, n + (count - 1), columns), node.dtype))
+    result = sliced(target, (0,) * b.ndim, node.shape, (1,) * b.ndim)
+    block.copy(block.view(b), result, block.ready[b])
+    work = _scratch(block, multiply(n + lower, count + lower), node.dtype)
+    flags = (str(lower), str(count - 1 - lower))
+    accesses = tuple(write(whole(v.base)) for v in (view, target, work) if isinstance(v.base, Buffer))
+    call = Call(node.op.name, accesses, (product(lead), n, columns), node.dtype, flags)
+    block.emit(call, max(ready, block.ready[b] + 1), node, result)
+
+
 def _eigh(block: Block, node: Node) -> None:
     """The workspace is what dsyevd asks for: 1 + 6n + 2n² numbers and 3 + 5n integers; n more for the eigenvalues."""
     n = node.shape[-1]
@@ -173,6 +193,7 @@ LINALG: Lowerings = {
     "lu": _lu,
     "lu_solve": _lu_solve,
     "triangular_solve": _triangular_solve,
+    "banded_solve": _banded_solve,
     "eigh": _eigh,
     "qr": _qr,
     "adjugate": _adjugate,
