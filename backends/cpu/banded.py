@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from llvmlite import ir
-
 from backends.cpu.assembler import Value
 from backends.cpu.fortran import Fortran
 from backends.cpu.frame import i64

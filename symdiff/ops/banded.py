@@ -124,7 +124,7 @@ def _diagonal(bands: Node, k: int) -> Node:
 
 
 def transposed_bands(bands: Node, lower: int) -> Node:
-    """Return the diagonals of A', of which as many are below the main one as A has above: A'[i, i - d] = A[i - d, i]."""
+    """Return the diagonals of the transpose, in which A[i - d, i] stands at [i, i - d]: those above come below."""
     count = bands.shape[-2]
     assert isinstance(count, int)
     turned = [moved(_diagonal(bands, k), bands.ndim - 1, lower - k) for k in reversed(range(count))]

@@ -12,7 +12,8 @@ from symdiff.ops.square import require_square
 
 # What users build, with all derivatives.
 OUTER = (
-    matmul, solve, triangular_solve, banded_solve, cholesky, qr_q, qr_r, det, adjugate, logabsdet, detsign, eigvalsh, eigvecsh,
+    matmul, solve, triangular_solve, banded_solve, cholesky, qr_q, qr_r, det, adjugate, logabsdet, detsign, eigvalsh,
+    eigvecsh,
 )  # fmt: skip
 # What `passes.factorise` makes of them.
 INNER = (lu, lu_solve, qr, eigh)
