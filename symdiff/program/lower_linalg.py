@@ -150,7 +150,7 @@ def _banded_solve(block: Block, node: Node) -> None:
     count, lower = bands.shape[-2], node.params["lower"]
     assert isinstance(count, int)
     view, ready = in_memory(block, bands)
-    if view != whole(view.base):
+    if not isinstance(view.base, Buffer) or view != whole(view.base):
         view, ready = block.own_copy(bands), block.ready[bands] + 1
     target = whole(block.pool.new((*lead, n + (count - 1), columns), node.dtype))
     result = sliced(target, (0,) * b.ndim, node.shape, (1,) * b.ndim)
@@ -158,7 +158,7 @@ def _banded_solve(block: Block, node: Node) -> None:
     work = _scratch(block, multiply(n + lower, count + lower), node.dtype)
     flags = (str(lower), str(count - 1 - lower))
     accesses = tuple(write(whole(v.base)) for v in (view, target, work) if isinstance(v.base, Buffer))
-    call = Call(node.op.name, accesses, (product(lead), n, columns), node.dtype, flags)
+    call = Call(node.op.name, accesses, (product(node.shape[:-2]), n, columns), node.dtype, flags)
     block.emit(call, max(ready, block.ready[b] + 1), node, result)
 
 
