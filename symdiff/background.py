@@ -193,7 +193,7 @@ class Later:
     is_later = True
 
     def __init__(self, loader: Loader):
-        self._loader, self.target = loader, loader.target
+        self._loader, self.target, self.threads = loader, loader.target, loader.threads
 
     def load(self, roots: Sequence[Node], symbols: Sequence[Node]) -> Loaded:
         """Make a kernel now."""

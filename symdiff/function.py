@@ -113,6 +113,13 @@ class Function(Foreign):
         args = ", ".join(f"{n}: {kind}" for n, kind in zip(self.names, kinds, strict=True))
         return f"<symdiff function ({args}) on {self.target}, {count_ops(self.outputs)} operations>"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the expressions: another process compiles them, or finds the code in the store."""
+        from symdiff.ir.text import to_text
+
+        text = to_text([*self.inputs, *self.outputs])
+        return _restored, (text, len(self.inputs), self._form, self.target, self._loader.threads)
+
     def __call__(self, *args: Any, out: Any = None, **named: Any) -> Any:
         """Evaluate. `out` is an array, or a list, tuple or dict of arrays like the result, to write into.
 
@@ -374,6 +381,14 @@ class Function(Foreign):
             case tuple():
                 return [repr(key) for key in self._form]
         return [f"result {k}" for k in range(len(self.outputs))]
+
+
+def _restored(text: str, n_inputs: int, form: Any, target: str, threads: int | None) -> Function:
+    """Undo `Function.__reduce__`."""
+    from symdiff.ir.text import parse_text
+
+    nodes = parse_text(text)
+    return Function(nodes[:n_inputs], nodes[n_inputs:], form, Loader(target, threads))
 
 
 def _no_door(*args: Any) -> Any:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gc
+import pickle
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -311,3 +314,12 @@ def test_numbers_in_lists_are_arrays_still() -> None:
     numbers, x = sd.compile([[1.0, 2.0], X], [X])(3.0)
     np.testing.assert_array_equal(numbers, [1.0, 2.0])
     assert x == 3.0
+
+
+@pytest.mark.parametrize("wait", [True, False])
+def test_functions_can_be_pickled(wait: bool) -> None:
+    fn = sd.compile({"product": X * Y, "others": [sd.sin(X), X - Y]}, [X, Y], threads=1, wait=wait)
+    again = pickle.loads(pickle.dumps(fn))
+    assert again(3.0, 0.5) == fn(3.0, 0.5)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert pool.submit(fn, 3.0, 0.5).result() == fn(3.0, 0.5)

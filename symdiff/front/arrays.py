@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from symdiff.front.functions import astype
-from symdiff.ir.dims import as_shape, product
+from symdiff.ir.dims import as_extent, as_shape, product
 from symdiff.ir.errors import DTypeError, ShapeError
-from symdiff.ir.node import Node, as_node, brief
+from symdiff.ir.node import Node, as_node, brief, const
 from symdiff.ops import elementwise, index, reduce
 from symdiff.ops.reduce import keep_axes
 
@@ -79,6 +79,24 @@ def mean(x: Any, axis: Any = None, keepdims: bool = False) -> Node:
     # The count takes the dtype of the data, so that the mean of float32 stays float32.
     divisor = as_node(count)
     return total / (elementwise.cast(divisor, node.dtype) if node.dtype.startswith("float") else divisor)
+
+
+def var(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Node:
+    """Return the variance: squared deviations from the mean, summed and divided by their number less `ddof`.
+
+    >>> from symdiff.front.symbols import vector
+    >>> var(vector("v", "n"), ddof=1).shape
+    ()
+    """
+    node = _floating(x)
+    axes = axes_of(node, axis)
+    count = elementwise.cast(as_node(product(tuple(node.shape[a] for a in axes))), node.dtype)
+    return sum((node - mean(node, axis, keepdims=True)) ** 2, axis, keepdims) / (count - ddof)
+
+
+def std(x: Any, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> Node:
+    """Return the standard deviation, the root of `var`; its derivative is infinite or NaN where the variance is 0."""
+    return elementwise.sqrt(var(x, axis, ddof, keepdims))
 
 
 def _shift(x: Node, axes: Sequence[int]) -> Node:
@@ -225,3 +243,21 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Node:
     node = ravel(x) if axis is None else as_node(x)
     place = axis_of(0 if axis is None else axis, node.ndim, node)
     return index.take(node, as_index(indices, node, place), axis=place)
+
+
+def scatter_add(x: Any, indices: Any, extent: Any, axis: int = 0) -> Node:
+    """Return zeros of `extent` entries along an axis with the entries of x added at integer indices: np.add.at.
+
+    The transpose of `take`. Entries with one index add up in their order. `extent` is an int or a run-time size.
+
+    >>> from symdiff.front.symbols import vector
+    >>> sums = scatter_add(vector("v", 4), [0, 2, 2, 0], extent=3)
+    >>> sums.shape
+    (3,)
+    """
+    from symdiff.front.indexing import as_index
+
+    node = as_node(x)
+    place, size = axis_of(axis, node.ndim, node), as_extent(extent)
+    target = index.broadcast_to(const(0.0, node.dtype), shape=(*node.shape[:place], size, *node.shape[place + 1 :]))
+    return index.scatter_add(node, as_index(indices, target, place), axis=place, extent=size)

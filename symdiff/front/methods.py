@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from symdiff.front import arrays, diagonals, functions, indexing, rearrange, scans, sorting, sympy_bridge
+from symdiff.front import (
+    arrays,
+    diagonals,
+    functions,
+    indexing,
+    numpy_functions,
+    rearrange,
+    scans,
+    sorting,
+    sympy_bridge,
+)
 from symdiff.ir import graph
 from symdiff.ir.dims import Extent, product, shape_text
 from symdiff.ir.errors import DTypeError, ShapeError
@@ -114,6 +124,8 @@ METHODS: dict[str, Any] = {
     "free_symbols": property(_free_symbols),
     "sum": arrays.sum,
     "mean": arrays.mean,
+    "var": arrays.var,
+    "std": arrays.std,
     "max": arrays.max,
     "min": arrays.min,
     "prod": arrays.prod,
@@ -142,6 +154,7 @@ METHODS: dict[str, Any] = {
     "_sympy_": _to_sympy,
     # SymPy's operators leave the result to the operand of higher priority: sympy_x * x is an expression of ours.
     "_op_priority": 1000.0,
+    "__array_function__": numpy_functions.array_function,
     "__getitem__": indexing.getitem,
     "__iter__": _iter,
     "__str__": _str,

@@ -1,4 +1,4 @@
-"""Products of arrays under NumPy's names: dot, tensordot, outer; einsum has its own file."""
+"""Products of arrays under NumPy's names: dot, tensordot, outer, cross; einsum has its own file."""
 
 from __future__ import annotations
 
@@ -62,3 +62,21 @@ def outer(a: Any, b: Any) -> Node:
     """Return the matrix of products a_i b_j of two raveled arrays."""
     left, right = arrays.ravel(a), arrays.ravel(b)
     return arrays.expand_dims(left, 1) * right
+
+
+def cross(a: Any, b: Any) -> Node:
+    """Return the vector product along the last axis, of extent 3; the other axes broadcast.
+
+    Raises: ShapeError for vectors that have not three entries.
+
+    >>> from symdiff.front.symbols import vector
+    >>> cross(vector("a", 3), [0.0, 0.0, 1.0]).shape
+    (3,)
+    """
+    left, right = as_node(a), as_node(b)
+    for side in (left, right):
+        if not side.shape or side.shape[-1] != 3:
+            raise ShapeError(f"cross takes vectors of three entries along the last axis, got {brief(side)}.")
+    (a0, a1, a2), (b0, b1, b2) = ([side[..., k] for k in range(3)] for side in (left, right))
+    parts = [a1 * b2 - a2 * b1, a2 * b0 - a0 * b2, a0 * b1 - a1 * b0]
+    return arrays.stack(parts, axis=-1)

@@ -296,6 +296,8 @@ def _is_operand(value: Any) -> bool:
 def _binary(name: str, a: Any, b: Any) -> Node:
     other = b if type(a) is Node else a
     if type(other) is not Node and not _is_operand(other):
+        if isinstance(other, complex):
+            raise DTypeError(f"Expressions are real; got the complex number {other!r}. Keep real and imaginary parts.")
         return NotImplemented
     return PRIMITIVES[name](a, b)
 
