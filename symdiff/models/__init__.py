@@ -2,7 +2,21 @@
 
 from symdiff.models.estimator import Classifier, Estimator, Regressor, Transformer
 from symdiff.models.logistic_regression import LogisticRegression
-from symdiff.models.losses import binary_cross_entropy_with_logits, cross_entropy, logistic, mse
+from symdiff.models.losses import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cross_entropy,
+    hinge,
+    huber,
+    kl,
+    l1,
+    logistic,
+    mse,
+    nll,
+    perceptron,
+    smooth_l1,
+    squared_hinge,
+)
 
 __all__ = [
     "Classifier",
@@ -10,8 +24,17 @@ __all__ = [
     "LogisticRegression",
     "Regressor",
     "Transformer",
+    "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "hinge",
+    "huber",
+    "kl",
+    "l1",
     "logistic",
     "mse",
+    "nll",
+    "perceptron",
+    "smooth_l1",
+    "squared_hinge",
 ]
