@@ -4,8 +4,10 @@ from symdiff.optimize.adagrad import Adagrad
 from symdiff.optimize.adam import Adam, AdamW
 from symdiff.optimize.bfgs import BFGS, LBFGS
 from symdiff.optimize.clip import Clip
+from symdiff.optimize.gauss_newton import GaussNewton
 from symdiff.optimize.gradient_descent import GradientDescent
-from symdiff.optimize.least_squares import LevenbergMarquardt, least_squares
+from symdiff.optimize.least_squares import least_squares
+from symdiff.optimize.levenberg_marquardt import LevenbergMarquardt
 from symdiff.optimize.methods import METHODS
 from symdiff.optimize.minimize import minimize
 from symdiff.optimize.newton import Newton
@@ -17,6 +19,7 @@ from symdiff.optimize.rmsprop import RMSprop
 from symdiff.optimize.rule import FirstOrder, Move, Rule
 from symdiff.optimize.schedules import Cosine, InverseSqrt, InverseTime, Schedule, StepDecay, WarmUp
 from symdiff.optimize.sgd import SGD
+from symdiff.optimize.trust_region import TrustRegion
 
 __all__ = [
     "BFGS",
@@ -29,6 +32,7 @@ __all__ = [
     "Clip",
     "Cosine",
     "FirstOrder",
+    "GaussNewton",
     "GradientDescent",
     "InverseSqrt",
     "InverseTime",
@@ -44,6 +48,7 @@ __all__ = [
     "Rule",
     "Schedule",
     "StepDecay",
+    "TrustRegion",
     "WarmUp",
     "least_squares",
     "minimize",

@@ -15,10 +15,10 @@ from symdiff.ops.control import while_loop
 from symdiff.ops.elementwise import maximum, minimum, where
 from symdiff.ops.index import broadcast_to, reshape, take, transpose
 from symdiff.ops.linalg import matmul
-from symdiff.ops.reduce import sum_
 from symdiff.ops.rows import set_row
 from symdiff.optimize.objective import Objective, Point, infinity_norm, pack, unpack
 from symdiff.optimize.rule import Move, Rule, State
+from symdiff.optimize.vectors import total
 from symdiff.optimize.wolfe import search
 
 
@@ -52,10 +52,10 @@ class BFGS(Rule):
         new, moved = search(objective, point, unpack(direction, point.x), _first(point, learnt))
         s, y = pack(new.x) - pack(point.x), pack(new.grad) - g
         sy, good = _curvature(s, y)
-        h = where(learnt, h, h * where(good, sy / _total(y * y), 1.0))
+        h = where(learnt, h, h * where(good, sy / total(y * y), 1.0))
         hy = matmul(h, y)
         turn = _outer(hy, s)
-        update = (sy + _total(y * hy)) / sy**2 * _outer(s, s) - (turn + _transposed(turn)) / sy
+        update = (sy + total(y * hy)) / sy**2 * _outer(s, s) - (turn + _transposed(turn)) / sy
         return Move(new, (where(good, h + update, h), learnt | good), moved)
 
 
@@ -99,7 +99,7 @@ class LBFGS(Rule):
         # A pair that is not good is written over by the next.
         steps, changes = set_row(steps, s, row), set_row(changes, y, row)
         rho = set_row(rho, where(good, 1 / sy, 0.0), row)
-        scale = where(good, sy / _total(y * y), scale)
+        scale = where(good, sy / total(y * y), scale)
         return Move(new, (steps, changes, rho, scale, count + cast(good, "int64")), moved)
 
     def _times(self, state: State, g: Node) -> Node:
@@ -112,12 +112,12 @@ class LBFGS(Rule):
 
         def back(j: Node, q: Node, alphas: Node) -> list[Node]:
             k = row(j)
-            alpha = take(rho, k, axis=0) * _total(take(steps, k, axis=0) * q)
+            alpha = take(rho, k, axis=0) * total(take(steps, k, axis=0) * q)
             return [j + 1, q - alpha * take(changes, k, axis=0), set_row(alphas, alpha, k)]
 
         def forth(j: Node, r: Node) -> list[Node]:
             k = row(j - 1)
-            beta = take(rho, k, axis=0) * _total(take(changes, k, axis=0) * r)
+            beta = take(rho, k, axis=0) * total(take(changes, k, axis=0) * r)
             return [j - 1, r + (take(alphas, k, axis=0) - beta) * take(steps, k, axis=0)]
 
         room = broadcast_to(const(0.0, g.dtype), shape=(self.memory,))
@@ -134,18 +134,14 @@ def _first(point: Point, learnt: Node) -> Node:
 
 def _downhill(direction: Node, g: Node) -> Node:
     """`direction`, or -g where rounding has turned it uphill."""
-    return where(_total(direction * g) < 0, direction, -g)
+    return where(total(direction * g) < 0, direction, -g)
 
 
 def _curvature(s: Node, y: Node) -> tuple[Node, Node]:
     """Return s'y, and whether it is clearly positive: the cosine of s and y is at least 2/sqrt(c) for a condition c."""
-    sy = _total(s * y)
+    sy = total(s * y)
     least = 0.01 * float(np.finfo(s.dtype).eps) ** 0.5
-    return sy, sy > least * _total(y * y) ** 0.5 * _total(s * s) ** 0.5
-
-
-def _total(x: Node) -> Node:
-    return sum_(x, axes=(0,))
+    return sy, sy > least * total(y * y) ** 0.5 * total(s * s) ** 0.5
 
 
 def _outer(u: Node, v: Node) -> Node:

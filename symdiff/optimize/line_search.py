@@ -47,7 +47,7 @@ def backtrack(objective: Objective, point: Point, direction: Sequence[Node], fir
     def attempt(a: Node, tries: Node, done: Node, moved: Node, *old: Node) -> list[Node]:
         a = a * SHRINK
         new = objective.at([w + cast(a, w.dtype) * d for w, d in zip(point.x, direction, strict=True)])
-        accepted = has_decreased(point, new, a, slope, dot(new.grad, direction))
+        accepted = has_decreased(objective, point, new, a, slope, dot(new.grad, direction))
         chosen = [where(accepted, after, before) for after, before in zip(flatten(new), old, strict=True)]
         return [a, tries + 1, accepted | ~differs(new.x, point.x), accepted, *chosen]
 
@@ -56,14 +56,21 @@ def backtrack(objective: Objective, point: Point, direction: Sequence[Node], fir
     return unflatten(rest, point), moved, a
 
 
-def has_decreased(point: Point, new: Point, a: Node, slope: Node, turned: Node) -> Node:
+def has_decreased(objective: Objective, point: Point, new: Point, a: Node, slope: Node, turned: Node) -> Node:
     """Whether the step `a` from a point, with slope g'd, to another, with slope `turned`, decreases the loss enough."""
-    noise = NOISE_EPS * float(np.finfo(point.loss.dtype).eps)
     finite = isfinite(new.loss) & isfinite(new.norm)
     armijo = (new.loss < point.loss) & (new.loss <= point.loss + SUFFICIENT * a * slope)
-    flat = new.loss <= point.loss + noise * abs_(point.loss)
-    shorter = dot(new.grad, new.grad) < dot(point.grad, point.grad)
-    return finite & (armijo | (flat & (turned <= (2 * SUFFICIENT - 1) * slope) & shorter))
+    return finite & (armijo | (is_level(objective, point, new) & (turned <= (2 * SUFFICIENT - 1) * slope)))
+
+
+def is_level(objective: Objective, point: Point, new: Point) -> Node:
+    """Whether the loss has risen by no more than its noise, and the gradient is shorter."""
+    return (new.loss <= point.loss + noise(point)) & objective.is_nearer(new, point)
+
+
+def noise(point: Point) -> Node:
+    """The rounding of the loss at a point."""
+    return NOISE_EPS * float(np.finfo(point.loss.dtype).eps) * abs_(point.loss)
 
 
 def flatten(p: Point) -> list[Node]:

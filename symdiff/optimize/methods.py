@@ -14,6 +14,7 @@ from symdiff.optimize.newton_cg import NewtonCG
 from symdiff.optimize.rmsprop import RMSprop
 from symdiff.optimize.rule import Rule
 from symdiff.optimize.sgd import SGD
+from symdiff.optimize.trust_region import TrustRegion
 
 METHODS: dict[str, Rule] = {
     "adagrad": Adagrad(),
@@ -28,6 +29,8 @@ METHODS: dict[str, Rule] = {
     "newton-cg": NewtonCG(),
     "rmsprop": RMSprop(),
     "sgd": SGD(),
+    "trust-cg": TrustRegion("cg"),
+    "trust-region": TrustRegion(),
 }
 """Each rule with its default settings; pass an object for others."""
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from symdiff.ir.node import Node, const
-from symdiff.ir.primitive import cast
 from symdiff.ops.control import while_loop
 from symdiff.ops.elementwise import minimum, sqrt, where
 from symdiff.ops.index import zeros_like
-from symdiff.ops.reduce import sum_
 from symdiff.optimize.line_search import backtrack
 from symdiff.optimize.objective import Objective, Point, pack, unpack
 from symdiff.optimize.rule import Move, Rule, State
+from symdiff.optimize.vectors import count, total
 
 # Iterations for n unknowns: in exact arithmetic n are enough, rounding asks for some more.
 _MORE = 20
@@ -48,33 +47,29 @@ class NewtonCG(Rule):
 
     def _direction(self, objective: Objective, point: Point) -> Node:
         g = pack(point.grad)
-        size = sqrt(_total(g * g))
+        size = sqrt(total(g * g))
         enough = minimum(0.5, sqrt(size)) * size
-        most = cast(sum_(zeros_like(g) + 1.0, axes=(0,)), "int64") + _MORE
+        most = count(g) + _MORE
 
         def goes_on(d: Node, r: Node, p: Node, rr: Node, k: Node, going: Node) -> Node:
             return going & (sqrt(rr) > enough) & (k < most)
 
         def turn(d: Node, r: Node, p: Node, rr: Node, k: Node, going: Node) -> list[Node]:
             hp = pack(objective.product(point.x, unpack(p, point.x)))
-            curvature = _total(p * hp)
+            curvature = total(p * hp)
             convex = curvature > 0  # false for NaN too
             a = rr / where(convex, curvature, 1.0)
             r1 = r + a * hp
-            rr1 = _total(r1 * r1)
+            rr1 = total(r1 * r1)
             kept = [
                 where(convex, new, old) for new, old in ((d + a * p, d), (r1, r), (rr1 / rr * p - r1, p), (rr1, rr))
             ]
             return [*kept, k + 1, convex]
 
         d, _, _, _, _, _ = while_loop(
-            goes_on, turn, [zeros_like(g), g, -g, _total(g * g), const(0, "int64"), const(True, "bool")]
+            goes_on, turn, [zeros_like(g), g, -g, total(g * g), const(0, "int64"), const(True, "bool")]
         )
-        return where(_total(d * g) < 0, d, -g)
-
-
-def _total(x: Node) -> Node:
-    return sum_(x, axes=(0,))
+        return where(total(d * g) < 0, d, -g)
 
 
 __all__ = ["NewtonCG"]

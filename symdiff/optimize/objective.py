@@ -40,6 +40,10 @@ class Objective:
         """What the norm of a point is called."""
         return "gradient norm"
 
+    def is_nearer(self, new: Point, old: Point) -> Node:
+        """Whether a point is nearer to a stationary one than another, where their losses agree to rounding."""
+        return dot(new.grad, new.grad) < dot(old.grad, old.grad)
+
     def for_step(self, step: Node) -> Objective:
         """Return the function that a step sees: this one, unless the steps differ."""
         return self

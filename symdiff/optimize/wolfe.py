@@ -41,7 +41,7 @@ def search(objective: Objective, point: Point, direction: Sequence[Node], first:
     ) -> list[Node]:
         new = objective.at([w + cast(a, w.dtype) * d for w, d in zip(point.x, direction, strict=True)])
         turned = cast(dot(new.grad, direction), dtype)
-        enough = has_decreased(point, new, a, slope, turned)
+        enough = has_decreased(objective, point, new, a, slope, turned)
         long_enough = turned >= CURVATURE * slope
         parabola = lo - low_slope * (a - lo) ** 2 / (2 * (new.loss - low_loss - low_slope * (a - lo)))
         secant = a - turned * (a - lo) / (turned - low_slope)

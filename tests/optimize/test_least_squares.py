@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import scipy.optimize
 
 import symdiff as sd
-from symdiff.optimize import LevenbergMarquardt, least_squares
+from symdiff.optimize import GaussNewton, LevenbergMarquardt, Newton, least_squares
 
 NIST = json.loads(Path(__file__).with_name("nist_strd.json").read_text(encoding="utf-8"))["problems"]
 NAMES = {n: getattr(sd, n) for n in ("exp", "sin", "cos", "log")} | {"atan": sd.arctan, "pi": np.pi}
@@ -70,6 +71,32 @@ def test_a_list_of_residuals_and_unknowns_of_several_shapes(target: str) -> None
     np.testing.assert_allclose([res.x[u], *res.x[v]], theirs.x, rtol=1e-6)
 
 
+def test_gauss_newton_on_the_data_of_nist() -> None:
+    """The certified values again, by a second method, where Gauss-Newton is at home: from the near starts."""
+    for problem in (p for p in NIST if p["name"] in ("Misra1a", "Chwirut2", "DanWood", "Thurber", "Gauss1")):
+        parameters = [sd.symbols(p) for p in problem["parameters"]]
+        columns = {c: sd.vector(c, "n") for c in ("y", *problem["predictors"])}
+        names = NAMES | columns | dict(zip(problem["parameters"], parameters, strict=True))
+        residuals = eval(problem["model"], {}, names) - eval(problem["response"], {}, names)
+        data = {columns[c]: v for c, v in zip(columns, problem["data"], strict=True)}
+        start = dict(zip(parameters, problem["starts"][1], strict=True))
+        res = least_squares(residuals, start, data, method="gauss-newton", target="reference")
+        assert res.converged, problem["name"] + res.message
+        np.testing.assert_allclose([float(res.x[p]) for p in parameters], problem["certified"], rtol=1e-6)
+
+
+def test_gauss_newton_is_newtons_step_where_the_residuals_vanish(target: str) -> None:
+    """Quadratic convergence: the error of the first steps from a near start is squared in each."""
+    u, v = sd.symbols("u v")
+    residuals = [u**2 + v**2 - 2, sd.exp(u - 1) + v**3 - 2]
+    res = least_squares(residuals, {u: 1.3, v: 0.8}, method="gauss-newton", target=target)
+    assert res.converged
+    np.testing.assert_allclose([res.x[u], res.x[v]], [1.0, 1.0], rtol=1e-12)
+    losses = res.history["loss"]
+    # From a sum of squares s to at most some constant times s².
+    assert all(after <= 10 * before**2 for before, after in itertools.pairwise(losses[1:5]))
+
+
 def test_a_singular_jacobian_is_no_obstacle(target: str) -> None:
     a, b = sd.symbols("a b")
     t = np.linspace(0, 1, 6)
@@ -80,10 +107,14 @@ def test_a_singular_jacobian_is_no_obstacle(target: str) -> None:
 
 def test_wrong_input_is_named() -> None:
     x = sd.vector("x", 3)
+    with pytest.raises(sd.DomainError, match="no method 'gd'; the methods are 'gauss-newton', 'levenberg-marquardt'"):
+        least_squares(x - 1, {x: np.zeros(3)}, method="gd")
     with pytest.raises(sd.DTypeError, match="method is a LevenbergMarquardt"):
-        least_squares(x - 1, {x: np.zeros(3)}, method="gd")  # type: ignore[arg-type]  # what a user may try
+        least_squares(x - 1, {x: np.zeros(3)}, method=Newton())
     with pytest.raises(sd.DomainError, match="call least_squares with the residuals"):
         sd.minimize(sd.sum(x**2), {x: np.ones(3)}, method=LevenbergMarquardt(), target="reference")
+    with pytest.raises(sd.DomainError, match="GaussNewton minimises sums of squares"):
+        sd.minimize(sd.sum(x**2), {x: np.ones(3)}, method=GaussNewton(), target="reference")
     with pytest.raises(sd.DomainError, match="damping lies in"):
         LevenbergMarquardt(damping=0.0)
     with pytest.raises(sd.UnknownSymbolError, match="start gives 'y'"):
