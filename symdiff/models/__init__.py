@@ -1,6 +1,8 @@
 """Losses and estimators: mathematics on top of expressions and `minimize`."""
 
+from symdiff.models import kernels
 from symdiff.models.estimator import Classifier, Estimator, Regressor, Transformer
+from symdiff.models.kernel_ridge import KernelRidge
 from symdiff.models.logistic_regression import LogisticRegression
 from symdiff.models.losses import (
     binary_cross_entropy,
@@ -17,10 +19,13 @@ from symdiff.models.losses import (
     smooth_l1,
     squared_hinge,
 )
+from symdiff.models.svc import SVC
 
 __all__ = [
+    "SVC",
     "Classifier",
     "Estimator",
+    "KernelRidge",
     "LogisticRegression",
     "Regressor",
     "Transformer",
@@ -29,6 +34,7 @@ __all__ = [
     "cross_entropy",
     "hinge",
     "huber",
+    "kernels",
     "kl",
     "l1",
     "logistic",
