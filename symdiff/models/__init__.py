@@ -3,6 +3,7 @@
 from symdiff.models import kernels
 from symdiff.models.estimator import Classifier, Estimator, Regressor, Transformer
 from symdiff.models.kernel_ridge import KernelRidge
+from symdiff.models.linear_svc import LinearSVC
 from symdiff.models.logistic_regression import LogisticRegression
 from symdiff.models.losses import (
     binary_cross_entropy,
@@ -26,6 +27,7 @@ __all__ = [
     "Classifier",
     "Estimator",
     "KernelRidge",
+    "LinearSVC",
     "LogisticRegression",
     "Regressor",
     "Transformer",

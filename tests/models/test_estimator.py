@@ -10,9 +10,15 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils.estimator_checks import check_estimator
 
 import symdiff as sd
-from symdiff.models import SVC, Classifier, Estimator, KernelRidge, LogisticRegression
+from symdiff.models import SVC, Classifier, Estimator, KernelRidge, LinearSVC, LogisticRegression
 
-ESTIMATORS = [LogisticRegression(target="reference"), KernelRidge(), KernelRidge(kernel="rbf", solver="cg"), SVC()]
+ESTIMATORS = [
+    LogisticRegression(target="reference"),
+    KernelRidge(),
+    KernelRidge(kernel="rbf", solver="cg"),
+    SVC(),
+    LinearSVC(),
+]
 
 
 @pytest.mark.filterwarnings("ignore:Estimator .* does not inherit from `sklearn:UserWarning")
