@@ -5,6 +5,7 @@ All are linear in the array. Transposes come in pairs: slice and embed, take and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -99,14 +100,18 @@ def _infer_extent(x: Node, shape: tuple[Any, ...]) -> Shape:
     elif isinstance(total, int) and isinstance(part, int):
         missing = total // part if part and total % part == 0 else None
     else:
-        # Cancel the known extents against those of x one by one: (n, m, 3) to (-1, m) leaves 3*n.
-        rest = list(x.shape)
+        # Cancel the known extents against those of x, numbers as one product: (n, m, 6) to (-1, m, 3) leaves 2*n.
+        rest = [d for d in x.shape if not isinstance(d, int)]
+        number = math.prod(d for d in x.shape if isinstance(d, int))
         for d in known:
-            if d not in rest:
+            if isinstance(d, int) and d and number % d == 0:
+                number //= d
+            elif d in rest:
+                rest.remove(d)
+            else:
                 break
-            rest.remove(d)
         else:
-            missing = product(tuple(rest))
+            missing = product((*rest, number))
     if missing is None:
         raise ShapeError(f"{brief(x)} cannot be reshaped to {shape}: the extent -1 is not determined.")
     return tuple(missing if isinstance(d, int) and d == -1 else d for d in shape)
