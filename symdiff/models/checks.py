@@ -142,6 +142,19 @@ def check_not_negative(who: Estimator, **settings: Any) -> None:
             raise DomainError(f"{type(who).__name__}: {name} is a finite number >= 0, got {value!r}.")
 
 
+def check_count(who: Estimator, least: int = 1, **settings: Any) -> None:
+    """Raise DomainError for a setting that is not an int >= `least`."""
+    for name, value in settings.items():
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+            raise DomainError(f"{type(who).__name__}: {name} is an int >= {least}, got {value!r}.")
+
+
+def random_numbers(who: Estimator, random_state: Any) -> np.random.Generator:
+    """Return the generator that belongs to a seed: counter-based (Philox), the same on every machine."""
+    check_count(who, least=0, random_state=random_state)
+    return np.random.Generator(np.random.Philox(int(random_state)))
+
+
 def check_choice(who: Estimator, choices: tuple[Any, ...], **settings: Any) -> None:
     """Raise DomainError for a setting that is none of the choices."""
     for name, value in settings.items():
@@ -207,6 +220,7 @@ def _check_finite(array: Any, what: str) -> None:
 __all__ = [
     "DataConversionWarning",
     "check_choice",
+    "check_count",
     "check_features",
     "check_fitted",
     "check_labels",
@@ -215,4 +229,5 @@ __all__ = [
     "check_positive",
     "check_targets",
     "check_weights",
+    "random_numbers",
 ]

@@ -22,13 +22,13 @@ from symdiff.ops.rows import set_row
 _CHUNK = 20_000  # coordinate steps between two looks at the gap: a few milliseconds
 
 
-def solve(machine: Machine, tol: float, max_epochs: int, seed: int, target: str) -> Fit:
+def solve(machine: Machine, tol: float, max_epochs: int, rng: np.random.Generator, target: str) -> Fit:
     """Return multipliers and their weights, good to `tol` unless `unfit` tells why not.
 
     Needs: a penalty on every weight, since an equation between the multipliers forbids to change one alone.
     Cost: n d operations an epoch; the number of epochs grows with the condition of the data.
     """
-    sweep, rng = _sweep(target), np.random.default_rng(seed)
+    sweep = _sweep(target)
     n, d = machine.rows.shape
     scaled = machine.rows / np.sqrt(machine.penalty)
     curvature = np.maximum((scaled**2).sum(axis=1) + machine.delta, np.finfo(float).tiny)

@@ -16,7 +16,7 @@ from symdiff.front.symbols import array, matrix
 from symdiff.ir.dims import shape_text
 from symdiff.ir.errors import DomainError, ShapeError
 from symdiff.ir.node import Node, as_node, brief
-from symdiff.models.checks import check_not_negative, check_positive
+from symdiff.models.checks import check_count, check_not_negative, check_positive
 from symdiff.models.kernels import KERNELS, polynomial
 from symdiff.ops.index import take
 
@@ -107,26 +107,35 @@ def read_kernel(who: Any, x: np.ndarray, weights: np.ndarray) -> Gram:
 
     Raises: DomainError for a setting that is wrong; ShapeError for a precomputed kernel that is not square.
     """
-    kernel, gamma, settings = who.kernel, who.gamma, who.get_params(deep=False)
+    kernel, settings = who.kernel, who.get_params(deep=False)
     name = type(who).__name__
     if not callable(kernel) and kernel not in (*KERNELS, PRECOMPUTED):
         known = ", ".join(map(repr, (*KERNELS, PRECOMPUTED)))
         raise DomainError(f"{name}: kernel is one of {known} or a function of two matrices, got {kernel!r}.")
     if kernel == PRECOMPUTED:
         _check_kernel_matrix(name, x)
+    check_count(who, degree=settings["degree"])
+    check_not_negative(who, coef0=settings["coef0"])
+    gamma = read_gamma(who, x, weights)
+    return Gram(kernel, settings["degree"], gamma, float(settings["coef0"]), settings["target"])
+
+
+def read_gamma(who: Any, x: np.ndarray, weights: np.ndarray) -> float:
+    """Return the number that the setting gamma of `who` means for samples x with weights.
+
+    None and "auto" are 1 / n_features, "scale" is 1 / (n_features var(X)). Raises DomainError.
+    """
+    gamma = who.gamma
     if gamma is None or gamma == "auto":
-        gamma = 1 / x.shape[1]
-    elif gamma == "scale":
+        return 1 / x.shape[1]
+    if gamma == "scale":
         mean = np.average(x.mean(axis=1), weights=weights)
         spread = float(np.average(((x - mean) ** 2).mean(axis=1), weights=weights))
-        gamma = 1 / (x.shape[1] * spread) if spread else 1.0
-    elif isinstance(gamma, str):
-        raise DomainError(f"{name}: gamma is a number > 0, 'scale' or 'auto', got {gamma!r}.")
+        return 1 / (x.shape[1] * spread) if spread else 1.0
+    if isinstance(gamma, str):
+        raise DomainError(f"{type(who).__name__}: gamma is a number > 0, 'scale' or 'auto', got {gamma!r}.")
     check_positive(who, gamma=gamma)
-    if isinstance(settings["degree"], bool) or not isinstance(settings["degree"], int) or settings["degree"] < 1:
-        raise DomainError(f"{name}: degree is an int >= 1, got {settings['degree']!r}.")
-    check_not_negative(who, coef0=settings["coef0"])
-    return Gram(kernel, settings["degree"], float(gamma), float(settings["coef0"]), settings["target"])
+    return float(gamma)
 
 
 def _check_kernel_matrix(name: str, k: np.ndarray) -> None:

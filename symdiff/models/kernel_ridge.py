@@ -18,11 +18,11 @@ from symdiff.ir.errors import DomainError
 from symdiff.ir.node import Node, const
 from symdiff.models.checks import (
     check_choice,
+    check_count,
     check_features,
     check_fitted,
     check_not_negative,
     check_numbers,
-    check_positive,
     check_weights,
 )
 from symdiff.models.estimator import Regressor
@@ -84,7 +84,7 @@ class KernelRidge(Regressor):
 
         Raises: ShapeError, DTypeError, DomainError, naming what is wrong with the data.
         """
-        check_positive(self, max_iter=self.max_iter)
+        check_count(self, max_iter=self.max_iter)
         check_not_negative(self, alpha=self.alpha, tol=self.tol)
         check_choice(self, ("cholesky", "cg"), solver=self.solver)
         x = check_features(X, self)
@@ -119,7 +119,7 @@ class KernelRidge(Regressor):
 
     def _by_cg(self, gram: Gram, x: np.ndarray, roots: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, int]:
         solver = _cg_solver(gram.kernel, gram.degree, self.target)
-        a, steps, rest = solver(x, *gram.parameters, roots, b, self.alpha, self.tol, int(self.max_iter))
+        a, steps, rest = solver(x, *gram.parameters, roots, b, self.alpha, self.tol, self.max_iter)
         size = float(np.linalg.norm(b))
         if not rest <= self.tol * size:
             warnings.warn(

@@ -12,12 +12,14 @@ from symdiff.ir.errors import DomainError
 from symdiff.models import coordinate_ascent, interior_point
 from symdiff.models.checks import (
     check_choice,
+    check_count,
     check_features,
     check_fitted,
     check_labels,
     check_not_negative,
     check_positive,
     check_weights,
+    random_numbers,
 )
 from symdiff.models.estimator import Classifier
 from symdiff.models.margin import Fit, Machine
@@ -81,7 +83,8 @@ class LinearSVC(Classifier):
         Raises: ShapeError, DTypeError, DomainError, naming what is wrong with the data; DomainError where C is infinite
         and no hyperplane separates the classes.
         """
-        check_positive(self, C=self.C, intercept_scaling=self.intercept_scaling, max_iter=self.max_iter)
+        check_positive(self, C=self.C, intercept_scaling=self.intercept_scaling)
+        check_count(self, max_iter=self.max_iter)
         check_not_negative(self, tol=self.tol)
         check_choice(self, ("hinge", "squared_hinge"), loss=self.loss)
         check_choice(self, (True, False, "auto"), dual=self.dual)
@@ -91,15 +94,16 @@ class LinearSVC(Classifier):
         z, penalty = self._augmented(x[weights > 0])
         ascent = self._by_ascent(len(z), z.shape[1], penalised=bool(penalty.all()))
         positive = range(1, 2) if len(classes) == 2 else range(len(classes))
+        rng = random_numbers(self, self.random_state)
         fits = []
         for k in positive:
             sign = np.where(index[weights > 0] == k, 1.0, -1.0)
             loss = "hard" if math.isinf(self.C) else self.loss
             machine = Machine(sign[:, None] * z, penalty, self.C * weights[weights > 0], loss)
             if ascent:
-                fit = coordinate_ascent.solve(machine, self.tol, int(self.max_iter), self.random_state, self.target)
+                fit = coordinate_ascent.solve(machine, self.tol, self.max_iter, rng, self.target)
             else:
-                fit = interior_point.solve(machine, self.tol, int(self.max_iter), self.target)
+                fit = interior_point.solve(machine, self.tol, self.max_iter, self.target)
             other = classes[0] if len(classes) == 2 else "the rest"
             _report(fit, f"{classes[k]} and {other}")
             fits.append(fit)

@@ -12,6 +12,7 @@ import numpy as np
 
 from symdiff.models.checks import (
     check_choice,
+    check_count,
     check_features,
     check_fitted,
     check_labels,
@@ -99,7 +100,8 @@ class SVC(Classifier):
 
         Raises: ShapeError, DTypeError, DomainError, naming what is wrong with the data.
         """
-        check_positive(self, C=self.C, cache_size=self.cache_size, max_iter=self.max_iter)
+        check_positive(self, C=self.C, cache_size=self.cache_size)
+        check_count(self, max_iter=self.max_iter)
         check_not_negative(self, tol=self.tol)
         check_choice(self, ("ovr", "ovo"), decision_function_shape=self.decision_function_shape)
         x = check_features(X, self)
@@ -114,7 +116,7 @@ class SVC(Classifier):
             sign = np.where(index[members] == (j if len(pairs) == 1 else i), 1.0, -1.0)
             part = x[np.ix_(members, members)] if gram.is_precomputed else x[members]
             bound = self.C * weights[members]
-            dual = solve(gram, part, sign, bound, self.tol, int(self.max_iter), self.cache_size * _MB)
+            dual = solve(gram, part, sign, bound, self.tol, self.max_iter, self.cache_size * _MB)
             if not dual.converged:
                 warnings.warn(_not_converged(dual, f"{classes[i]} and {classes[j]}"), RuntimeWarning, stacklevel=2)
             beta[members, k] = dual.beta
