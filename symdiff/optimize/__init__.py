@@ -6,6 +6,7 @@ from symdiff.optimize.bfgs import BFGS, LBFGS
 from symdiff.optimize.clip import Clip
 from symdiff.optimize.gauss_newton import GaussNewton
 from symdiff.optimize.gradient_descent import GradientDescent
+from symdiff.optimize.lbfgs_b import LBFGSB
 from symdiff.optimize.least_squares import least_squares
 from symdiff.optimize.levenberg_marquardt import LevenbergMarquardt
 from symdiff.optimize.methods import METHODS
@@ -14,6 +15,7 @@ from symdiff.optimize.newton import Newton
 from symdiff.optimize.newton_cg import NewtonCG
 from symdiff.optimize.objective import Objective, Point
 from symdiff.optimize.progress import Progress
+from symdiff.optimize.projected_gradient import ProjectedGradient
 from symdiff.optimize.result import OptimizeResult
 from symdiff.optimize.rmsprop import RMSprop
 from symdiff.optimize.rule import FirstOrder, Move, Rule
@@ -24,6 +26,7 @@ from symdiff.optimize.trust_region import TrustRegion
 __all__ = [
     "BFGS",
     "LBFGS",
+    "LBFGSB",
     "METHODS",
     "SGD",
     "Adagrad",
@@ -44,6 +47,7 @@ __all__ = [
     "OptimizeResult",
     "Point",
     "Progress",
+    "ProjectedGradient",
     "RMSprop",
     "Rule",
     "Schedule",

@@ -49,9 +49,9 @@ class BFGS(Rule):
         h, learnt = state
         g = pack(point.grad)
         direction = _downhill(-matmul(h, g), g)
-        new, moved = search(objective, point, unpack(direction, point.x), _first(point, learnt))
+        new, moved = search(objective, point, unpack(direction, point.x), first_trial(point, learnt))
         s, y = pack(new.x) - pack(point.x), pack(new.grad) - g
-        sy, good = _curvature(s, y)
+        sy, good = curvature(s, y)
         h = where(learnt, h, h * where(good, sy / total(y * y), 1.0))
         hy = matmul(h, y)
         turn = _outer(hy, s)
@@ -92,9 +92,9 @@ class LBFGS(Rule):
         steps, changes, rho, scale, count = state
         g = pack(point.grad)
         direction = _downhill(-self._times(state, g), g)
-        new, moved = search(objective, point, unpack(direction, point.x), _first(point, count > 0))
+        new, moved = search(objective, point, unpack(direction, point.x), first_trial(point, count > 0))
         s, y = pack(new.x) - pack(point.x), pack(new.grad) - g
-        sy, good = _curvature(s, y)
+        sy, good = curvature(s, y)
         row = count % self.memory
         # A pair that is not good is written over by the next.
         steps, changes = set_row(steps, s, row), set_row(changes, y, row)
@@ -125,7 +125,7 @@ class LBFGS(Rule):
         return while_loop(lambda j, *_: j > 0, forth, [known, scale * q])[1]
 
 
-def _first(point: Point, learnt: Node) -> Node:
+def first_trial(point: Point, learnt: Node) -> Node:
     """The first trial step: 1, but no entry moves by more than 1, or than the largest is, while nothing is learnt."""
     one = const(1.0, point.loss.dtype)
     far = cast(maximum(infinity_norm(point.x), 1.0), point.loss.dtype)
@@ -137,7 +137,7 @@ def _downhill(direction: Node, g: Node) -> Node:
     return where(total(direction * g) < 0, direction, -g)
 
 
-def _curvature(s: Node, y: Node) -> tuple[Node, Node]:
+def curvature(s: Node, y: Node) -> tuple[Node, Node]:
     """Return s'y, and whether it is clearly positive: the cosine of s and y is at least 2/sqrt(c) for a condition c."""
     sy = total(s * y)
     least = 0.01 * float(np.finfo(s.dtype).eps) ** 0.5
@@ -152,4 +152,4 @@ def _transposed(a: Node) -> Node:
     return transpose(a, perm=(1, 0))
 
 
-__all__ = ["BFGS", "LBFGS"]
+__all__ = ["BFGS", "LBFGS", "curvature", "first_trial"]

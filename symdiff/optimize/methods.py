@@ -9,8 +9,10 @@ from symdiff.optimize.adagrad import Adagrad
 from symdiff.optimize.adam import Adam, AdamW
 from symdiff.optimize.bfgs import BFGS, LBFGS
 from symdiff.optimize.gradient_descent import GradientDescent
+from symdiff.optimize.lbfgs_b import LBFGSB
 from symdiff.optimize.newton import Newton
 from symdiff.optimize.newton_cg import NewtonCG
+from symdiff.optimize.projected_gradient import ProjectedGradient
 from symdiff.optimize.rmsprop import RMSprop
 from symdiff.optimize.rule import Rule
 from symdiff.optimize.sgd import SGD
@@ -23,10 +25,12 @@ METHODS: dict[str, Rule] = {
     "bfgs": BFGS(),
     "gd": GradientDescent(),
     "lbfgs": LBFGS(),
+    "lbfgs-b": LBFGSB(),
     "momentum": SGD(momentum=0.9),
     "nesterov": SGD(momentum=0.9, nesterov=True),
     "newton": Newton(),
     "newton-cg": NewtonCG(),
+    "projected-gradient": ProjectedGradient(),
     "rmsprop": RMSprop(),
     "sgd": SGD(),
     "trust-cg": TrustRegion("cg"),

@@ -13,11 +13,13 @@ import numpy as np
 from symdiff.ir.errors import DomainError
 from symdiff.live import Live
 from symdiff.optimize.batches import Batches, check_rule
+from symdiff.optimize.bounds import check_takes_bounds, with_bounds
 from symdiff.optimize.compiled import compiled, first_carry
 from symdiff.optimize.inputs import Problem, Values, check_limits, not_finite, read_problem
 from symdiff.optimize.loop import MOST_STEPS, Carry, Iteration, Status
 from symdiff.optimize.messages import explain
 from symdiff.optimize.methods import as_rule
+from symdiff.optimize.objective import GRADIENT_NORM
 from symdiff.optimize.progress import PERIOD, Progress, panel
 from symdiff.optimize.result import OptimizeResult
 from symdiff.optimize.rule import Rule
@@ -40,6 +42,7 @@ def minimize(
     batch_size: int | None = None,
     seed: int = 0,
     sampling: str = "reshuffle",
+    bounds: Mapping[Any, Any] | None = None,
 ) -> OptimizeResult:
     """Minimise the scalar expression `f` over the symbols of `start`, from their values there.
 
@@ -52,6 +55,10 @@ def minimize(
     With `batch_size` each step sees that many rows of the data whose first extent is a run-time size, drawn by `seed`:
     in a new order each epoch ("reshuffle"), in one order ("once") or with "replacement". The history then holds the
     losses of the batches; the run makes `max_steps` steps and is judged by the whole loss at its end.
+
+    `bounds` maps unknowns to pairs (low, high) of numbers or arrays that broadcast to them, None where there is none;
+    "lbfgs-b", "projected-gradient" and some of SciPy's methods take them. The run begins at the nearest point within
+    them, and has converged where the projected gradient's infinity norm is at most `tol`.
 
     Shapes: each value has its symbol's shape; run-time sizes are read from the values.
     Returns: an `OptimizeResult`, converged where the gradient's infinity norm is at most `tol`. A run that
@@ -66,9 +73,13 @@ def minimize(
     """
     check_limits(tol, max_steps)
     problem = read_problem(f, start, data)
+    if bounds is not None:
+        problem = with_bounds(problem, bounds)
     if isinstance(method, str) and method.startswith(PREFIX):
         return _by_scipy(problem, method.removeprefix(PREFIX), tol, max_steps, callback, target, batch_size)
     rule = as_rule(method)
+    if bounds is not None:
+        check_takes_bounds(rule)
     if batch_size is None:
         return run(problem, rule, tol, max_steps, progress, callback, target)
     check_rule(rule)
@@ -189,7 +200,9 @@ class _Run:
         if self.live:
             self.live.close(now, message)
         # The measure of convergence need not be the gradient's norm.
-        grad_norm = max((float(np.max(np.abs(g))) for g in c.grad), default=0.0) if not best else now.grad_norm
+        grad_norm = now.grad_norm
+        if not best and GRADIENT_NORM not in self.problem.objective.measure:
+            grad_norm = max((float(np.max(np.abs(g))) for g in c.grad), default=0.0)
         return OptimizeResult(now.x, now.loss, grad_norm, now.step, end is Status.CONVERGED, message, history)
 
     def _begin(self) -> Carry:

@@ -16,6 +16,7 @@ from symdiff.ops.index import broadcast_to, concatenate, reshape, slice_
 from symdiff.ops.reduce import max_, sum_
 
 Arrays = tuple[Node, ...]
+GRADIENT_NORM = "gradient norm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Objective:
     @property
     def measure(self) -> str:
         """What the norm of a point is called."""
-        return "gradient norm"
+        return GRADIENT_NORM
 
     def is_nearer(self, new: Point, old: Point) -> Node:
         """Whether a point is nearer to a stationary one than another, where their losses agree to rounding."""

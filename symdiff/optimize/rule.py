@@ -37,6 +37,7 @@ class Rule(ABC):
     """
 
     __slots__ = ()
+    takes_bounds = False  # whether every point it tries lies within bounds
 
     @abstractmethod
     def init(self, objective: Objective, point: Point) -> State:

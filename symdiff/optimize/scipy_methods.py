@@ -10,6 +10,7 @@ import numpy as np
 
 from symdiff.ir.errors import DomainError
 from symdiff.ir.node import PRIMITIVES, make
+from symdiff.optimize.bounds import Box
 from symdiff.optimize.inputs import Problem
 from symdiff.optimize.progress import Progress
 from symdiff.optimize.result import OptimizeResult
@@ -20,6 +21,7 @@ _PRODUCTS = frozenset({"Newton-CG", "trust-ncg", "trust-krylov"})
 _MATRICES = frozenset({"dogleg", "trust-exact"})
 _WITHOUT_GRADIENT = frozenset({"Nelder-Mead", "Powell"})
 _GRADIENT_TOLERANCE = frozenset({"CG", "BFGS", "L-BFGS-B", "TNC", "trust-ncg", "trust-krylov", "trust-exact", "dogleg"})
+_WITHIN_BOUNDS = frozenset({"Nelder-Mead", "Powell", "L-BFGS-B", "TNC", "SLSQP"})
 METHODS = (
     *("Nelder-Mead", "Powell", "CG", "BFGS", "Newton-CG", "L-BFGS-B", "TNC", "SLSQP"),
     *("dogleg", "trust-ncg", "trust-krylov", "trust-exact"),
@@ -37,6 +39,9 @@ class ScipyRun:
         if name not in METHODS:
             raise DomainError(f"minimize: SciPy's methods are {', '.join(METHODS)}, got {PREFIX + name!r}.")
         self.problem, self.name, self.callback = problem, name, callback
+        if isinstance(problem.objective, Box) and name not in _WITHIN_BOUNDS:
+            able = ", ".join(m for m in METHODS if m in _WITHIN_BOUNDS)
+            raise DomainError(f"minimize: SciPy's {name} takes no bounds; {able} do.")
         self.data = list(problem.data.values())
         self._compile(target)
         self.x = _joined(list(problem.start.values()))
@@ -51,7 +56,7 @@ class ScipyRun:
         objective, data = self.problem.objective, list(self.problem.data)
         unknowns = list(objective.unknowns)
         point = objective.at(unknowns)
-        self.value = compile([point.loss, *point.grad], [*unknowns, *data], target=target)
+        self.value = compile([point.loss, point.norm, *point.grad], [*unknowns, *data], target=target)
         self.hess = self.hessp = None
         if self.name in _MATRICES:
             self.hess = compile(objective.hessian(unknowns), [*unknowns, *data], target=target)
@@ -62,16 +67,22 @@ class ScipyRun:
 
     def go(self, tol: float, max_steps: int) -> OptimizeResult:
         """Run SciPy; Ctrl-C and the callback end the run with the best point so far."""
-        from scipy.optimize import minimize
+        from scipy.optimize import Bounds, minimize
 
         options: dict[str, Any] = {"maxfun" if self.name == "TNC" else "maxiter": max_steps}
         if self.name in _GRADIENT_TOLERANCE:
             options["gtol"] = tol
+        if self.name == "L-BFGS-B":
+            options["ftol"] = 0.0  # it would stop where the loss seems flat, whatever the gradient
         extra: dict[str, Any] = {}
         if self.hess is not None:
             extra["hess"] = lambda x: self.hess(*self._arrays(x), *self.data)
         if self.hessp is not None:
             extra["hessp"] = lambda x, v: _joined(self.hessp(*self._arrays(x), *self._arrays(v), *self.data))
+        objective = self.problem.objective
+        if isinstance(objective, Box):
+            sides = [[self.problem.data[s] for s in side] for side in (objective.lower, objective.upper)]
+            extra["bounds"] = Bounds(*(_joined(side) for side in sides))
         with_gradient = self.name not in _WITHOUT_GRADIENT
         function = self._value_and_gradient if with_gradient else lambda x: self._value_and_gradient(x)[0]
         self._value_and_gradient(self.x)
@@ -95,9 +106,8 @@ class ScipyRun:
         return loss, grad
 
     def _evaluated(self, x: np.ndarray) -> tuple[float, np.ndarray, float]:
-        loss, *grads = self.value(*self._arrays(x), *self.data)
-        grad = _joined(grads)
-        return float(loss), grad, float(np.max(np.abs(grad), initial=0.0))
+        loss, norm, *grads = self.value(*self._arrays(x), *self.data)
+        return float(loss), _joined(grads), float(norm)
 
     def _arrays(self, x: np.ndarray) -> list[np.ndarray]:
         """Cut a vector into arrays like the unknowns."""
@@ -122,7 +132,9 @@ class ScipyRun:
         loss, norm, x = self.best
         steps = len(self.losses) - 1
         converged = bool(np.isfinite(loss) and norm <= tol)
-        text = f"SciPy's {self.name} after {steps} steps: {message} Gradient norm {norm:.3e}, tol {tol:.1e}."
+        text = f"SciPy's {self.name} after {steps} steps: {message} "
+        measure = self.problem.objective.measure
+        text += f"{measure[0].upper()}{measure[1:]} {norm:.3e}, tol {tol:.1e}."
         history = {
             "step": np.arange(steps + 1), "loss": np.array(self.losses), "grad_norm": np.array(self.norms)
         }  # fmt: skip

@@ -17,10 +17,14 @@ CURVATURE = 0.9  # c2 of Nocedal & Wright (3.6b), their value for quasi-Newton d
 _MARGIN, _LEAST_GROWTH, _MOST_GROWTH = 0.1, 2.0, 10.0
 
 
-def search(objective: Objective, point: Point, direction: Sequence[Node], first: Node) -> tuple[Point, Node]:
+def search(
+    objective: Objective, point: Point, direction: Sequence[Node], first: Node, longest: Node | None = None
+) -> tuple[Point, Node]:
     """Find a step that decreases the loss enough and makes the slope less steep; returns (new point, moved).
 
         f(x + a d) <= f(x) + c1 a g'd   and   g(x + a d)'d >= c2 g'd                  (Wolfe)
+
+    No trial is longer than `longest`, and one as long that decreases the loss enough is the result.
 
     A bracket of steps is kept, its low end decreases the loss but is too short, its high end is too long. Trials come
     from the parabola or the secant through the ends. Where no trial passes both tests, the low end is the result;
@@ -31,6 +35,7 @@ def search(objective: Objective, point: Point, direction: Sequence[Node], first:
     """
     dtype = point.loss.dtype
     slope = cast(dot(point.grad, direction), dtype)
+    longest = const(float("inf"), dtype) if longest is None else longest
     inf, zero = const(float("inf"), dtype), const(0.0, dtype)
 
     def possible(a: Node, lo: Node, loss: Node, steep: Node, hi: Node, tries: Node, done: Node, *_: Node) -> Node:
@@ -48,12 +53,12 @@ def search(objective: Objective, point: Point, direction: Sequence[Node], first:
         lo1, hi1 = where(enough, a, lo), where(enough, hi, a)
         width = hi1 - lo1
         inside = _between(where(enough, secant, parabola), lo1 + _MARGIN * width, hi1 - _MARGIN * width)
-        beyond = _between(secant, _LEAST_GROWTH * a, _MOST_GROWTH * a)
+        beyond = minimum(_between(secant, _LEAST_GROWTH * a, _MOST_GROWTH * a), longest)
         kept = [where(enough, after, before) for after, before in zip(flatten(new), low, strict=True)]
         return [
             where(isfinite(hi1), inside, beyond), lo1, where(enough, new.loss, low_loss),
             where(enough, turned, low_slope), hi1, tries + 1,
-            (enough & long_enough) | ~differs(new.x, unflatten(low, point).x), *kept,
+            (enough & (long_enough | (a >= longest))) | ~differs(new.x, unflatten(low, point).x), *kept,
         ]  # fmt: skip
 
     init = [first, zero, point.loss, slope, inf, const(0, "int64"), ~true(), *flatten(point)]
