@@ -1,4 +1,4 @@
-"""Real data that ships with the package; sources and licences are in README.txt beside it."""
+"""Real data that ships with the package, and readers of files; sources and licences are in README.txt beside it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from importlib import resources
 
 import numpy as np
 
-__all__ = ["load_breast_cancer"]
+from symdiff.data.idx import Images, read_idx, read_images
+from symdiff.data.table import Table, read_csv
+
+__all__ = ["Images", "Table", "load_breast_cancer", "read_csv", "read_idx", "read_images"]
 
 
 def load_breast_cancer() -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
