@@ -3,6 +3,7 @@
 from symdiff.models import kernels
 from symdiff.models.estimator import Classifier, Estimator, Regressor, Transformer
 from symdiff.models.kernel_ridge import KernelRidge
+from symdiff.models.linear_regression import LinearRegression, Ridge
 from symdiff.models.linear_svc import LinearSVC
 from symdiff.models.logistic_regression import LogisticRegression
 from symdiff.models.losses import (
@@ -20,22 +21,33 @@ from symdiff.models.losses import (
     smooth_l1,
     squared_hinge,
 )
+from symdiff.models.pca import PCA
+from symdiff.models.random_features import RandomFourierFeatures
+from symdiff.models.random_projection import GaussianRandomProjection, johnson_lindenstrauss_min_dim
+from symdiff.models.rosenblatt import Perceptron
 from symdiff.models.svc import SVC
 
 __all__ = [
+    "PCA",
     "SVC",
     "Classifier",
     "Estimator",
+    "GaussianRandomProjection",
     "KernelRidge",
+    "LinearRegression",
     "LinearSVC",
     "LogisticRegression",
+    "Perceptron",
+    "RandomFourierFeatures",
     "Regressor",
+    "Ridge",
     "Transformer",
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
     "hinge",
     "huber",
+    "johnson_lindenstrauss_min_dim",
     "kernels",
     "kl",
     "l1",

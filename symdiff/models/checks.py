@@ -78,7 +78,7 @@ def check_numbers(y: Any, n_samples: int, who: Estimator) -> np.ndarray:
     what = f"{type(who).__name__}: y"
     targets = check_targets(y, n_samples, who)
     if targets.dtype.kind in "US":  # NumPy would read the digits in a string
-        raise DTypeError(f"{what} holds real numbers, got {targets[0]!r}.")
+        raise DTypeError(f"{what} holds real numbers, got the string {str(targets[0])!r}.")
     numbers = _as_floats(targets, what)
     _check_finite(numbers, what)
     return numbers

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import math
-import warnings
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from symdiff.front.symbols import array
 from symdiff.ir.node import Node
 from symdiff.models.checks import check_features, check_fitted, check_labels, check_positive, check_weights
+from symdiff.models.design import Design
 from symdiff.models.estimator import Classifier
+from symdiff.models.linear import minimised
 from symdiff.models.losses import binary_cross_entropy_with_logits, cross_entropy
 from symdiff.ops.reduce import sum_
-from symdiff.optimize import OptimizeResult, Rule, minimize
+from symdiff.optimize import OptimizeResult, Rule
 
 
 class LogisticRegression(Classifier):
     """Linear classification by maximum likelihood with an L2 penalty, in scikit-learn's interface.
 
-    Minimises  sum_i s_i loss_i / S + |w|^2 / (2 C S),  S = sum_i s_i  the sum of the sample weights: scikit-learn's
+    Minimises  sum_i s_i loss_i / S + |w|² / (2 C S),  S = sum_i s_i  the sum of the sample weights: scikit-learn's
     objective in its scaling, the intercept not penalised. Two classes have one weight vector and the binary
-    cross-entropy, more have one each and the softmax cross-entropy. `C=math.inf` switches the penalty off.
+    cross-entropy, more have one each and the softmax cross-entropy (softmax regression). `C=math.inf` switches the
+    penalty off. X may be one of SciPy's sparse matrices; it is never made dense by a method of first order or by
+    "newton-cg".
 
-    `solver` is a method of `minimize`: a name or a rule object; `tol` is on the gradient's infinity norm.
+    `solver` is a method of `minimize`: a name or a rule object; `tol` is on the gradient's infinity norm. "newton-cg"
+    needs products X v and X'r only; "newton" the dense Hessian, whose size is the square of the number of unknowns.
     After `fit`: `coef_` (1 or n_classes, n_features), `intercept_`, `classes_`, `n_iter_`, `n_features_in_` and
     `result_`, the `OptimizeResult`. A run that does not converge warns, as in scikit-learn.
 
@@ -34,6 +38,8 @@ class LogisticRegression(Classifier):
     >>> model.predict([[0.5], [9.0]]).tolist(), model.score(X, y)
     (['no', 'yes'], 1.0)
     """
+
+    takes_sparse: ClassVar[bool] = True
 
     coef_: np.ndarray
     intercept_: np.ndarray
@@ -46,7 +52,7 @@ class LogisticRegression(Classifier):
         fit_intercept: bool = True,
         tol: float = 1e-10,
         max_iter: int = 1000,
-        solver: str | Rule = "newton",
+        solver: str | Rule = "newton-cg",
         target: str = "cpu",
     ) -> None:
         self.C = C
@@ -63,8 +69,9 @@ class LogisticRegression(Classifier):
         """
         check_positive(self, C=self.C)
         features = check_features(X, self)
-        weights = check_weights(sample_weight, len(features), self)
-        classes, index = check_labels(y, len(features), self, weights)
+        n = features.shape[0]
+        weights = check_weights(sample_weight, n, self)
+        classes, index = check_labels(y, n, self, weights)
         total = weights.sum()
         # By 1/C and 1/S in turn: C*S may overflow where neither does.
         penalty = 0.0 if math.isinf(self.C) else 1.0 / self.C / total
@@ -92,27 +99,23 @@ class LogisticRegression(Classifier):
         return np.exp(self.predict_log_proba(X))
 
     def _minimise(
-        self, x: np.ndarray, index: np.ndarray, share: np.ndarray, penalty: float, n_classes: int
+        self, x: Any, index: np.ndarray, share: np.ndarray, penalty: float, n_classes: int
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return (coef, intercept) in their public shapes."""
-        binary = n_classes == 2
-        target = index.astype(float) if binary else np.eye(n_classes)[index]
-        features, t, s, c = (
-            array("X", ("n", "d")),
-            array("t", ("n",) if binary else ("n", "k")),
-            array("s", "n"),
-            array("c", ()),
-        )
+        binary, d = n_classes == 2, x.shape[1]
+        samples = Design(x)
+        t, s, c = array("t", ("n",) if binary else ("n", "k")), array("s", "n"), array("c", ())
         w, b = array("w", ("d",) if binary else ("d", "k")), array("b", () if binary else ("k",))
-        loss = objective(features, t, s, w, b, c)
-        start: dict[Node, Any] = {w: np.zeros(x.shape[1:] if binary else (x.shape[1], n_classes))}
-        data: dict[Node, Any] = {features: x, t: target, s: share, c: penalty}
+        loss = objective(samples.times(w) + b, t, s, w, c)
+        start: dict[Node, Any] = {w: np.zeros(d if binary else (d, n_classes))}
+        data: dict[Node, Any] = {
+            **samples.data, t: index.astype(float) if binary else np.eye(n_classes)[index], s: share, c: penalty,
+        }  # fmt: skip
         zero = np.zeros(() if binary else n_classes)
         (start if self.fit_intercept else data)[b] = zero
-        res = minimize(loss, start, data, self.solver, tol=self.tol, max_steps=self.max_iter, target=self.target)
-        if not res.converged:
-            warnings.warn(f"LogisticRegression: {res.message}", RuntimeWarning, stacklevel=3)
-        self.result_, self.n_iter_ = res, np.array([res.steps])
+        run = {"method": self.solver, "tol": self.tol, "max_steps": self.max_iter, "target": self.target}
+        self.result_ = res = minimised(self, loss, start, data, **run)
+        self.n_iter_ = np.array([max(1, res.steps)])  # scikit-learn's counts start at 1
         coef, intercept = res.x[w].T, res.x[b] if self.fit_intercept else zero
         if not binary:
             # One vector added to every class changes no probability: of all optima, take that with classes in balance.
@@ -120,7 +123,7 @@ class LogisticRegression(Classifier):
         return np.atleast_2d(coef), np.atleast_1d(intercept)
 
 
-def objective(x: Node, t: Node, share: Node, w: Node, b: Node, penalty: Node) -> Node:
-    """Return the penalised loss sum_i share_i loss_i + penalty/2 |w|^2: binary for a vector w, softmax for a matrix."""
-    entropy = binary_cross_entropy_with_logits if w.ndim == 1 else cross_entropy
-    return sum_(share * entropy(x @ w + b, t, "none"), axes=(0,)) + penalty / 2 * sum_(w**2, axes=range(w.ndim))
+def objective(z: Node, t: Node, share: Node, w: Node, penalty: Node) -> Node:
+    """Return sum_i share_i loss_i + penalty/2 |w|² for scores z: of two classes if z is a vector, else softmax."""
+    entropy = binary_cross_entropy_with_logits if z.ndim == 1 else cross_entropy
+    return sum_(share * entropy(z, t, "none"), axes=(0,)) + penalty / 2 * sum_(w**2, axes=range(w.ndim))

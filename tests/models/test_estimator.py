@@ -10,18 +10,40 @@ from sklearn.base import clone, is_classifier
 from sklearn.utils.estimator_checks import check_estimator
 
 import symdiff as sd
-from symdiff.models import SVC, Classifier, Estimator, KernelRidge, LinearSVC, LogisticRegression
+from symdiff.models import (
+    PCA,
+    SVC,
+    Classifier,
+    Estimator,
+    GaussianRandomProjection,
+    KernelRidge,
+    LinearRegression,
+    LinearSVC,
+    LogisticRegression,
+    Perceptron,
+    RandomFourierFeatures,
+    Ridge,
+)
 
 ESTIMATORS = [
     LogisticRegression(target="reference"),
+    LinearRegression(target="reference"),
+    Ridge(target="reference"),
+    Perceptron(max_iter=20),
+    Perceptron(multi_class="ovo", max_iter=20),
     KernelRidge(),
     KernelRidge(kernel="rbf", solver="cg"),
     SVC(),
     LinearSVC(),
+    PCA(),
+    PCA(whiten=True, svd_solver="covariance_eigh"),
+    RandomFourierFeatures(n_components=5),
+    GaussianRandomProjection(n_components=2),
 ]
 
 
 @pytest.mark.filterwarnings("ignore:Estimator .* does not inherit from `sklearn:UserWarning")
+@pytest.mark.filterwarnings("ignore:.*wrong side:RuntimeWarning", "ignore:A column-vector:UserWarning")
 @pytest.mark.parametrize("estimator", ESTIMATORS, ids=repr)
 def test_passes_scikit_learns_checks(estimator: Estimator) -> None:
     results = check_estimator(estimator, on_skip=None)
