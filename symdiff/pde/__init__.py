@@ -15,11 +15,13 @@ from __future__ import annotations
 
 from symdiff.pde.conditions import Condition, Dirichlet, Neumann, Periodic, Robin
 from symdiff.pde.domain import Box, Grid
+from symdiff.pde.equations import Eq
 from symdiff.pde.errors import RunError
-from symdiff.pde.jets import coordinates, d, dt, dx, dy, dz, field, laplacian
-from symdiff.pde.problem import Eq, Problem
+from symdiff.pde.jets import coordinates, d, dn, dt, dx, dy, dz, field
+from symdiff.pde.problem import Problem
 from symdiff.pde.solution import Progress, Solution
 from symdiff.pde.solver import Solver
+from symdiff.pde.terms import div, dot, grad, gradient_squared, integral, laplacian, mean, upwind, vector
 from symdiff.pde.verify import Convergence, convergence, manufactured
 
 __all__ = [
@@ -40,11 +42,20 @@ __all__ = [
     "convergence",
     "coordinates",
     "d",
+    "div",
+    "dn",
+    "dot",
     "dt",
     "dx",
     "dy",
     "dz",
     "field",
+    "grad",
+    "gradient_squared",
+    "integral",
     "laplacian",
     "manufactured",
+    "mean",
+    "upwind",
+    "vector",
 ]

@@ -2,7 +2,8 @@
 
 A differential equation is an ordinary expression in these symbols. A derivative of a field is a new symbol; a
 derivative of anything else is expanded at once by the chain rule over all symbols (the total derivative), so
-only derivatives of fields are ever discretised.
+only derivatives of fields are ever discretised. What must be discretised as one piece (`terms`: a divergence, an
+integral) is a symbol too, which knows the expression that it is made `of`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 from symdiff.diff.jacobian import jvp
 from symdiff.front.symbols import check_name, symbols
-from symdiff.ir.errors import DerivativeError, SymdiffError
+from symdiff.ir.errors import DerivativeError
 from symdiff.ir.graph import free_symbols
 from symdiff.ir.node import Node, as_node, brief, const
 from symdiff.ops import leaves
@@ -21,6 +22,10 @@ from symdiff.ops import leaves
 TIME = "t"
 # Stands for the sum of the second derivatives along the axes of the domain, which only the problem knows.
 LAPLACIAN = "laplacian"
+# Stands for each axis of the domain in turn: grad(u) is the one symbol u_INDEX, summed over in a divergence.
+INDEX = "∇"
+# Stands for the outward normal of the side on which a boundary condition holds.
+NORMAL = "⊥"
 
 
 def coordinates(names: str) -> Any:
@@ -47,8 +52,20 @@ def field(name: str) -> Node:
 def jet(name: str, by: Iterable[str]) -> Node:
     """Return the derivative of the field `name` by the coordinates `by`."""
     order = tuple(sorted(by))
-    label = f"{name}_{''.join(order)}" if order else name
-    return leaves.symbol(name=label, shape=(), dtype="float64", field=name, by=order)
+    return leaves.symbol(name=_label(name, order), shape=(), dtype="float64", field=name, by=order)
+
+
+def _label(name: str, by: tuple[str, ...]) -> str:
+    rest = [a for a in by if a not in (INDEX, NORMAL)]
+    label = f"{name}_{''.join(rest)}" if rest else name
+    return f"grad({label})" if INDEX in by else f"dn({label})" if NORMAL in by else label
+
+
+def term(kind: str, of: Node, label: str, by: Iterable[str] = (), **settings: Any) -> Node:
+    """Return the symbol of a term that is discretised as one piece, or of a derivative of it."""
+    order = tuple(sorted(by))
+    name = _label(label, order)
+    return leaves.symbol(name=name, shape=(), dtype="float64", term=kind, of=of, label=label, by=order, **settings)
 
 
 def is_jet(node: Any) -> bool:
@@ -61,9 +78,36 @@ def is_field(node: Any) -> bool:
     return is_jet(node) and not node.params["by"]
 
 
+def is_term(node: Any) -> bool:
+    """Whether a node is a term that is discretised as one piece, or a derivative of one."""
+    return isinstance(node, Node) and "term" in node.params
+
+
 def jets(roots: Iterable[Node]) -> list[Node]:
-    """Return the fields and derivatives of fields under `roots`."""
+    """Return the fields and derivatives of fields under `roots`, those inside of terms left out."""
     return [s for s in free_symbols(roots) if is_jet(s)]
+
+
+def terms(roots: Iterable[Node]) -> list[Node]:
+    """Return the terms under `roots`."""
+    return [s for s in free_symbols(roots) if is_term(s)]
+
+
+def all_symbols(roots: Iterable[Node]) -> list[Node]:
+    """Return the symbols under `roots`, those inside of terms included, each once."""
+    found: dict[Node, None] = {}
+    queue = list(free_symbols(roots))
+    while queue:
+        s = queue.pop(0)
+        if s not in found:
+            found[s] = None
+            queue += free_symbols([s.params["of"]]) if is_term(s) else []
+    return list(found)
+
+
+def all_jets(roots: Iterable[Node]) -> list[Node]:
+    """Return the fields and derivatives of fields under `roots`, those inside of terms included."""
+    return [s for s in all_symbols(roots) if is_jet(s)]
 
 
 def orders(node: Node) -> Counter[str]:
@@ -81,7 +125,7 @@ def d(f: Any, x: Any, n: int = 1) -> Node:
     k*u_xx
     """
     node, wrt = as_node(f), as_node(x)
-    if wrt.op.name != "symbol" or is_jet(wrt) or wrt.shape != ():
+    if wrt.op.name != "symbol" or is_jet(wrt) or is_term(wrt) or wrt.shape != ():
         raise DerivativeError(f"pde.d differentiates by a coordinate such as x, got {brief(wrt)} ({wrt.line}).")
     if not isinstance(n, int) or isinstance(n, bool) or n < 0:
         raise DerivativeError(f"The order of a derivative is an int >= 0, got {n!r}.")
@@ -91,18 +135,33 @@ def d(f: Any, x: Any, n: int = 1) -> Node:
 
 
 def _total(f: Node, x: Node) -> Node:
-    """D_x f = f_x + sum over all jet symbols w in f of f_w * w_x."""
-    if is_jet(f):
-        return jet(f.params["field"], (*f.params["by"], x.params["name"]))
-    found = jets([f])
-    slopes = [jet(w.params["field"], (*w.params["by"], x.params["name"])) for w in found]
-    total: Node = jvp(f, [x, *found], [const(1.0), *slopes])
+    """D_x f = f_x + sum over all jets and terms w in f of f_w * w_x."""
+    if is_jet(f) or is_term(f):
+        return derived(f, x.params["name"])
+    found = [*jets([f]), *terms([f])]
+    total: Node = jvp(f, [x, *found], [const(1.0), *(derived(w, x.params["name"]) for w in found)])
     return total
 
 
-def dt(f: Any) -> Node:
-    """Return the derivative by time."""
-    return d(f, symbols(TIME))
+def derived(w: Node, *names: str) -> Node:
+    """Return the derivative of a jet or a term by the coordinates of these names."""
+    by = (*w.params["by"], *names)
+    if is_jet(w):
+        return jet(w.params["field"], by)
+    if w.params["term"] == "integral" and set(names) != {TIME}:
+        return const(0.0)
+    return term(**{**_settings(w), "by": by})
+
+
+def _settings(w: Node) -> dict[str, Any]:
+    """Return the arguments of `term` that make w."""
+    rest = {k: v for k, v in w.params.items() if k not in ("name", "shape", "dtype", "term")}
+    return {"kind": w.params["term"], **rest}
+
+
+def dt(f: Any, n: int = 1) -> Node:
+    """Return the `n`-th derivative by time."""
+    return d(f, symbols(TIME), n)
 
 
 def dx(f: Any, n: int = 1) -> Node:
@@ -120,25 +179,18 @@ def dz(f: Any, n: int = 1) -> Node:
     return d(f, symbols("z"), n)
 
 
-def laplacian(f: Any, *axes: Any) -> Node:
-    """Return the sum of the second derivatives, along `axes` or else along all axes of the problem's domain.
+def dn(f: Any) -> Node:
+    """Return the outward normal derivative of a field, for boundary conditions that are equations.
 
-    Raises SymdiffError for an expression that is not a field when the axes are left out.
-
-    >>> x, y = coordinates("x y")
-    >>> print(laplacian(field("u"), x, y))
-    u_xx + u_yy
+    >>> from symdiff import pde
+    >>> u = pde.field("u")
+    >>> print(pde.Eq(dn(u), -(u**4)))
+    dn(u) = -u**4
     """
     node = as_node(f)
-    if axes:
-        terms = [d(node, axis, 2) for axis in axes]
-        return _sum(terms)
-    if not is_jet(node):
-        raise SymdiffError(
-            f"laplacian of {brief(node)} ({node.line}), which is not a field, needs the coordinates; "
-            "write laplacian(f, x, y)."
-        )
-    return jet(node.params["field"], (*node.params["by"], LAPLACIAN))
+    if not is_field(node):
+        raise DerivativeError(f"dn takes a field, got {brief(node)} ({node.line}).")
+    return jet(node.params["field"], (NORMAL,))
 
 
 def expand_laplacian(node: Node, axes: Sequence[str]) -> Node:
@@ -148,11 +200,12 @@ def expand_laplacian(node: Node, axes: Sequence[str]) -> Node:
         return node
     rest = list(by)
     rest.remove(LAPLACIAN)
-    return _sum([expand_laplacian(jet(node.params["field"], (*rest, a, a)), axes) for a in axes])
+    return added([expand_laplacian(jet(node.params["field"], (*rest, a, a)), axes) for a in axes])
 
 
-def _sum(terms: Sequence[Node]) -> Node:
-    total = terms[0]
-    for term in terms[1:]:
-        total = total + term
+def added(summands: Sequence[Node]) -> Node:
+    """Return the sum of at least one node, from left to right."""
+    total = summands[0]
+    for summand in summands[1:]:
+        total = total + summand
     return total

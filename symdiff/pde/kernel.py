@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ def loop(semi: Semidiscrete, stepper: Stepper) -> tuple[list[Node], list[Node]]:
         after = stepper.step(semi, dict(zip(states, exts, strict=True)), time(i), dt)
         largest = worst if after.residual is None else maximum(worst, after.residual)
         # The time of step i + 1 as that step itself computes it: chunks of any length give the same bits.
-        return [i + 1, largest, *extended(semi, after.blocks, time(i + 1))]
+        return [i + 1, largest, *semi.extended(after.blocks, time(i + 1))]
 
     def going(i: Node, worst: Node, *_: Node) -> Node:
         return (i < stop) & (worst <= ACCEPTED_RESIDUAL) if stepper.is_implicit else i < stop
@@ -47,12 +47,6 @@ def loop(semi: Semidiscrete, stepper: Stepper) -> tuple[list[Node], list[Node]]:
     i, worst, *exts = while_loop(going, step, [first, const(0.0), *states.values()])
     bad = [_any_not_finite(semi.inner(u, ext)) for u, ext in zip(states, exts, strict=True)]
     return [i, worst, functools.reduce(maximum, bad), *exts], inputs
-
-
-def extended(semi: Semidiscrete, blocks: Mapping[Node, Node], t: Node) -> list[Node]:
-    """Return the unknowns of all fields with the points beyond them, at a time."""
-    given = semi.given(t)
-    return [semi.extend(u, block, t, given) for u, block in blocks.items()]
 
 
 def _any_not_finite(x: Node) -> Node:

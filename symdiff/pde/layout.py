@@ -6,19 +6,40 @@ unknowns. To differentiate, the block of unknowns is extended by `beyond` points
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from symdiff.ir.dims import Extent, Shape, as_extent
 from symdiff.ir.node import Node
 from symdiff.pde import stencils
-from symdiff.pde.jets import jets, orders
+from symdiff.pde.jets import jets, orders, terms
 from symdiff.pde.problem import Problem
 
 
 def grid_size(axis: str) -> Extent:
     """The number of points along an axis, by name."""
     return as_extent(f"n{axis}")
+
+
+def outside(first: Extent, count: Extent, n: Extent) -> tuple[int, int]:
+    """Return how many of `count` places from `first` on lie before 0 and behind n - 1: numbers, as sizes cancel."""
+    below, above = -first, first + count - n
+    return max(below, 0) if isinstance(below, int) else 0, max(above, 0) if isinstance(above, int) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A box of grid points: first index and number along each axis; along `half` the middles behind these points."""
+
+    starts: Shape
+    extents: Shape
+    half: int | None = None
+
+    def along(self, axis: int, start: Extent, extent: Extent, half: bool = False) -> Region:
+        """Return the region with other points along an axis."""
+        starts = (*self.starts[:axis], start, *self.starts[axis + 1 :])
+        extents = (*self.extents[:axis], extent, *self.extents[axis + 1 :])
+        return Region(starts, extents, axis if half else self.half)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,39 +50,105 @@ class Layout:
     extents: Shape
     beyond: tuple[tuple[int, int], ...]
 
+    @property
+    def region(self) -> Region:
+        """The unknowns."""
+        return Region(self.starts, self.extents)
+
 
 def layouts(problem: Problem, order: int) -> dict[Node, Layout]:
     """Return the layout of every field.
 
-    A field reaches as far as its widest formula does from its own unknowns, and one point more where another
-    field has unknowns on a side on which this one is given.
+    A field reaches as far as the formulas of all equations need it, and on the earlier axes as far as a field whose
+    condition contains it.
     """
     axes = problem.domain.axes
     out = {}
-    for u in problem.fields:
-        starts, extents, beyond = [], [], []
-        for axis in axes:
-            ends = [int(side.kind == "value") for side in problem.boundary[u, axis]]
-            widest = [[int(side.kind == "value") for side in problem.boundary[v, axis]] for v in problem.fields]
-            more = [ends[e] - min(w[e] for w in widest) for e in (0, 1)]
-            r = _radius(problem, u, axis, order)
-            starts.append(ends[0])
-            extents.append(grid_size(axis) - ends[0] - ends[1])
-            beyond.append((r + more[0], r + more[1]))
-        out[u] = Layout(tuple(starts), tuple(extents), tuple(beyond))
+    for u in problem.all_fields:
+        ends = [_given(problem, u, axis) for axis in axes]
+        extents = tuple(grid_size(axis) - lower - upper for axis, (lower, upper) in zip(axes, ends, strict=True))
+        beyond = tuple(_reach(problem, u, k, order) for k in range(len(axes)))
+        out[u] = Layout(tuple(lower for lower, _ in ends), extents, beyond)
+    for _ in problem.all_fields:
+        for (u, axis), sides in problem.boundary.items():
+            for v in {w for side in sides for w in jets(side.expressions())} - {u}:
+                out[v] = _widened(problem, out, v, u, axes.index(axis))
     return out
 
 
-def _radius(problem: Problem, u: Node, axis: str, order: int) -> int:
-    found = [w for w in jets(problem.rhs.values()) if w.params["field"] == u.params["name"]]
-    return max((stencils.radius(orders(w)[axis], order) for w in found), default=0)
+def _given(problem: Problem, u: Node, axis: str) -> tuple[int, int]:
+    """Return 1 for each side of an axis on which a field is given, else 0."""
+    lower, upper = problem.boundary[u, axis]
+    return int(lower.kind == "value"), int(upper.kind == "value")
+
+
+def _reach(problem: Problem, u: Node, axis: int, order: int) -> tuple[int, int]:
+    """Return how many points beyond the unknowns of a field the formulas of all equations need."""
+    name = problem.domain.axes[axis]
+    own, reach = _given(problem, u, name), [0, 0]
+    for f, rhs in problem.all_rhs.items():
+        for w, wrapping in _uses([rhs]):
+            if w.params["field"] != u.params["name"]:
+                continue
+            ends = _given(problem, f, name)
+            for e, needed in enumerate(_needed(w, wrapping, axis, problem, order)):
+                from_side = 0 if _reaches_sides(wrapping, name, problem.is_periodic(name)) else ends[e]
+                reach[e] = max(reach[e], needed + own[e] - from_side)
+    return reach[0], reach[1]
+
+
+def _uses(roots: list[Node], wrapping: Node | None = None) -> Iterator[tuple[Node, Node | None]]:
+    """Yield the jets under `roots`, each with the innermost term that it is in."""
+    for w in jets(roots):
+        yield w, wrapping
+    for s in terms(roots):
+        yield from _uses([s.params["of"]], s)
+
+
+def _reaches_sides(wrapping: Node | None, axis: str, is_periodic: bool) -> bool:
+    """Whether a term is evaluated on the sides of an axis too: an integral, and a flux along the axis."""
+    if wrapping is None:
+        return False
+    kind = wrapping.params["term"]
+    return kind == "integral" or (kind == "flux" and wrapping.params["by"] == (axis,) and not is_periodic)
+
+
+def _needed(w: Node, wrapping: Node | None, axis: int, problem: Problem, order: int) -> tuple[int, int]:
+    """Return how far the formula of a jet reaches below and above a point along an axis."""
+    name = problem.domain.axes[axis]
+    n = orders(w)[name]
+    r = stencils.radius(n, order)
+    if wrapping is None or wrapping.params["term"] == "integral" or wrapping.params["by"] != (name,):
+        return r, r
+    if wrapping.params["term"] == "biased":
+        offsets = stencils.biased(wrapping.params["accuracy"] or order, wrapping.params["direction"])
+        return max(0, -min(offsets)), max(0, *offsets)
+    half = stencils.half_radius(n, order)
+    r = order // 2 + half - 1 if problem.is_periodic(name) else max(r, half - 1)
+    return r, r
+
+
+def _widened(problem: Problem, found: Mapping[Node, Layout], v: Node, u: Node, axis: int) -> Layout:
+    """Return the layout of v with at least the points that a condition of u on the sides of an axis needs of it."""
+    beyond = []
+    for k, name in enumerate(problem.domain.axes):
+        mine, other, pair = _given(problem, v, name), _given(problem, u, name), found[v].beyond[k]
+        if k < axis:
+            pair = tuple(max(pair[e], found[u].beyond[k][e] + mine[e] - other[e]) for e in (0, 1))  # type: ignore[assignment]  # two entries
+        elif k > axis:
+            pair = tuple(max(pair[e], mine[e] - other[e]) for e in (0, 1))  # type: ignore[assignment]  # two entries
+        beyond.append(pair)
+    return replace(found[v], beyond=tuple(beyond))
 
 
 def fewest_points(problem: Problem, layout: Mapping[Node, Layout], axis: int, order: int) -> int:
     """Return the smallest number of grid points along an axis that the formulas fit on."""
     name = problem.domain.axes[axis]
     need = 2
-    for u in problem.fields:
+    found = [s for f in problem.all_rhs.values() for s in terms([f])]
+    if any(s.params["term"] == "integral" and not problem.is_periodic(name) for s in found):
+        need = max(need, 2 * (order - 1))
+    for u in problem.all_fields:
         lower, upper = problem.boundary[u, name]
         reach = layout[u].beyond[axis]
         given = int(lower.kind == "value") + int(upper.kind == "value")
@@ -69,6 +156,8 @@ def fewest_points(problem: Problem, layout: Mapping[Node, Layout], axis: int, or
             need = max(need, 2 * max(reach) + 1)
             continue
         need = max(need, given + 1)
+        if any(s.params["term"] == "flux" and s.params["by"] == (name,) for s in found):
+            need = max(need, order)
         for side, points in zip((lower, upper), reach, strict=True):
             if side.kind == "slope" and points:
                 need = max(need, given + order)

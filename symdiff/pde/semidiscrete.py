@@ -1,16 +1,13 @@
 """The equations on a grid of any size: the time derivatives of the unknowns as one array expression.
 
-Unknowns are the values at the points that no Dirichlet condition fixes. To differentiate them, a block of
-unknowns is extended along one axis after the other by the points beyond it (given values, ghosts, or the other
-end of a periodic axis); a difference formula is then a sum of shifted slices. The later axes' given values and
-ghosts reach over the points that the earlier axes added, so corners exist for mixed derivatives.
+Unknowns are the values at the points that no Dirichlet condition fixes; `Fields` extends them by the points beyond,
+and `formulas` makes every derivative a sum of shifted slices.
 
 Sizes are named ("nx", …): one compiled program serves every grid.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,15 +20,11 @@ from symdiff.ir.graph import depends_on, substitute
 from symdiff.ir.node import Node
 from symdiff.ops import leaves
 from symdiff.ops.index import broadcast_to, concatenate, reshape, slice_
-from symdiff.pde import stencils
-from symdiff.pde.conditions import Dirichlet, Neumann, Robin
-from symdiff.pde.jets import TIME, jets, orders
-from symdiff.pde.layout import Layout, grid_size, layouts
+from symdiff.pde.conditions import Dirichlet
+from symdiff.pde.fields import Blocks, Fields, Side
+from symdiff.pde.jets import TIME, added, jets
+from symdiff.pde.layout import Layout, Region, grid_size, layouts, outside
 from symdiff.pde.problem import Problem
-
-Blocks = Mapping[Node, Node]
-Side = tuple[Node, int, int]
-"""A field, an axis, and 0 for the lower or 1 for the upper side."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,193 +74,93 @@ class Semidiscrete:
 
     # -- coordinates ----------------------------------------------------------------------------------------------
 
-    def _along(self, axis: int, start: Extent, extent: Extent) -> Node:
-        """The coordinates of grid points along an axis, shaped to broadcast against a block."""
-        line = slice_(self.points[axis], starts=(start,), extents=(extent,), steps=(1,))
-        return self._across(axis, line)
+    def coordinate(self, axis: int, start: Extent, extent: Extent, half: bool = False) -> Node:
+        """Return the coordinates of points along an axis, or of the middles behind them, to broadcast against a block.
 
-    def _reaching(self, axis: int, layout: Layout) -> Node:
-        """The coordinates along an axis of the unknowns and the points beyond them, which may leave the grid."""
-        start, (lower, upper) = layout.starts[axis], layout.beyond[axis]
-        count = layout.extents[axis] + (lower + upper)
-        first = max(start - lower, 0)
-        below = first - (start - lower)
-        # Sizes cancel: how far the last point lies behind the grid is a number.
-        last = (start - lower) + count - grid_size(self.axes[axis])
-        above = max(last, 0) if isinstance(last, int) else 0
-        inside = slice_(self.points[axis], starts=(first,), extents=(count - (below + above),), steps=(1,))
-        h = self.spacings[axis]
-        before = [_layer(self.points[axis], 0, 0, 0) - float(j) * h for j in range(below, 0, -1)]
-        behind = [_layer(self.points[axis], 0, 1, 0) + float(j) * h for j in range(1, above + 1)]
-        return self._across(axis, concatenate(*before, inside, *behind, axis=0))
-
-    def _across(self, axis: int, line: Node) -> Node:
-        extent = line.shape[0]
-        return reshape(line, shape=tuple(extent if k == axis else 1 for k in range(len(self.axes))))
-
-    def _on_side(self, expression: Node, side: Side, t: Node, values: Blocks) -> Node:
-        """Return an expression on the points of a side, which reaches over the axes that are extended before."""
-        u, axis, end = side
-        layout = self.layout[u]
-        table: dict[Node, Node] = {symbols(TIME): t, **values}
-        for k, name in enumerate(self.axes):
-            if k < axis:
-                table[symbols(name)] = self._reaching(k, layout)
-            elif k == axis:
-                table[symbols(name)] = self._along(k, 0 if end == 0 else grid_size(name) - 1, 1)
+        Points beyond an end of a periodic axis are those at its other end; beyond a side they continue the grid.
+        """
+        points, h, n = self.points[axis], self.spacings[axis], grid_size(self.axes[axis])
+        below, above = outside(start, extent, n)
+        line = _points(points, start + below, extent - (below + above))
+        if below or above:
+            if self.problem.is_periodic(self.axes[axis]):
+                before = [_points(points, n - below, below)] if below else []
+                behind = [_points(points, 0, above)] if above else []
             else:
-                table[symbols(name)] = self._along(k, layout.starts[k], layout.extents[k])
-        return substitute([expression], table)[0]
+                before = [_points(points, 0, 1) - float(j) * h for j in range(below, 0, -1)]
+                behind = [_points(points, n - 1, 1) + float(j) * h for j in range(1, above + 1)]
+            line = concatenate(*before, line, *behind, axis=0)
+        line = line + 0.5 * h if half else line
+        return reshape(line, shape=tuple(line.shape[0] if k == axis else 1 for k in range(len(self.axes))))
 
-    def on_unknowns(self, expressions: Sequence[Node], u: Node, t: Node, values: Blocks) -> list[Node]:
-        """Return expressions on the unknowns of a field; one that is the same everywhere stays a scalar."""
-        layout = self.layout[u]
+    def on_region(self, expressions: Sequence[Node], region: Region, t: Node, values: Blocks) -> list[Node]:
+        """Return expressions on a region; one that is the same everywhere stays a scalar."""
         table = {symbols(TIME): t, **values}
         for k, name in enumerate(self.axes):
-            table[symbols(name)] = self._along(k, layout.starts[k], layout.extents[k])
+            table[symbols(name)] = self.coordinate(k, region.starts[k], region.extents[k], half=k == region.half)
         return substitute(expressions, table)
 
     # -- given values ---------------------------------------------------------------------------------------------
 
+    def side_region(self, side: Side) -> Region:
+        """Return the points of a side, which reaches over the axes that are extended before."""
+        u, axis, end = side
+        layout = self.layout[u]
+        starts, extents = list(layout.starts), list(layout.extents)
+        for k, (lower, upper) in enumerate(layout.beyond[:axis]):
+            starts[k], extents[k] = starts[k] - lower, extents[k] + (lower + upper)
+        region = Region(tuple(starts), tuple(extents))
+        return region.along(axis, 0 if end == 0 else grid_size(self.axes[axis]) - 1, 1)
+
+    def on_side(self, expression: Node, side: Side, t: Node, values: Blocks) -> Node:
+        """Return an expression on the points of a side."""
+        return self.on_region([expression], self.side_region(side), t, values)[0]
+
     @cached_property
     def _given(self) -> dict[Side, Node]:
+        """The Dirichlet values that contain no field."""
         found: dict[Side, Node] = {}
-        for u in self.problem.fields:
+        for u in self.problem.all_fields:
             for axis, name in enumerate(self.axes):
                 for end, condition in enumerate(self.problem.boundary[u, name]):
-                    if isinstance(condition, Dirichlet):
+                    if isinstance(condition, Dirichlet) and not jets([condition.value]):
                         found[u, axis, end] = condition.value
         return found
 
     def given(self, t: Node) -> dict[Side, Node]:
-        """Return the values on all Dirichlet sides at a time."""
-        return {side: self._on_side(value, side, t, {}) for side, value in self._given.items()}
+        """Return the values on all Dirichlet sides whose values contain no field, at a time."""
+        return {side: self.on_side(value, side, t, {}) for side, value in self._given.items()}
 
     def given_rates(self, t: Node) -> dict[Side, Node]:
-        """Return the time derivatives of those Dirichlet values that change in time."""
+        """Return the time derivatives of those of them that change in time."""
         time = symbols(TIME)
         moving = {s: v for s, v in self._given.items() if v in depends_on([v], [time])}
-        return {side: self._on_side(diff(value, time), side, t, {}) for side, value in moving.items()}
+        return {side: self.on_side(diff(value, time), side, t, {}) for side, value in moving.items()}
 
-    # -- extension ------------------------------------------------------------------------------------------------
+    # -- states and rates -----------------------------------------------------------------------------------------
 
-    def extend(self, u: Node, block: Node, t: Node, given: Mapping[Side, Node]) -> Node:
-        """Return the unknowns of a field with the points beyond them on all sides."""
-        ext = block
-        for axis, (lower, upper) in enumerate(self.layout[u].beyond):
-            if self.problem.boundary[u, self.axes[axis]][0].kind == "periodic":
-                before = [_cut(ext, axis, ext.shape[axis] - lower, lower)] if lower else []
-                behind = [_cut(ext, axis, 0, upper)] if upper else []
-            else:
-                before = self._beyond(ext, (u, axis, 0), lower, t, given)[::-1]
-                behind = self._beyond(ext, (u, axis, 1), upper, t, given)
-            ext = concatenate(*before, ext, *behind, axis=axis)
-        return ext
-
-    def _beyond(self, ext: Node, side: Side, count: int, t: Node, given: Mapping[Side, Node]) -> list[Node]:
-        """Return `count` points beyond a side, outwards."""
-        u, axis, end = side
-        if not count:
-            return []
-        condition = self.problem.boundary[u, self.axes[axis]][end]
-        here = _layer(ext, axis, end, 0)
-        if isinstance(condition, Dirichlet):
-            data, ghosts = given[side], stencils.dirichlet_ghosts(self.order, count)
-        else:
-            assert isinstance(condition, (Neumann, Robin))
-            slope = self._on_side(condition.slope_of(u), side, t, {u: here})
-            data, ghosts = slope * self.spacings[axis], stencils.slope_ghosts(self.order, count)
-        out = []
-        for ghost in ghosts:
-            terms = [_scaled(w, _layer(ext, axis, end, k)) for k, w in ghost.weights.items()]
-            out.append(broadcast_to(total([*terms, _scaled(ghost.data, data)]), shape=here.shape))
-        return out
-
-    # -- derivatives ----------------------------------------------------------------------------------------------
-
-    def derivative(self, w: Node, ext: Node, u: Node, f: Node) -> Node:
-        """Return the central formula of the jet symbol `w` of field `u`, from its extension, on the unknowns of `f`."""
-        counts = orders(w)
-        lines: list[list[tuple[int, Any]]] = []
-        scale: Node | None = None
-        for axis, name in enumerate(self.axes):
-            n = counts.get(name, 0)
-            lines.append(list(stencils.central(n, self.order).items()) if n else [(0, 1)])
-            for _ in range(n):
-                scale = self.spacings[axis] if scale is None else scale * self.spacings[axis]
-        weights: dict[tuple[int, ...], Any] = {}
-        for combination in itertools.product(*lines):
-            weight = combination[0][1]
-            for _, factor in combination[1:]:
-                weight = weight * factor
-            weights[tuple(k for k, _ in combination)] = weight
-        formula = total(self._pairs(weights, ext, u, f))
-        return formula if scale is None else formula * (1.0 / scale)
-
-    def _pairs(self, weights: Mapping[tuple[int, ...], Any], ext: Node, u: Node, f: Node) -> list[Node]:
-        """Return the terms of a formula, mirrored offsets joined.
-
-        Offsets k and -k have equal or opposite weights. Joining them halves the products, and a mirrored state
-        keeps its symmetry to the last bit.
-        """
-        terms = []
-        for k, w in sorted(weights.items(), key=lambda item: -max(map(abs, item[0]))):
-            mirror = tuple(-i for i in k)
-            if k < mirror:
-                continue
-            pair = self._shifted(k, ext, u, f)
-            if k != mirror:
-                other = self._shifted(mirror, ext, u, f)
-                pair = pair + other if weights[mirror] == w else pair - other
-            terms.append(_scaled(w, pair))
-        return terms
-
-    def _shifted(self, offset: Sequence[int], ext: Node, u: Node, f: Node) -> Node:
-        own, other = self.layout[u], self.layout[f]
-        lowers = [lower for lower, _ in own.beyond]
-        starts = tuple(
-            s - s0 + lower + k for s, s0, lower, k in zip(other.starts, own.starts, lowers, offset, strict=True)
-        )
-        return slice_(ext, starts=starts, extents=other.extents, steps=(1,) * len(starts))
+    def extended(self, blocks: Blocks, t: Node) -> list[Node]:
+        """Return the unknowns of all fields with the points beyond them, at a time."""
+        fields = Fields(self, blocks, t)
+        return [fields.extension(u) for u in blocks]
 
     def inner(self, u: Node, ext: Node) -> Node:
         """Return the unknowns of a field in its extension."""
-        return self._shifted((0,) * len(self.axes), ext, u, u)
-
-    def values(
-        self, blocks: Blocks, t: Node, given: Mapping[Side, Node], extended: Blocks | None = None
-    ) -> dict[Node, dict[Node, Node]]:
-        """Return, for the equation of every field, the values of the jet symbols in it on the field's unknowns."""
-        exts: dict[Node, Node] = dict(extended or {})
-        out: dict[Node, dict[Node, Node]] = {}
-        for f, rhs in self.problem.rhs.items():
-            out[f] = {}
-            for w in jets([rhs]):
-                u = next(v for v in self.problem.fields if v.params["name"] == w.params["field"])
-                same = (self.layout[u].starts, self.layout[u].extents) == (
-                    self.layout[f].starts,
-                    self.layout[f].extents,
-                )
-                if w is u and same:
-                    out[f][w] = blocks[u]
-                    continue
-                if u not in exts:
-                    exts[u] = self.extend(u, blocks[u], t, given)
-                out[f][w] = self.derivative(w, exts[u], u, f)
-        return out
+        layout = self.layout[u]
+        starts = tuple(lower for lower, _ in layout.beyond)
+        return slice_(ext, starts=starts, extents=layout.extents, steps=(1,) * len(starts))
 
     def rates(
         self, blocks: Blocks, t: Node, given: Mapping[Side, Node] | None = None, extended: Blocks | None = None
     ) -> dict[Node, Node]:
-        """Return the time derivatives of the unknowns.
+        """Return the time derivatives of the unknowns (of a steady problem: what is zero).
 
         `given` are the Dirichlet values if not those at `t`, `extended` the extensions where they are known already.
         """
-        given = self.given(t) if given is None else given
-        values = self.values(blocks, t, given, extended)
+        fields = Fields(self, blocks, t, given, extended)
         out = {}
         for u, rhs in self.problem.rhs.items():
-            (rate,) = self.on_unknowns([rhs], u, t, values[u])
+            (rate,) = fields.evaluate([rhs], self.layout[u].region)
             out[u] = broadcast_to(rate, shape=self.layout[u].extents)
         return out
 
@@ -277,25 +170,10 @@ def _array(name: str, shape: Any) -> Node:
     return leaves.symbol(name=f"\0{name}", shape=shape, dtype="float64")
 
 
-def _cut(x: Node, axis: int, start: Extent, extent: Extent) -> Node:
-    """Return x[..., start : start + extent, ...] along an axis."""
-    starts = tuple(start if k == axis else 0 for k in range(x.ndim))
-    extents = tuple(extent if k == axis else d for k, d in enumerate(x.shape))
-    return slice_(x, starts=starts, extents=extents, steps=(1,) * x.ndim)
-
-
-def _layer(x: Node, axis: int, end: int, k: int) -> Node:
-    """Return the k-th layer from a side inwards, keeping the axis."""
-    return _cut(x, axis, k if end == 0 else x.shape[axis] - 1 - k, 1)
-
-
-def _scaled(weight: Any, x: Node) -> Node:
-    return x if weight == 1 else -x if weight == -1 else float(weight) * x
+def _points(points: Node, start: Extent, extent: Extent) -> Node:
+    return slice_(points, starts=(start,), extents=(extent,), steps=(1,))
 
 
 def total(terms: Sequence[Node]) -> Node:
     """Return the sum of at least one node, from left to right."""
-    out = terms[0]
-    for term in terms[1:]:
-        out = out + term
-    return out
+    return added(terms)

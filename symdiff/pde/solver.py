@@ -19,8 +19,9 @@ from symdiff.pde import stability, stencils
 from symdiff.pde.conditions import Dirichlet, Neumann, Robin
 from symdiff.pde.domain import Grid
 from symdiff.pde.evaluate import on_points
+from symdiff.pde.fields import Fields
 from symdiff.pde.jets import TIME
-from symdiff.pde.kernel import Kernel, extended, loop
+from symdiff.pde.kernel import Kernel, loop
 from symdiff.pde.layout import fewest_points
 from symdiff.pde.methods import METHODS, as_stepper
 from symdiff.pde.problem import Problem
@@ -48,6 +49,7 @@ class Solver:
         self.semi = Semidiscrete(problem, order)
         axes = problem.domain.axes
         self.grid = Grid(problem.domain, self._checked(shape), [problem.is_periodic(a) for a in axes])
+        self._limits: dict[Any, float] = {}
         self._compiled: dict[tuple[Stepper, str], Callable[..., Sequence[Any]]] = {}
 
     def _checked(self, shape: Any) -> tuple[int, ...]:
@@ -83,28 +85,31 @@ class Solver:
         return self._limit(stepper, values, self._start(values), until)
 
     def _limit(self, stepper: Stepper, values: Values, state: State, until: float) -> float:
-        table = stability.factors(self.problem)
-        changing = stability.changes(table, symbols(TIME))
-        times = np.linspace(0.0, until, 17) if changing and until else [0.0]
-        limits = []
-        for t in times:
-            factors = self._factors(table, values, state, float(t))
-            found = stability.eigenvalues(
-                self.problem, self.order, self.grid.spacing, factors, self._feedback(values, state, float(t))
-            )
-            limits.append(stability.limit(stepper, found))
-        return float(np.min(limits))
+        key = (stepper, tuple(values.values()), until)
+        if key not in self._limits:
+            times = np.linspace(0.0, until, 17) if self._changes and until else [0.0]
+            found = [stability.limit(stepper, self._eigenvalues(values, state, float(t))) for t in times]
+            self._limits[key] = float(np.min(found))
+        return self._limits[key]
 
-    def _factors(
-        self, table: Mapping[Node, Mapping[Node, Node]], values: Values, state: State, at: float
-    ) -> dict[Node, dict[Node, np.ndarray]]:
-        t = const(at)
-        jets = self.semi.values(self.semi.blocks, t, self.semi.given(t))
-        out = {}
-        for f, row in table.items():
-            nodes = self.semi.on_unknowns(list(row.values()), f, t, jets[f])
-            out[f] = dict(zip(row, interpret(nodes, self._inputs(values, state)), strict=True))
-        return out
+    @cached_property
+    def _linearised(self) -> dict[Node, list[stability.Entry]]:
+        return stability.linearised(self.problem)
+
+    @cached_property
+    def _changes(self) -> bool:
+        return stability.changes(self._linearised, symbols(TIME))
+
+    def _eigenvalues(self, values: Values, state: State, at: float) -> np.ndarray:
+        fields = Fields(self.semi, self.semi.blocks, const(at))
+        factors = {}
+        for f, row in self._linearised.items():
+            nodes = fields.evaluate([factor for _, _, factor in row], self.semi.layout[f].region)
+            factors[f] = interpret(nodes, self._inputs(values, state))
+        feedback = self._feedback(values, state, at)
+        return stability.eigenvalues(
+            self.problem, self.order, self.grid.spacing, self._linearised, factors, feedback
+        )
 
     def _feedback(self, values: Values, state: State, at: float) -> dict[tuple[Node, int, int], float]:
         """Return, for every Neumann or Robin side, the most damping derivative of its slope by the field itself."""
@@ -187,7 +192,7 @@ class Solver:
 
     def _extended(self, values: Values, state: State) -> State:
         """Return unknowns at time 0 with the points beyond them."""
-        nodes = extended(self.semi, self.semi.blocks, const(0.0))
+        nodes = self.semi.extended(self.semi.blocks, const(0.0))
         return [np.ascontiguousarray(a) for a in interpret(nodes, self._inputs(values, state))]
 
     def unknowns(self, state: Sequence[np.ndarray]) -> State:

@@ -20,8 +20,8 @@ import numpy as np
 from symdiff.diff.forward import jvp_nodes
 from symdiff.ir.graph import free_symbols
 from symdiff.ir.node import Node, const
-from symdiff.pde import stencils
-from symdiff.pde.jets import jets, orders
+from symdiff.pde.formula import Closure, Formula
+from symdiff.pde.jets import jet, jets, orders, terms
 from symdiff.pde.problem import Problem
 from symdiff.pde.stepper import Stepper
 
@@ -29,6 +29,8 @@ Feedback = Mapping[tuple[Node, int, int], float]
 
 # 16 angles hit 0 and pi, where even symbols are extreme; odd ones are sampled to within 1 percent of their maximum.
 _ANGLES = np.arange(-7, 9) * (np.pi / 8)
+_ZERO_ANGLE = 7
+_SECOND = Formula("central", 2)
 _LINE = 24  # unknowns of the closed line: closures are local, its eigenvalues no longer change with the length
 _POINTS = 65536  # of the grid whose coefficients are looked at
 _ROWS = 256  # of different coefficients that are looked at
@@ -36,39 +38,88 @@ _ROWS = 256  # of different coefficients that are looked at
 _SLACK = 1e-10
 
 
+Spec = tuple[tuple[Formula | None, ...], ...]
+"""Products of formulas, each with one formula for every axis (None: nothing is done along it)."""
+
+Entry = tuple[Node, Spec, Node]
+"""A field, the formulas that are applied to it, and their factor."""
+
+MEAN: Spec = ()
+"""An integral: it sees the constant mode only."""
+
+
 def factors(problem: Problem) -> dict[Node, dict[Node, Node]]:
-    """Return d(right-hand side of f)/d(w) for every field f and every jet symbol w in it."""
-    out = {}
-    for f, rhs in problem.rhs.items():
-        found = jets([rhs])
-        slopes = [jvp_nodes([rhs], [w], [const(1.0)])[0] for w in found]
-        out[f] = dict(zip(found, slopes, strict=True))
+    """Return d(right-hand side of f)/d(w) for every field f and every derivative w outside of terms in it."""
+    return {f: _slopes(rhs, jets([rhs])) for f, rhs in problem.rhs.items()}
+
+
+def _slopes(f: Node, wrt: Sequence[Node]) -> dict[Node, Node]:
+    return {w: jvp_nodes([f], [w], [const(1.0)])[0] for w in wrt}
+
+
+def linearised(problem: Problem) -> dict[Node, list[Entry]]:
+    """Return the linearisation of every right-hand side: formulas applied to unknown fields, times factors."""
+    return {f: _entries(problem, rhs, None) for f, rhs in problem.rhs.items()}
+
+
+def _entries(problem: Problem, f: Node, middle: str | None) -> list[Entry]:
+    """Return the linearisation of an expression; along the axis `middle` it is taken between the points."""
+    out: list[Entry] = []
+    for w, slope in _slopes(f, jets([f])).items():
+        u, spec = jet(w.params["field"], ()), (_of_jet(problem, w, middle),)
+        if u in problem.definitions:
+            inner = _entries(problem, problem.definitions[u], None)
+            out += [(v, (*spec, *more), slope * factor) for v, more, factor in inner]
+        else:
+            out.append((u, spec, slope))
+    for s, slope in _slopes(f, terms([f])).items():
+        kind, of = s.params["term"], s.params["of"]
+        if kind == "biased":
+            leaning = Formula("biased", 1, s.params["direction"], s.params["accuracy"])
+            out.append((of, (_at(problem, s.params["by"][0], leaning),), slope))
+        elif kind == "flux":
+            out += [(v, spec, slope * factor) for v, spec, factor in _entries(problem, of, s.params["by"][0])]
+        else:
+            out += [(v, MEAN, slope * factor) for v, _, factor in _entries(problem, of, None)]
     return out
 
 
-def changes(table: Mapping[Node, Mapping[Node, Node]], t: Node) -> bool:
+def _of_jet(problem: Problem, w: Node, middle: str | None) -> tuple[Formula | None, ...]:
+    counts = orders(w)
+    return tuple(
+        Formula("flux", counts[a]) if a == middle else Formula("central", counts[a]) if counts[a] else None
+        for a in problem.domain.axes
+    )
+
+
+def _at(problem: Problem, axis: str, formula: Formula) -> tuple[Formula | None, ...]:
+    return tuple(formula if a == axis else None for a in problem.domain.axes)
+
+
+def changes(table: Mapping[Node, Sequence[Entry]], t: Node) -> bool:
     """Whether a factor contains the time."""
-    return t in free_symbols(slope for row in table.values() for slope in row.values())
+    return t in free_symbols(factor for row in table.values() for _, _, factor in row)
 
 
 def eigenvalues(
     problem: Problem,
     order: int,
     spacing: Sequence[float],
-    coefficients: Mapping[Node, Mapping[Node, np.ndarray]],
+    table: Mapping[Node, Sequence[Entry]],
+    values: Mapping[Node, Sequence[np.ndarray]],
     feedback: Feedback,
 ) -> np.ndarray:
-    """Return samples of the eigenvalues of the discretised equations for factors given at points.
+    """Return samples of the eigenvalues of the discretised equations, the factors of `table` having these values.
 
     `feedback` are the derivatives of the slopes on the sides by the field itself.
     """
     fields = problem.fields
-    pairs = [(f, w) for f in fields for w in coefficients[f]]
-    if not pairs:
+    entries = [(f, u, spec) for f in fields for u, spec, _ in table[f]]
+    if not entries:
         return np.zeros(1, dtype=complex)
-    columns = np.broadcast_arrays(*(np.asarray(coefficients[f][w], dtype=float) for f, w in pairs))
+    columns = np.broadcast_arrays(*(np.asarray(v, dtype=float) for f in fields for v in values[f]))
     rows = np.unique(_thinned([c.ravel() for c in columns]), axis=0)
-    samples = _symbols(problem, order, spacing, [w for _, w in pairs], feedback)
+    samples = _symbols(problem, order, spacing, [spec for _, _, spec in entries], feedback)
     if len(rows) > _ROWS:
         weight = np.abs(rows) @ np.abs(samples).max(axis=1)
         # The stiffest points, and the extremes of each factor, which bound the others.
@@ -76,9 +127,8 @@ def eigenvalues(
         rows = rows[sorted(chosen)]
     m = len(fields)
     matrices = np.zeros((len(rows), samples.shape[1], m, m), dtype=complex)
-    for k, (f, w) in enumerate(pairs):
-        column = next(j for j, u in enumerate(fields) if u.params["name"] == w.params["field"])
-        matrices[:, :, fields.index(f), column] += rows[:, k, None] * samples[k]
+    for k, (f, u, _) in enumerate(entries):
+        matrices[:, :, fields.index(f), fields.index(u)] += rows[:, k, None] * samples[k]
     if not np.isfinite(matrices).all():
         return np.array([np.nan + 0j])
     return matrices.ravel() if m == 1 else np.linalg.eigvals(matrices).ravel()
@@ -94,26 +144,35 @@ def _thinned(columns: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def _symbols(
-    problem: Problem, order: int, spacing: Sequence[float], needed: Sequence[Node], feedback: Feedback
+    problem: Problem, order: int, spacing: Sequence[float], specs: Sequence[Spec], feedback: Feedback
 ) -> np.ndarray:
-    """Return the symbols of the formulas of jet symbols, one row each, over all samples of all axes."""
-    lines = [_line(problem, axis, order, spacing[axis], feedback) for axis in range(problem.domain.dim)]
+    """Return the symbols of products of formulas, one row each, over all samples of all axes."""
+    lines = []
+    for axis in range(problem.domain.dim):
+        needed = {step[axis] for spec in specs for step in spec}
+        lines.append(_line(problem, axis, order, spacing[axis], {f for f in needed if f is not None}, feedback))
     counts = [len(next(iter(line.values()))) for line in lines]
     picks = np.array(list(itertools.product(*map(range, counts)))).T
-    out = np.ones((len(needed), picks.shape[1]), dtype=complex)
-    for k, w in enumerate(needed):
-        for axis, name in enumerate(problem.domain.axes):
-            n = orders(w)[name]
-            if n:
-                out[k] *= lines[axis][n][picks[axis]] / spacing[axis] ** n
+    out = np.ones((len(specs), picks.shape[1]), dtype=complex)
+    constant = (picks == _ZERO_ANGLE).all(axis=0)
+    volume = float(np.prod([upper - lower for lower, upper in problem.domain.intervals]))
+    for k, spec in enumerate(specs):
+        if spec == MEAN:
+            out[k] = volume * constant
+        for step in spec:
+            for axis, formula in enumerate(step):
+                if formula is not None:
+                    out[k] *= lines[axis][formula][picks[axis]] / spacing[axis] ** formula.degree
     return out
 
 
-def _line(problem: Problem, axis: int, order: int, h: float, feedback: Feedback) -> dict[int, np.ndarray]:
-    """Return samples of the symbols of the derivatives along one axis that the problem needs, jointly."""
+def _line(
+    problem: Problem, axis: int, order: int, h: float, needed: set[Formula], feedback: Feedback
+) -> dict[Formula, np.ndarray]:
+    """Return samples of the symbols of the formulas along one axis that the problem needs, jointly."""
     name = problem.domain.axes[axis]
-    ns = sorted({orders(w)[name] for w in jets(problem.rhs.values())} | {2})
-    samples = {n: [stencils.symbol(n, order, _ANGLES)] for n in ns}
+    formulas = tuple(sorted({*needed, _SECOND}))
+    samples = {f: [f.symbol(order, _ANGLES)] for f in formulas}
     if not problem.is_periodic(name):
         kinds = set()
         for u in problem.fields:
@@ -121,30 +180,35 @@ def _line(problem: Problem, axis: int, order: int, h: float, feedback: Feedback)
             slopes = [h * feedback.get((u, axis, end), 0.0) for end in (0, 1)]
             kinds.add(((lower.kind, slopes[0]), (upper.kind, slopes[1])))
         for sides in sorted(kinds):
-            for n, values in closures(order, sides, tuple(ns)).items():
-                samples[n].append(values)
-    return {n: np.concatenate(values) for n, values in samples.items()}
+            for f, values in closures(order, sides, formulas).items():
+                samples[f].append(values)
+    return {f: np.concatenate(values) for f, values in samples.items()}
 
 
 @cache
-def closures(
-    order: int, sides: tuple[stencils.Closure, stencils.Closure], ns: tuple[int, ...]
-) -> dict[int, np.ndarray]:
-    """Return the symbols of the modes at the sides: eigenvectors of the second derivative beyond the Fourier range.
+def closures(order: int, sides: tuple[Closure, Closure], formulas: tuple[Formula, ...]) -> dict[Formula, np.ndarray]:
+    """Return the symbols of the modes at the sides: eigenvectors of a formula beyond its Fourier range.
 
-    The other derivatives are their Rayleigh quotients on the same vectors.
+    The eigenvectors are those of the second derivative and of each other formula that damps; the others' symbols are
+    their Rayleigh quotients on the same vectors.
     """
-    second = stencils.closed_matrix(2, order, sides, _LINE)
-    values, vectors = np.linalg.eig(second)
-    fourier = np.abs(stencils.symbol(2, order, _ANGLES)).max()
-    beyond = (np.abs(values) > fourier * (1 + 1e-9)) | (np.abs(values.imag) > 1e-6 * fourier)
-    out = {}
-    for n in ns:
-        matrix = stencils.closed_matrix(n, order, sides, _LINE) if n else np.eye(_LINE)
+    matrices = {f: f.matrix(order, sides, _LINE) if f.degree or f.kind == "flux" else np.eye(_LINE) for f in formulas}
+    found: dict[Formula, list[np.ndarray]] = {f: [] for f in formulas}
+    for leading in formulas:
+        if leading.degree != 2 and leading.kind != "biased":
+            continue
+        values, vectors = np.linalg.eig(matrices[leading])
+        samples = leading.symbol(order, _ANGLES)
+        fourier = np.abs(samples).max()
+        is_real = np.abs(samples.imag).max() <= 1e-9 * fourier
+        beyond = np.abs(values) > fourier * (1 + 1e-9)
+        if is_real:
+            beyond |= np.abs(values.imag) > 1e-6 * fourier
         v = vectors[:, beyond].astype(complex)
-        out[n] = np.einsum("ij,ik,kj->j", v.conj(), matrix, v) / np.einsum("ij,ij->j", v.conj(), v)
-    out[2] = values[beyond].astype(complex)
-    return out
+        for f in formulas:
+            quotients = np.einsum("ij,ik,kj->j", v.conj(), matrices[f], v) / np.einsum("ij,ij->j", v.conj(), v)
+            found[f].append(values[beyond].astype(complex) if f == leading else quotients)
+    return {f: np.concatenate(parts) for f, parts in found.items()}
 
 
 def limit(stepper: Stepper, values: np.ndarray) -> float:

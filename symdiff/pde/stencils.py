@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from math import comb
 
 import numpy as np
 
 ORDERS = (2, 4, 6, 8)
-Closure = tuple[str, float]
 
 
 def fornberg(z: Fraction, nodes: Sequence[Fraction], m: int) -> tuple[Fraction, ...]:
@@ -62,6 +62,38 @@ def central(n: int, order: int) -> dict[int, Fraction]:
     return {k: w for k, w in zip(range(-r, r + 1), weights, strict=True) if w}
 
 
+def half_radius(n: int, order: int) -> int:
+    """Return how many points on each side of the middle between two the formula of the `n`-th derivative takes."""
+    return n // 2 + order // 2
+
+
+@cache
+def half(n: int, order: int) -> dict[int, Fraction]:
+    """Return {offset: weight} of the `n`-th derivative in the middle of the points 0 and 1.
+
+    >>> {k: str(w) for k, w in half(1, 4).items()}
+    {-1: '1/24', 0: '-9/8', 1: '9/8', 2: '-1/24'}
+    """
+    r = half_radius(n, order)
+    weights = fornberg(Fraction(1, 2), [Fraction(k) for k in range(1 - r, r + 1)], n)
+    return {k: w for k, w in zip(range(1 - r, r + 1), weights, strict=True) if w}
+
+
+@cache
+def biased(order: int, direction: int) -> dict[int, Fraction]:
+    """Return {offset: weight} of the first derivative with more points on one side: -1 the lower, +1 the upper one.
+
+    Of the points one (odd orders) or two (even orders) more lie on that side than on the other.
+
+    >>> {k: str(w) for k, w in biased(1, -1).items()}, {k: str(w) for k, w in biased(2, 1).items()}
+    ({-1: '-1', 0: '1'}, {0: '-3/2', 1: '2', 2: '-1/2'})
+    """
+    more = order // 2 + 1
+    nodes = range(-more, order - more + 1)
+    weights = fornberg(Fraction(0), [Fraction(k) for k in nodes], 1)
+    return dict(sorted((-direction * k, -direction * w) for k, w in zip(nodes, weights, strict=True) if w))
+
+
 @dataclass(frozen=True, slots=True)
 class Ghost:
     """One point beyond a side: `data` times the given value or slope plus `weights` times the unknowns inwards."""
@@ -105,31 +137,56 @@ def slope_ghosts(order: int, count: int) -> tuple[Ghost, ...]:
     return tuple(out[:count])
 
 
+@cache
+def flux_ghosts(order: int, count: int) -> tuple[Ghost, ...]:
+    """Return the `count` fluxes in the middles beyond a side, outwards: `data` times the one on the side itself.
+
+    Derivation: the polynomial through the flux on the side, at 0, and those at 1/2, 3/2, …, `order` of them together.
+    Order 2 is 2*F(0) - F(1/2): with it the sum of u over the points, half at the sides (the trapezoid rule), changes
+    by the fluxes through the sides and nothing else.
+    """
+    nodes = [Fraction(0), *(Fraction(2 * k + 1, 2) for k in range(order - 1))]
+    out = []
+    for j in range(count):
+        w = fornberg(Fraction(-2 * j - 1, 2), nodes, 0)
+        out.append(Ghost(w[0], {k: w[k + 1] for k in range(order - 1) if w[k + 1]}))
+    return tuple(out)
+
+
+@cache
+def quadrature(order: int) -> tuple[Fraction, ...]:
+    """Return what the weights of the points 0, 1, … from a side inwards differ from 1 in an integral.
+
+    Derivation: the sum over the points differs from the integral by f(0)/2 - sum_k B_2k/(2k)! f^(2k-1)(0) at a side
+    (Euler-Maclaurin); the corrections take that away from polynomials of degree order - 2. Order 2 is the trapezoid
+    rule.
+
+    >>> [str(w) for w in quadrature(2)], [str(w) for w in quadrature(4)]
+    (['-1/2'], ['-5/8', '1/6', '-1/24'])
+    """
+    n = order - 1
+    # sum_j c_j j**m = B_(m+1)/(m+1), with B_1 = -1/2: a combination of the derivatives of the interpolant at 0.
+    moments = [_bernoulli(m + 1) / (m + 1) for m in range(n)]
+    nodes = [Fraction(j) for j in range(n)]
+    factorial, out = Fraction(1), [Fraction(0)] * n
+    for m in range(n):
+        factorial *= max(m, 1)
+        for j, w in enumerate(fornberg(Fraction(0), nodes, m)):
+            out[j] += moments[m] / factorial * w
+    return tuple(out)
+
+
+@cache
+def _bernoulli(n: int) -> Fraction:
+    """Return B_n, with B_1 = -1/2."""
+    if n == 0:
+        return Fraction(1)
+    return -sum((comb(n + 1, k) * _bernoulli(k) for k in range(n)), Fraction(0)) / (n + 1)
+
+
 def symbol(n: int, order: int, theta: np.ndarray) -> np.ndarray:
     """Return the Fourier symbol of the central `n`-th derivative on points of distance 1: sum_k w_k exp(i k theta)."""
     total = np.zeros_like(theta, dtype=complex)
     for k, w in central(n, order).items():
         total += float(w) * np.exp(1j * k * theta)
     return total
-
-
-def closed_matrix(n: int, order: int, sides: tuple[Closure, Closure], size: int) -> np.ndarray:
-    """Return the matrix of the `n`-th derivative on `size` unknowns between two sides, points of distance 1.
-
-    A side is ("value", 0), whose unknowns start one point inside, or ("slope", a), the condition du/dn = a*u.
-    """
-    pad = radius(n, order)
-    ext = np.zeros((size + 2 * pad, size))
-    ext[pad : pad + size] = np.eye(size)
-    for side, (kind, a) in enumerate(sides):
-        ghosts = dirichlet_ghosts(order, pad) if kind == "value" else slope_ghosts(order, pad)
-        for j, ghost in enumerate(ghosts):
-            row = pad - 1 - j if side == 0 else pad + size + j
-            for k, w in ghost.weights.items():
-                ext[row, k if side == 0 else size - 1 - k] += float(w)
-            if kind == "slope":
-                ext[row, 0 if side == 0 else size - 1] += float(ghost.data) * a
-    out = np.zeros((size, size))
-    for k, w in central(n, order).items():
-        out += float(w) * ext[pad + k : pad + k + size]
-    return out

@@ -16,9 +16,11 @@ from symdiff.ir.graph import substitute
 from symdiff.ir.node import Node, as_node, const
 from symdiff.pde.conditions import Condition, Dirichlet, Neumann, Periodic, Robin
 from symdiff.pde.domain import Box
+from symdiff.pde.equations import Eq, system
 from symdiff.pde.evaluate import on_points
-from symdiff.pde.jets import TIME, d, is_field, jet, jets
-from symdiff.pde.problem import Eq, Problem
+from symdiff.pde.jets import TIME, d, is_field, jets, term, terms
+from symdiff.pde.problem import Problem
+from symdiff.pde.terms import plain
 
 
 def manufactured(
@@ -37,38 +39,53 @@ def manufactured(
     >>> print(problem.rhs[u])
     u_xx + x
     """
-    given = [equations] if isinstance(equations, Eq) else list(equations)
+    given = list(equations) if isinstance(equations, (list, tuple)) else [equations]
     solution = {u: as_node(e) for u, e in exact.items()}
     for u, e in solution.items():
         if not is_field(u) or jets([e]):
             raise UnknownSymbolError(
                 f"The exact solution maps fields to expressions in coordinates, t and parameters, got {u!s}: {e!s}."
             )
-    plain = Problem(given, domain, {axis: Periodic() for axis in domain.axes}, _zeros(given))
-    for u in plain.fields:
+    stated = system(given, domain)
+    for u, v in stated.velocities.items():
+        if u in solution:
+            solution[v] = diff(solution[u], symbols(TIME))
+    for u in stated.rates:
         if u not in solution:
             raise UnknownSymbolError(f"The field {u.params['name']!r} has no exact solution; add it to the table.")
-    forced = []
-    for u, rhs in plain.rhs.items():
-        u_t = diff(solution[u], symbols(TIME))
-        (there,) = substitute([rhs], {w: _derivative(solution, w) for w in jets([rhs])})
-        forced.append(Eq(d(u, symbols(TIME)), rhs + (u_t - there)))
+    for u, f in stated.definitions.items():
+        solution[u] = _exact(f, solution)
+    forced = [Eq(u, f) for u, f in stated.definitions.items()]
+    moved = {v: u for u, v in stated.velocities.items()}
+    for u, rhs in stated.rates.items():
+        time = symbols(TIME)
+        if stated.is_steady:
+            forced.append(Eq(rhs - _exact(rhs, solution), 0.0))
+        elif u not in stated.velocities:
+            source = diff(solution[u], time) - _exact(rhs, solution)
+            forced.append(Eq(d(moved[u], time, 2) if u in moved else d(u, time), rhs + source))
     kinds = boundary or dict.fromkeys(domain.axes, Dirichlet)
     conditions = {
-        u: {axis: _sides(kinds.get(axis), solution[u], axis, domain) for axis in domain.axes} for u in plain.fields
+        u: {axis: _sides(kinds.get(axis), solution[u], axis, domain) for axis in domain.axes} for u in solution
     }
-    start = {u: substitute([solution[u]], {symbols(TIME): const(0.0)})[0] for u in plain.fields}
-    return Problem(forced, domain, conditions, start, solution)
+    start = {u: substitute([solution[u]], {symbols(TIME): const(0.0)})[0] for u in stated.rates}
+    return Problem(forced, domain, conditions, {} if stated.is_steady else start, solution)
 
 
-def _zeros(equations: Sequence[Eq]) -> dict[Node, float]:
-    found = [w for eq in equations for w in jets([eq.lhs, eq.rhs]) if w.params["by"] == (TIME,)]
-    return {jet(w.params["field"], ()): 0.0 for w in found}
+def _exact(f: Node, solution: Mapping[Node, Node]) -> Node:
+    """Return an expression with the exact solution in it; integrals stay, for the quadrature to take."""
+    table = {w: _derivative(solution, w) for w in jets([f])}
+    for s in terms([f]):
+        if s.params["term"] == "integral":
+            table[s] = term("integral", _exact(s.params["of"], solution), s.params["label"])
+        else:
+            table[s] = _exact(plain(s), solution)
+    return substitute([f], table)[0] if table else f
 
 
 def _derivative(solution: Mapping[Node, Node], w: Node) -> Node:
     """Return the exact value of a jet symbol."""
-    out = next(e for u, e in solution.items() if u.params["field"] == w.params["field"])
+    out = next(e for u, e in solution.items() if u.params["name"] == w.params["field"])
     for name in w.params["by"]:
         out = diff(out, symbols(name))
     return out

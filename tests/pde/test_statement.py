@@ -65,8 +65,9 @@ def test_parameters_are_the_free_symbols() -> None:
         (HEAT, COLD, {u: x, v: x}, "no field of the problem"),
         (HEAT, COLD, {u: pde.dx(u)}, "expression in coordinates"),
         ([HEAT, HEAT], COLD, {u: x}, "Two equations"),
-        (pde.Eq(u, pde.laplacian(u)), COLD, {u: x}, "first time derivative of one field, got none"),
-        (pde.Eq(pde.dt(pde.dt(u)), pde.laplacian(u)), COLD, {u: x}, "got u_tt"),
+        ([HEAT, pde.Eq(pde.laplacian(v), u)], COLD, {u: x}, "first time derivative of one field, got none"),
+        (pde.Eq(pde.dt(u, 2), pde.laplacian(u)), COLD, {u: x}, "velocity of 'u' has no initial condition"),
+        (pde.Eq(pde.dt(u, 3), pde.laplacian(u)), COLD, {u: x}, "first time derivative of one field, got u_ttt"),
         (pde.Eq(pde.dt(u) ** 2, pde.laplacian(u)), COLD, {u: x}, "not linear in u_t"),
         (pde.Eq(pde.dt(u), v), COLD, {u: x}, "'v'.*has no equation"),
         (pde.Eq(pde.dt(u), pde.dy(u)), COLD, {u: x}, "differentiates by 'y'"),
@@ -94,8 +95,9 @@ def test_other_statements_that_are_refused() -> None:
         pde.d(u, u)
     with pytest.raises(sd.DerivativeError, match="int >= 0"):
         pde.d(u, x, -1)
-    with pytest.raises(sd.SymdiffError, match="needs the coordinates"):
-        pde.laplacian(u**2)
+    for wrong in (lambda: pde.div(u), lambda: pde.dot(pde.grad(u), x), lambda: pde.div(pde.grad(u) ** 2)):
+        with pytest.raises(sd.SymdiffError, match="takes a vector such as"):
+            wrong()
     with pytest.raises(sd.SymdiffError, match="Robin"):
         pde.Robin(1, 0, 2)
 

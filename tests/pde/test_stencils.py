@@ -9,7 +9,8 @@ import pytest
 import sympy
 
 from symdiff.pde import stencils
-from symdiff.pde.stencils import ORDERS, central, closed_matrix, dirichlet_ghosts, fornberg, slope_ghosts
+from symdiff.pde.formula import Formula
+from symdiff.pde.stencils import ORDERS, central, dirichlet_ghosts, fornberg, slope_ghosts
 
 
 @pytest.mark.parametrize("m", [0, 1, 2, 3])
@@ -61,6 +62,6 @@ def test_second_order_neumann_is_the_classical_ghost() -> None:
 @pytest.mark.parametrize("size", [16, 33])
 def test_closed_second_derivatives_do_not_grow(order: int, sides: tuple[str, str], size: int) -> None:
     lower, upper = ((kind, 0.0) for kind in sides)
-    values = np.linalg.eigvals(closed_matrix(2, order, (lower, upper), size))
+    values = np.linalg.eigvals(Formula("central", 2).matrix(order, (lower, upper), size))
     # 1e-9: the double eigenvalue 0 of the free ends splits by about the root of 1e-16 times the condition.
     assert values.real.max() < 1e-6

@@ -1,0 +1,221 @@
+"""Equations, and what each of them determines: a rate, a definition, or a steady state."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from symdiff.diff.symbolic import diff
+from symdiff.front.sympy_bridge import is_sympy
+from symdiff.ir.errors import DTypeError, SymdiffError
+from symdiff.ir.graph import depends_on, substitute
+from symdiff.ir.node import Node, as_node
+from symdiff.pde.domain import Box
+from symdiff.pde.jets import TIME, all_jets, all_symbols, is_field, is_term, jet, jets, term
+from symdiff.pde.terms import expanded, without
+
+
+@dataclass(frozen=True, eq=False)
+class Eq:
+    """The equation lhs = rhs.
+
+    >>> from symdiff import pde
+    >>> u = pde.field("u")
+    >>> print(Eq(pde.dt(u), pde.laplacian(u)))
+    u_t = u_laplacian
+    """
+
+    lhs: Any
+    rhs: Any
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lhs", as_node(self.lhs))
+        object.__setattr__(self, "rhs", as_node(self.rhs))
+
+    def __str__(self) -> str:
+        return f"{self.lhs} = {self.rhs}"
+
+
+@dataclass(frozen=True, eq=False)
+class System:
+    """Equations by what they determine, every term written along the axes of the domain.
+
+    `rates` has du/dt of every field that evolves, or, where nothing evolves (`is_steady`), what is zero.
+    `definitions` has the fields that are given by the others at each time. `velocities` has, for a field with a
+    second time derivative, the field that its first one has become.
+    """
+
+    rates: dict[Node, Node] = field(default_factory=dict)
+    definitions: dict[Node, Node] = field(default_factory=dict)
+    velocities: dict[Node, Node] = field(default_factory=dict)
+    is_steady: bool = False
+    equations: tuple[Eq, ...] = ()
+
+
+def system(equations: Any, domain: Box) -> System:
+    """Sort an equation or several. Raises SymdiffError for a field that has no equation or several, naming it."""
+    equations = list(equations) if isinstance(equations, (list, tuple)) else [equations]
+    if not equations:
+        raise SymdiffError("A Problem needs at least one equation; write pde.Eq(pde.dt(u), pde.laplacian(u)).")
+    given = [_as_equation(eq) for eq in equations]
+    velocities = _velocities(given)
+    sides = [(eq, _lowered(eq.lhs, velocities), _lowered(eq.rhs, velocities)) for eq in given]
+    moving = [(eq, a, b) for eq, a, b in sides if _times(a, b)]
+    still = [(eq, a, b) for eq, a, b in sides if not _times(a, b)]
+    out = System({}, {}, velocities, not moving, tuple(given))
+    for eq, a, b in moving:
+        _add_rate(out, eq, a, b)
+    for u, v in velocities.items():
+        _refuse_second(out.rates, u, given[0])
+        out.rates[u] = v
+    rest = []
+    for eq, a, b in still:
+        others = [f for f, _, _ in still if f is not eq]
+        if is_field(a) and a not in out.rates and a not in all_jets([b]) and (moving or others):
+            _refuse_second(out.definitions, a, eq)
+            out.definitions[a] = b
+        else:
+            rest.append((eq, a - b))
+    if moving and rest:
+        eq = rest[0][0]
+        raise SymdiffError(
+            f"The equation {eq} ({eq.lhs.line}) should contain the first time derivative of one field, got none; "
+            "write one equation dt(u) = … for each field, or define a field by the others as w = …."
+        )
+    for eq, residual in rest:
+        out.rates[_determined(residual, out, eq)] = residual
+    return _checked(out, domain)
+
+
+def _as_equation(eq: Any) -> Eq:
+    if is_sympy(eq):
+        from symdiff.pde.sympy_equations import from_sympy
+
+        return from_sympy(eq)
+    if not isinstance(eq, Eq):
+        raise DTypeError(f"The equations of a Problem are made with pde.Eq(lhs, rhs), got {eq!r}.")
+    return eq
+
+
+# -- second order in time -----------------------------------------------------------------------------------------
+
+
+def _velocities(equations: Sequence[Eq]) -> dict[Node, Node]:
+    """Return u: v for each field u with a second time derivative; u_t becomes the field v, and u_tt its first one."""
+    found = [w for eq in equations for w in all_jets([eq.lhs, eq.rhs]) if w.params["by"].count(TIME) == 2]
+    return {jet(w.params["field"], ()): velocity(w.params["field"]) for w in found}
+
+
+def velocity(name: str) -> Node:
+    """Return the field that stands for the first time derivative of the field `name`."""
+    return jet(f"{name}_{TIME}", ())
+
+
+def _lowered(f: Node, velocities: dict[Node, Node]) -> Node:
+    """Return an expression with one time derivative of each field that has a velocity replaced by it."""
+    table = {}
+    for w in _top(f):
+        if is_term(w):
+            of = _lowered(w.params["of"], velocities)
+            settings = {k: v for k, v in w.params.items() if k not in ("name", "shape", "dtype", "term", "of")}
+            new = term(w.params["term"], of, **settings)
+        elif TIME in w.params["by"] and jet(w.params["field"], ()) in velocities:
+            rest = list(w.params["by"])
+            rest.remove(TIME)
+            new = jet(f"{w.params['field']}_{TIME}", rest)
+        else:
+            continue
+        table[w] = new
+    return substitute([f], table)[0] if table else f
+
+
+def _top(f: Node) -> list[Node]:
+    return [s for s in all_symbols([f]) if "by" in s.params]
+
+
+# -- rates --------------------------------------------------------------------------------------------------------
+
+
+def _times(*sides: Node) -> list[Node]:
+    return [w for w in all_jets(sides) if TIME in w.params["by"]]
+
+
+def _add_rate(out: System, eq: Eq, a: Node, b: Node) -> None:
+    """Solve an equation, linear in its time derivative u_t, for it."""
+    found = _times(a, b)
+    if len(found) != 1 or found[0].params["by"] != (TIME,):
+        names = ", ".join(w.params["name"] for w in found) or "none"
+        raise SymdiffError(
+            f"The equation {eq} ({eq.lhs.line}) should contain the first time derivative of one field, got {names}; "
+            "write one equation dt(u) = … for each field."
+        )
+    u_t = found[0]
+    u = jet(u_t.params["field"], ())
+    _refuse_second(out.rates, u, eq)
+    out.rates[u] = b if a is u_t and u_t not in all_jets([b]) else solved(a - b, u_t, eq)
+
+
+def _refuse_second(table: dict[Node, Node], u: Node, eq: Eq) -> None:
+    if u in table:
+        raise SymdiffError(f"Two equations determine dt({u.params['name']}) ({eq.lhs.line}); keep one.")
+
+
+def solved(f: Node, w: Node, eq: Any) -> Node:
+    """Return w of f = a*w + b = 0. Raises SymdiffError where f is not linear in w."""
+    slope = diff(f, w)
+    if slope in depends_on([slope], [w]) or w not in jets([f]):
+        raise SymdiffError(f"The equation {eq} is not linear in {w.params['name']}; solve it for it.")
+    return -without(f, [w]) / slope
+
+
+# -- steady states ------------------------------------------------------------------------------------------------
+
+
+def _determined(residual: Node, out: System, eq: Eq) -> Node:
+    """Return the field that a steady equation determines: the one of highest derivative that none does yet."""
+    free: dict[Node, int] = {}
+    for w in all_jets([residual]):
+        u = jet(w.params["field"], ())
+        if u not in out.rates and u not in out.definitions:
+            free[u] = max(free.get(u, 0), len(w.params["by"]))
+    if not free:
+        raise SymdiffError(f"The equation {eq} ({eq.lhs.line}) has no field that no other equation determines.")
+    return max(free, key=lambda u: free[u])
+
+
+# -- checks -------------------------------------------------------------------------------------------------------
+
+
+def _checked(found: System, domain: Box) -> System:
+    known = {*found.rates, *found.definitions}
+    rates = {u: _along(f, domain, known) for u, f in found.rates.items()}
+    definitions = {u: _along(f, domain, known) for u, f in found.definitions.items()}
+    return replace(found, rates=rates, definitions=_in_order(definitions))
+
+
+def _along(f: Node, domain: Box, known: Iterable[Node]) -> Node:
+    """Return an expression with its terms along the axes. Raises for unknown fields and axes."""
+    out = expanded(f, domain.axes)
+    for w in _top(out):
+        if not is_term(w) and jet(w.params["field"], ()) not in known:
+            raise SymdiffError(f"The field {w.params['field']!r} ({w.line}) has no equation; add Eq(dt(…), …) for it.")
+        for axis in w.params["by"]:
+            if axis not in domain.axes:
+                raise SymdiffError(
+                    f"{w.params['name']} ({w.line}) differentiates by {axis!r}, which is no axis of {domain!r}."
+                )
+    return out
+
+
+def _in_order(definitions: dict[Node, Node]) -> dict[Node, Node]:
+    """Return definitions so that each uses only earlier ones. Raises for a circle."""
+    out: dict[Node, Node] = {}
+    left = dict(definitions)
+    while left:
+        ready = [u for u, f in left.items() if not {jet(w.params["field"], ()) for w in all_jets([f])} & left.keys()]
+        if not ready:
+            names = ", ".join(u.params["name"] for u in left)
+            raise SymdiffError(f"The fields {names} are defined by each other; give one of them a time derivative.")
+        out |= {u: left.pop(u) for u in ready}
+    return out

@@ -1,0 +1,102 @@
+"""Formulas along one axis as what they do to a mode: their Fourier symbols, and their matrices between two sides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symdiff.pde import stencils
+
+Closure = tuple[str, float]
+"""("value", 0): the unknowns start one point inside of the side; ("slope", a): the condition du/dn = a*u."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Formula:
+    """A formula along one axis, for points of distance 1.
+
+    "central": the `n`-th derivative; "flux": D of the `n`-th derivative in the middles; "biased": the first derivative
+    of order `accuracy` with more points to the side `direction`.
+    """
+
+    kind: str
+    n: int
+    direction: int = 0
+    accuracy: int = 0
+
+    @property
+    def degree(self) -> int:
+        """The power of the spacing that divides the formula."""
+        return self.n + 1 if self.kind == "flux" else 1 if self.kind == "biased" else self.n
+
+    def symbol(self, order: int, theta: np.ndarray) -> np.ndarray:
+        """Return the factor by which it multiplies the mode exp(i*k*theta)."""
+        if self.kind == "flux":
+            middles = _summed(stencils.half(1, order), theta) * np.exp(-1j * theta / 2)
+            return middles * _summed(stencils.half(self.n, order), theta) * np.exp(-1j * theta / 2)
+        if self.kind == "biased":
+            return _summed(stencils.biased(self.accuracy or order, self.direction), theta)
+        return stencils.symbol(self.n, order, theta)
+
+    def matrix(self, order: int, sides: tuple[Closure, Closure], size: int) -> np.ndarray:
+        """Return the matrix on `size` unknowns between two sides."""
+        pad = order + 2
+        first = [int(kind == "value") for kind, _ in sides]
+        line = _extended(order, sides, size, pad)
+        if self.kind == "flux":
+            return _flux_matrix(line, self.n, order, first, size, pad)
+        if self.kind == "biased":
+            weights = stencils.biased(self.accuracy or order, self.direction)
+        else:
+            weights = stencils.central(self.n, order)
+        return _applied(weights, line, pad + first[0], size)
+
+
+def _summed(weights: Mapping[int, Any], theta: np.ndarray) -> np.ndarray:
+    total = np.zeros_like(theta, dtype=complex)
+    for k, w in weights.items():
+        total += float(w) * np.exp(1j * k * theta)
+    return total
+
+
+def _applied(weights: Mapping[int, Any], line: np.ndarray, start: int, size: int) -> np.ndarray:
+    out = np.zeros((size, line.shape[1]))
+    for k, w in weights.items():
+        out += float(w) * line[start + k : start + k + size]
+    return out
+
+
+def _extended(order: int, sides: tuple[Closure, Closure], size: int, pad: int) -> np.ndarray:
+    """Return the rows of all grid points and `pad` points beyond each end, as combinations of the unknowns."""
+    first = [int(kind == "value") for kind, _ in sides]
+    n = size + sum(first)
+    line = np.zeros((n + 2 * pad, size))
+    line[pad + first[0] : pad + first[0] + size] = np.eye(size)
+    for end, (kind, a) in enumerate(sides):
+        rows = line if end == 0 else line[::-1]
+        inner = pad + first[end]
+        ghosts = stencils.dirichlet_ghosts(order, pad) if kind == "value" else stencils.slope_ghosts(order, pad)
+        for j, ghost in enumerate(ghosts):
+            row = rows[inner - 1 - j]
+            for k, w in ghost.weights.items():
+                row += float(w) * rows[inner + k]
+            if kind == "slope":
+                row += float(ghost.data) * a * rows[inner]
+    return line
+
+
+def _flux_matrix(line: np.ndarray, n: int, order: int, first: list[int], size: int, pad: int) -> np.ndarray:
+    points, reach = size + sum(first), order // 2
+    inside = _applied(stencils.half(n, order), line, pad, points - 1)
+    central = stencils.central(n, order) if n else {0: 1}
+    ghosts = stencils.flux_ghosts(order, reach)
+    beyond = []
+    for end, place in ((0, pad), (1, pad + points - 1)):
+        here, rows = _applied(central, line, place, 1)[0], inside if end == 0 else inside[::-1]
+        beyond.append([float(g.data) * here + sum(float(w) * rows[k] for k, w in g.weights.items()) for g in ghosts])
+    middles = np.concatenate([np.array(beyond[0][::-1]), inside, np.array(beyond[1])])
+    # Row j of the middles is the one behind the point j - reach.
+    return _applied(stencils.half(1, order), middles, first[0] + reach - 1, size)

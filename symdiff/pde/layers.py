@@ -1,0 +1,34 @@
+"""Slices of blocks along an axis, and the layers beyond a side made of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from symdiff.ir.dims import Extent
+from symdiff.ir.node import Node
+from symdiff.ops.index import broadcast_to, slice_
+from symdiff.pde.jets import added
+from symdiff.pde.stencils import Ghost
+
+
+def cut(x: Node, axis: int, start: Extent, extent: Extent) -> Node:
+    """Return x[..., start : start + extent, ...] along an axis."""
+    starts = tuple(start if k == axis else 0 for k in range(x.ndim))
+    extents = tuple(extent if k == axis else d for k, d in enumerate(x.shape))
+    return slice_(x, starts=starts, extents=extents, steps=(1,) * x.ndim)
+
+
+def layer(x: Node, axis: int, end: int, k: int) -> Node:
+    """Return the k-th layer from a side inwards, keeping the axis."""
+    return cut(x, axis, k if end == 0 else x.shape[axis] - 1 - k, 1)
+
+
+def ghost(g: Ghost, data: Node, x: Node, axis: int, end: int) -> Node:
+    """Return one layer beyond a side, from what is given on the side and the layers of x inwards."""
+    summands = [scaled(w, layer(x, axis, end, k)) for k, w in g.weights.items()]
+    return broadcast_to(added([*summands, scaled(g.data, data)]), shape=layer(x, axis, end, 0).shape)
+
+
+def scaled(weight: Any, x: Node) -> Node:
+    """Return weight * x, without a product for the weights 1 and -1."""
+    return x if weight == 1 else -x if weight == -1 else float(weight) * x
