@@ -2,8 +2,10 @@
 
 from symdiff.optimize.adagrad import Adagrad
 from symdiff.optimize.adam import Adam, AdamW
+from symdiff.optimize.augmented_lagrangian import AugmentedLagrangian, QuadraticPenalty
 from symdiff.optimize.bfgs import BFGS, LBFGS
 from symdiff.optimize.clip import Clip
+from symdiff.optimize.constrained import ConstrainedResult
 from symdiff.optimize.gauss_newton import GaussNewton
 from symdiff.optimize.gradient_descent import GradientDescent
 from symdiff.optimize.lbfgs_b import LBFGSB
@@ -32,7 +34,9 @@ __all__ = [
     "Adagrad",
     "Adam",
     "AdamW",
+    "AugmentedLagrangian",
     "Clip",
+    "ConstrainedResult",
     "Cosine",
     "FirstOrder",
     "GaussNewton",
@@ -48,6 +52,7 @@ __all__ = [
     "Point",
     "Progress",
     "ProjectedGradient",
+    "QuadraticPenalty",
     "RMSprop",
     "Rule",
     "Schedule",

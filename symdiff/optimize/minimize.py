@@ -10,15 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.diff.wrt import as_scalar_function
 from symdiff.ir.errors import DomainError
 from symdiff.live import Live
+from symdiff.optimize.augmented_lagrangian import Constrained, as_unconstrained
 from symdiff.optimize.batches import Batches, check_rule
 from symdiff.optimize.bounds import check_takes_bounds, with_bounds
 from symdiff.optimize.compiled import compiled, first_carry
 from symdiff.optimize.inputs import Problem, Values, check_limits, not_finite, read_problem
 from symdiff.optimize.loop import MOST_STEPS, Carry, Iteration, Status
 from symdiff.optimize.messages import explain
-from symdiff.optimize.methods import as_rule
 from symdiff.optimize.objective import GRADIENT_NORM
 from symdiff.optimize.progress import PERIOD, Progress, panel
 from symdiff.optimize.result import OptimizeResult
@@ -33,7 +34,7 @@ def minimize(
     f: Any,
     start: Mapping[Any, Any],
     data: Mapping[Any, Any] | None = None,
-    method: str | Rule = "newton",
+    method: str | Rule | Constrained = "newton",
     tol: float = 1e-8,
     max_steps: int = 1000,
     progress: bool = False,
@@ -43,6 +44,7 @@ def minimize(
     seed: int = 0,
     sampling: str = "reshuffle",
     bounds: Mapping[Any, Any] | None = None,
+    constraints: Sequence[Any] | None = None,
 ) -> OptimizeResult:
     """Minimise the scalar expression `f` over the symbols of `start`, from their values there.
 
@@ -60,6 +62,11 @@ def minimize(
     "lbfgs-b", "projected-gradient" and some of SciPy's methods take them. The run begins at the nearest point within
     them, and has converged where the projected gradient's infinity norm is at most `tol`.
 
+    `constraints` lists expressions that are to vanish and comparisons such as `x + y <= 1`, entry by entry for arrays.
+    `method` is then an `AugmentedLagrangian` or a `QuadraticPenalty` (or "augmented-lagrangian", "quadratic-penalty");
+    the name of a rule is the inner rule of the former. The result is a `ConstrainedResult`, with multipliers and
+    violation.
+
     Shapes: each value has its symbol's shape; run-time sizes are read from the values.
     Returns: an `OptimizeResult`, converged where the gradient's infinity norm is at most `tol`. A run that
     diverges, meets NaN or can decrease the loss no further ends with `converged=False` and says so in `message`.
@@ -72,12 +79,21 @@ def minimize(
     (True, 1, -2.0)
     """
     check_limits(tol, max_steps)
+    if constraints is not None:
+        if batch_size is not None:
+            raise DomainError("minimize: constraints are not for batches; leave batch_size out.")
+        from symdiff.optimize.constrained import minimize_constrained
+
+        limits = float(tol), int(max_steps), progress, callback, target
+        return minimize_constrained(
+            as_scalar_function(f, "minimize"), start, data, bounds, constraints, method, *limits
+        )
     problem = read_problem(f, start, data)
     if bounds is not None:
         problem = with_bounds(problem, bounds)
     if isinstance(method, str) and method.startswith(PREFIX):
         return _by_scipy(problem, method.removeprefix(PREFIX), tol, max_steps, callback, target, batch_size)
-    rule = as_rule(method)
+    rule = as_unconstrained(method)
     if bounds is not None:
         check_takes_bounds(rule)
     if batch_size is None:
