@@ -10,7 +10,8 @@ from typing import final
 import numpy as np
 
 from symdiff.ir.node import Node
-from symdiff.pde.semidiscrete import Semidiscrete, Side, total
+from symdiff.pde.fields import Side
+from symdiff.pde.semidiscrete import Semidiscrete, total
 from symdiff.pde.stepper import Stepped, Stepper
 from symdiff.pde.tableaux import Tableau
 
@@ -44,7 +45,9 @@ class Explicit(Stepper):
         """An explicit method is never A-stable."""
         return False
 
-    def step(self, semi: Semidiscrete, extended: Mapping[Node, Node], t: Node, dt: Node) -> Stepped:
+    def step(
+        self, semi: Semidiscrete, extended: Mapping[Node, Node], t: Node, dt: Node, memory: Sequence[Node] = ()
+    ) -> Stepped:
         """Return the unknowns at t + dt."""
         start, blocks = semi.given(t), {u: semi.inner(u, ext) for u, ext in extended.items()}
         rates: list[dict[Node, Node]] = []

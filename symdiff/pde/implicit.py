@@ -1,9 +1,4 @@
-"""Implicit steps: the theta method, solved exactly rather than by substituting old values.
-
-    v - theta*dt*F(v, t + dt) = u + (1 - theta)*dt*F(u, t)
-
-Newton's method with the exact derivative of F (forward mode, never a matrix); a linear F needs one correction.
-"""
+"""Implicit steps: theta methods, diagonally implicit Runge-Kutta methods and BDF2."""
 
 from __future__ import annotations
 
@@ -13,113 +8,150 @@ from typing import final
 
 import numpy as np
 
-from symdiff.diff.forward import jvp_nodes
-from symdiff.ir.graph import depends_on
 from symdiff.ir.node import Node, const
-from symdiff.ops import leaves
-from symdiff.ops.control import while_loop
-from symdiff.ops.elementwise import maximum, sqrt
-from symdiff.pde.krylov import bicgstab, dot
-from symdiff.pde.semidiscrete import Semidiscrete
+from symdiff.ops.elementwise import maximum
+from symdiff.pde.diagonal_tableaux import SDIRK2, SDIRK3, DiagonalTableau
+from symdiff.pde.krylov import PLAIN
+from symdiff.pde.linear import LinearSolver
+from symdiff.pde.newton import stage
+from symdiff.pde.semidiscrete import Semidiscrete, total
 from symdiff.pde.stepper import Stepped, Stepper
 
-# The linear solver's tolerance on the residual relative to the right-hand side, and its limit of iterations.
-LINEAR_TOLERANCE = 1e-12
-LINEAR_ITERATIONS = 5000
-# Newton stops when a correction is this small relative to the solution; convergence being quadratic, the next
-# one would be of the size of rounding errors.
-NEWTON_TOLERANCE = 1e-9
-NEWTON_ITERATIONS = 25
-# What a step's residual, relative to the change it solves for, may be at most: rounding errors grow with dt and
-# 1/spacing**2, so the attained residual lies above the tolerance, but far below this.
-ACCEPTED_RESIDUAL = 1e-6
 
-
-@final
 @dataclass(frozen=True, slots=True)
-class Theta(Stepper):
-    """The theta method: theta = 1 is backward Euler (order 1), theta = 1/2 Crank-Nicolson (order 2).
+class Implicit(Stepper):
+    """A stepper whose stages are equations; `solver` solves their linear systems, None leaves the choice open.
 
-    Dirichlet values are exact at both ends of the step.
+    Dirichlet values are exact at the time of every stage.
     """
 
     name: str
-    theta: float
     order: int
+    solver: LinearSolver | None = None
 
     @property
     def is_implicit(self) -> bool:
-        """Both are A-stable."""
+        """All of them are A-stable."""
         return True
+
+    @property
+    def linear(self) -> LinearSolver:
+        """The linear solver."""
+        return self.solver or PLAIN
+
+    def implicit_part(self, semi: Semidiscrete) -> Semidiscrete:
+        """Return the part of the equations that is solved for."""
+        return semi
+
+
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Theta(Implicit):
+    """v = u + (1 - theta)*dt*F(u, t) + theta*dt*F(v, t + dt).
+
+    theta = 1 is backward Euler (order 1), theta = 1/2 Crank-Nicolson (order 2).
+    """
+
+    theta: float
 
     def amplification(self, z: np.ndarray) -> np.ndarray:
         """Return (1 + (1 - theta) z) / (1 - theta z)."""
         return (1 + (1 - self.theta) * z) / (1 - self.theta * z)
 
-    def step(self, semi: Semidiscrete, extended: Mapping[Node, Node], t: Node, dt: Node) -> Stepped:
+    def step(
+        self, semi: Semidiscrete, extended: Mapping[Node, Node], t: Node, dt: Node, memory: Sequence[Node] = ()
+    ) -> Stepped:
         """Return the unknowns at t + dt and the residual of their equations, relative to the change."""
         blocks = {u: semi.inner(u, ext) for u, ext in extended.items()}
-        fields, start = list(blocks), list(blocks.values())
-        given, later = semi.given(t + dt), t + dt
-        part = self.theta * dt if self.theta != 1 else dt
-
-        def implicit(v: Sequence[Node]) -> list[Node]:
-            return list(semi.rates(dict(zip(fields, v, strict=True)), later, given).values())
-
-        if self.theta == 1:
-            fixed = start
-        else:
+        start = list(blocks.values())
+        fixed, part = start, dt
+        if self.theta != 1:
             old = semi.rates(blocks, t, extended=extended).values()
             fixed = [u + ((1 - self.theta) * dt) * f for u, f in zip(start, old, strict=True)]
-
-        def missing(v: Sequence[Node]) -> list[Node]:
-            return [b + part * f - x for b, f, x in zip(fixed, implicit(v), v, strict=True)]
-
-        def solve(v: Sequence[Node], b: Sequence[Node]) -> tuple[list[Node], Node]:
-            slope = implicit(v)
-
-            def matvec(p: Sequence[Node]) -> list[Node]:
-                return [x - part * y for x, y in zip(p, jvp_nodes(slope, v, p), strict=True)]
-
-            solved = bicgstab(matvec, b, LINEAR_TOLERANCE, LINEAR_ITERATIONS)
-            return solved.x, sqrt(solved.residual2)
-
-        if is_linear(semi):
-            change, residual = solve(start, missing(start))
-            return Stepped(_named(fields, [u + c for u, c in zip(start, change, strict=True)]), residual)
-
-        def going(k: Node, change2: Node, size2: Node, residual: Node, *v: Node) -> Node:
-            small = change2 <= NEWTON_TOLERANCE**2 * size2
-            return (k < NEWTON_ITERATIONS) & ~small & (residual <= ACCEPTED_RESIDUAL)
-
-        def turn(k: Node, change2: Node, size2: Node, residual: Node, *v: Node) -> list[Node]:
-            change, linear = solve(v, missing(v))
-            new = [x + c for x, c in zip(v, change, strict=True)]
-            return [k + 1, dot(change, change), dot(new, new), maximum(residual, linear), *new]
-
-        first = [const(0, "int64"), const(1.0), const(0.0), const(0.0), *start]
-        _, change2, size2, residual, *v = while_loop(going, turn, first)
-        # A last correction that is not small says by its size how far Newton's method is from a solution.
-        unsettled = sqrt(change2 / maximum(size2, 1e-300))
-        return Stepped(_named(fields, v), maximum(residual, unsettled))
+            part = self.theta * dt
+        v, residual = stage(semi, self.linear, start, fixed, part, t + dt, semi.given(t + dt))
+        return Stepped(dict(zip(blocks, v, strict=True)), residual)
 
 
-def is_linear(semi: Semidiscrete) -> bool:
-    """Whether the rates are linear in the unknowns: their derivative does not depend on them."""
-    blocks, t = semi.blocks, const(0.0)
-    directions = [_direction(block) for block in blocks.values()]
-    slopes = jvp_nodes(list(semi.rates(blocks, t).values()), list(blocks.values()), directions)
-    touched = depends_on(slopes, blocks.values())
-    return not any(s in touched for s in slopes)
+@final
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiagonallyImplicit(Implicit):
+    """u_i = u + dt*sum_j<=i a_ij k_j, k_i = F(u_i, t + c_i*dt); every stage has the same dt*a_ii."""
+
+    tableau: DiagonalTableau
+
+    def amplification(self, z: np.ndarray) -> np.ndarray:
+        """Return the stability function at z."""
+        return self.tableau.amplification(z)
+
+    def step(
+        self, semi: Semidiscrete, extended: Mapping[Node, Node], t: Node, dt: Node, memory: Sequence[Node] = ()
+    ) -> Stepped:
+        """Return the unknowns at t + dt, the last stage, and the largest relative residual of the stages."""
+        blocks = {u: semi.inner(u, ext) for u, ext in extended.items()}
+        start = v = list(blocks.values())
+        slopes: list[list[Node]] = []
+        residuals = []
+        for row, c in zip(self.tableau.a, self.tableau.c, strict=True):
+            known = [(a * dt, k) for a, k in zip(row, slopes, strict=False) if a]
+            fixed = [total([u, *(a * k[j] for a, k in known)]) for j, u in enumerate(start)]
+            part, now = row[-1] * dt, t + c * dt
+            v, residual = stage(semi, self.linear, v, fixed, part, now, semi.given(now))
+            # From the stage's equation: F itself would multiply its rounding errors by 1/spacing**2.
+            slopes.append([(x - b) / part for x, b in zip(v, fixed, strict=True)])
+            residuals.append(residual)
+        return Stepped(dict(zip(blocks, v, strict=True)), worst(residuals))
 
 
-def _direction(block: Node) -> Node:
-    return leaves.symbol(name=f"{block.params['name']}_direction", shape=block.shape, dtype=block.dtype)
+@final
+@dataclass(frozen=True, slots=True)
+class BDF2(Implicit):
+    """The backward differentiation formula of order 2 for steps of changing size.
+
+    With w = dt/(the step before):
+
+        (1 + 2w)/(1 + w) v - (1 + w) u + w**2/(1 + w) u_before = dt*F(v, t + dt)
+
+    The first step follows an infinite one, w = 0: it is backward Euler, which keeps order 2 in all.
+    Method: Hairer, Norsett & Wanner, Solving ODEs I, III.5. Zero-stable for w < 1 + sqrt(2).
+    """
+
+    def amplification(self, z: np.ndarray) -> np.ndarray:
+        """Return the larger root of (3/2 - z) r**2 - 2 r + 1/2 = 0."""
+        root = np.sqrt(1 + 2 * np.asarray(z, dtype=complex))
+        return np.maximum(np.abs((2 + root) / (3 - 2 * z)), np.abs((2 - root) / (3 - 2 * z)))
+
+    def memory(self, semi: Semidiscrete) -> list[Node]:
+        """The last step's size and the unknowns before it."""
+        return [const(float("inf")), *semi.blocks.values()]
+
+    def step(
+        self, semi: Semidiscrete, extended: Mapping[Node, Node], t: Node, dt: Node, memory: Sequence[Node] = ()
+    ) -> Stepped:
+        """Return the unknowns at t + dt and the residual of their equations, relative to the change."""
+        blocks = {u: semi.inner(u, ext) for u, ext in extended.items()}
+        start, (dt_before, *before) = list(blocks.values()), memory
+        w = dt / dt_before
+        scale = (1 + w) / (1 + 2 * w)
+        # u + (u - u_before)*w**2/(1 + 2w): what does not change stays to the last bit.
+        more = w * w / (1 + 2 * w)
+        fixed = [u + more * (u - b) for u, b in zip(start, before, strict=True)]
+        v, residual = stage(semi, self.linear, start, fixed, scale * dt, t + dt, semi.given(t + dt))
+        return Stepped(dict(zip(blocks, v, strict=True)), residual, [dt, *start])
 
 
-def _named(fields: Sequence[Node], values: Sequence[Node]) -> dict[Node, Node]:
-    return dict(zip(fields, values, strict=True))
+def worst(residuals: Sequence[Node]) -> Node:
+    """Return the largest of some residuals."""
+    out = residuals[0]
+    for r in residuals[1:]:
+        out = maximum(out, r)
+    return out
 
 
-BACKWARD_EULER = Theta("backward-euler", 1.0, 1)
-CRANK_NICOLSON = Theta("crank-nicolson", 0.5, 2)
+IMPLICIT = (
+    Theta("backward-euler", 1, theta=1.0),
+    Theta("crank-nicolson", 2, theta=0.5),
+    DiagonallyImplicit("sdirk2", 2, tableau=SDIRK2),
+    DiagonallyImplicit("sdirk3", 3, tableau=SDIRK3),
+    BDF2("bdf2", 2),
+)

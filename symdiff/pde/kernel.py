@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.ir.dims import Shape
 from symdiff.ir.node import Node, const
 from symdiff.ir.primitive import cast
 from symdiff.ops import leaves
 from symdiff.ops.control import while_loop
 from symdiff.ops.elementwise import maximum, where
 from symdiff.ops.reduce import max_
-from symdiff.pde.implicit import ACCEPTED_RESIDUAL
+from symdiff.pde.newton import ACCEPTED_RESIDUAL
 from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.stepper import Stepper
 
@@ -23,30 +24,31 @@ def loop(semi: Semidiscrete, stepper: Stepper) -> tuple[list[Node], list[Node]]:
     """Return (outputs, inputs) of the steps i … stop - 1 from the time start + i*dt.
 
     Outputs: the next step's number, the largest relative residual of an implicit step (0 for explicit methods),
-    whether an unknown is infinite or NaN (as 0 or 1) and the unknowns with the points beyond them. A step that is
-    not solved ends the loop early. The loop's state is extended all the time: a step writes its result into the
-    next extension, runs begin where others ended, and nothing is copied.
+    whether an unknown is infinite or NaN (as 0 or 1), the unknowns with the points beyond them and what the method
+    remembers. A step that is not solved ends the loop early. The loop's state is extended all the time: a step
+    writes its result into the next extension, runs begin where others ended, and nothing is copied.
     """
-    first, stop = _scalar("i", "int64"), _scalar("stop", "int64")
-    start, dt = _scalar("start"), _scalar("dt")
+    first, stop = _symbol("i", dtype="int64"), _symbol("stop", dtype="int64")
+    start, dt = _symbol("start"), _symbol("dt")
     states = semi.extensions
-    inputs = [first, stop, start, dt, *semi.spacings, *semi.points, *semi.problem.parameters, *states.values()]
+    memory = [_symbol(f"memory {k}", m.shape) for k, m in enumerate(stepper.memory(semi))]
+    inputs = [first, stop, start, dt, *semi.spacings, *semi.points, *semi.problem.parameters, *states.values(), *memory]
 
     def time(i: Node) -> Node:
         return start + cast(i, "float64") * dt
 
-    def step(i: Node, worst: Node, *exts: Node) -> list[Node]:
-        after = stepper.step(semi, dict(zip(states, exts, strict=True)), time(i), dt)
+    def step(i: Node, worst: Node, *state: Node) -> list[Node]:
+        after = stepper.step(semi, dict(zip(states, state, strict=False)), time(i), dt, state[len(states) :])
         largest = worst if after.residual is None else maximum(worst, after.residual)
         # The time of step i + 1 as that step itself computes it: chunks of any length give the same bits.
-        return [i + 1, largest, *semi.extended(after.blocks, time(i + 1))]
+        return [i + 1, largest, *semi.extended(after.blocks, time(i + 1)), *after.memory]
 
     def going(i: Node, worst: Node, *_: Node) -> Node:
         return (i < stop) & (worst <= ACCEPTED_RESIDUAL) if stepper.is_implicit else i < stop
 
-    i, worst, *exts = while_loop(going, step, [first, const(0.0), *states.values()])
-    bad = [_any_not_finite(semi.inner(u, ext)) for u, ext in zip(states, exts, strict=True)]
-    return [i, worst, functools.reduce(maximum, bad), *exts], inputs
+    i, worst, *state = while_loop(going, step, [first, const(0.0), *states.values(), *memory])
+    bad = [_any_not_finite(semi.inner(u, ext)) for u, ext in zip(states, state, strict=False)]
+    return [i, worst, functools.reduce(maximum, bad), *state], inputs
 
 
 def _any_not_finite(x: Node) -> Node:
@@ -55,8 +57,8 @@ def _any_not_finite(x: Node) -> Node:
     return max_(is_bad, axes=tuple(range(x.ndim)))
 
 
-def _scalar(name: str, dtype: str = "float64") -> Node:
-    return leaves.symbol(name=f"\0{name}", shape=(), dtype=dtype)
+def _symbol(name: str, shape: Shape = (), dtype: str = "float64") -> Node:
+    return leaves.symbol(name=f"\0{name}", shape=shape, dtype=dtype)
 
 
 class Kernel:

@@ -1,48 +1,120 @@
-"""Iterative solution of A x = b where A is only known as a function, as a loop in the IR."""
+"""Conjugate gradients and BiCGStab as loops in the IR, preconditioned by an operator that is easy to invert."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import final
 
 from symdiff.ir.node import Node, const
 from symdiff.ops.control import while_loop
 from symdiff.ops.elementwise import eq, where
-from symdiff.ops.index import zeros_like
-from symdiff.ops.reduce import sum_
-from symdiff.pde.semidiscrete import total
+from symdiff.ops.index import reshape, zeros_like
+from symdiff.ops.leaves import iota, size
+from symdiff.pde.averaged import Averaged
+from symdiff.pde.linear import LinearSolver, System, Vector, axpy, dot, ratio
 
-Vector = list[Node]
 MatVec = Callable[[Sequence[Node]], Vector]
+# The tolerance on the residual relative to the right-hand side, and the limit of iterations.
+TOLERANCE = 1e-12
+ITERATIONS = 5000
 
 
-class Solved(NamedTuple):
-    """The solution, and |b - A x|^2 / |b|^2 computed from it anew (0 where b is 0)."""
+@final
+@dataclass(frozen=True)
+class BiCGStab(LinearSolver):
+    """For any operator. Method: van der Vorst 1992, with `preconditioner` from the right."""
 
-    x: Vector
-    residual2: Node
+    preconditioner: Averaged | None = None
+    name = "bicgstab"
 
+    def solve(self, system: System, b: Sequence[Node]) -> Vector:
+        """Iterate until the residual is at most 1e-12 of `b`."""
+        return bicgstab(system.matvec, b, TOLERANCE, ITERATIONS, _easy(self.preconditioner, system))
 
-def dot(a: Sequence[Node], b: Sequence[Node]) -> Node:
-    """Return the inner product of two vectors, each a list of arrays."""
-    return total([sum_(x * y, axes=tuple(range(x.ndim))) for x, y in zip(a, b, strict=True)])
-
-
-def ratio(a: Node, b: Node) -> Node:
-    """Return a / b, and 0 where b is 0: an exact solution ends the iteration instead of making NaN."""
-    zero = eq(b, 0.0)
-    return where(zero, const(0.0), a / where(zero, const(1.0), b))
-
-
-def _axpy(x: Sequence[Node], c: Node, y: Sequence[Node]) -> Vector:
-    return [u + c * v for u, v in zip(x, y, strict=True)]
+    def describe(self) -> str:
+        """The iteration and its preconditioner."""
+        return f"BiCGStab{_by(self.preconditioner)}"
 
 
-def bicgstab(matvec: MatVec, b: Sequence[Node], tol: float, max_iterations: int) -> Solved:
-    """Solve A x = b from x = 0 until the iterated residual is at most tol*|b|.
+@final
+@dataclass(frozen=True)
+class ConjugateGradients(LinearSolver):
+    """For operators that are self-adjoint in the inner product with `weights`. Method: Hestenes & Stiefel 1952."""
 
-    Needs A nonsingular; it need not be symmetric (one-sided formulas at the sides make it so).
-    Method: van der Vorst 1992. The shadow residual starts anew when it has become orthogonal to the residual.
+    preconditioner: Averaged | None = None
+    name = "cg"
+
+    def solve(self, system: System, b: Sequence[Node]) -> Vector:
+        """Iterate until the residual is at most 1e-12 of `b`."""
+        weights = weighed(system)
+        return cg(system.matvec, b, TOLERANCE, ITERATIONS, _easy(self.preconditioner, system), weights)
+
+    def describe(self) -> str:
+        """The iteration and its preconditioner."""
+        return f"conjugate gradients{_by(self.preconditioner)}"
+
+
+PLAIN = BiCGStab()
+
+
+def weighed(system: System) -> Vector:
+    """Return the weights of the unknowns in the trapezoidal rule: 1/2 for each side on which they lie.
+
+    In this inner product a symmetric operator between Neumann sides is self-adjoint.
+    """
+    semi, out = system.semi, []
+    for u, v in zip(semi.problem.fields, system.v, strict=True):
+        weight = const(1.0)
+        for k, axis in enumerate(semi.axes):
+            kinds = [side.kind for side in semi.problem.boundary[u, axis]]
+            shape = tuple(d if j == k else 1 for j, d in enumerate(v.shape))
+            place = reshape(iota(n=v.shape[k]), shape=shape)
+            for kind, end in zip(kinds, (const(0, "int64"), size(dim=v.shape[k]) - 1), strict=True):
+                if kind not in ("periodic", "value"):
+                    weight = weight * where(eq(place, end), 0.5, 1.0)
+        out.append(weight)
+    return out
+
+
+def _easy(preconditioner: Averaged | None, system: System) -> MatVec:
+    return list if preconditioner is None else preconditioner.inverse(system)
+
+
+def _by(preconditioner: Averaged | None) -> str:
+    return "" if preconditioner is None else f", preconditioned by {preconditioner.describe()}"
+
+
+def cg(matvec: MatVec, b: Sequence[Node], tol: float, max_iterations: int, easy: MatVec, weights: Vector) -> Vector:
+    """Solve A x = b from x = 0 until the iterated residual is at most tol*|b|; `easy` is the preconditioner."""
+    n = len(b)
+    limit = tol * tol * dot(b, b)
+
+    def inner(x: Sequence[Node], y: Sequence[Node]) -> Node:
+        return dot([w * u for w, u in zip(weights, x, strict=True)], y)
+
+    def going(k: Node, rr: Node, rz: Node, *vectors: Node) -> Node:
+        return (k < max_iterations) & (rr > limit)
+
+    def turn(k: Node, rr: Node, rz: Node, *vectors: Node) -> list[Node]:
+        x, r, p = (list(vectors[j * n : (j + 1) * n]) for j in range(3))
+        v = matvec(p)
+        alpha = ratio(rz, inner(p, v))
+        x, r = axpy(x, alpha, p), axpy(r, -alpha, v)
+        z = easy(r)
+        rz_next = inner(r, z)
+        return [k + 1, dot(r, r), rz_next, *x, *r, *axpy(z, ratio(rz_next, rz), p)]
+
+    zeros, z = [zeros_like(u) for u in b], easy(b)
+    _, _, _, *vectors = while_loop(going, turn, [const(0, "int64"), dot(b, b), inner(b, z), *zeros, *b, *z])
+    return vectors[:n]
+
+
+def bicgstab(matvec: MatVec, b: Sequence[Node], tol: float, max_iterations: int, easy: MatVec) -> Vector:
+    """Solve A x = b from x = 0 until the iterated residual is at most tol*|b|; `easy` is the preconditioner.
+
+    Needs A nonsingular; it need not be symmetric (one-sided formulas at the sides make it so). The shadow residual
+    starts anew when it has become orthogonal to the residual.
     """
     n = len(b)
     limit = tol * tol * dot(b, b)
@@ -52,13 +124,15 @@ def bicgstab(matvec: MatVec, b: Sequence[Node], tol: float, max_iterations: int)
 
     def turn(k: Node, rr: Node, rho: Node, *vectors: Node) -> list[Node]:
         x, r, shadow, p = (list(vectors[j * n : (j + 1) * n]) for j in range(4))
-        v = matvec(p)
+        p_easy = easy(p)
+        v = matvec(p_easy)
         alpha = ratio(rho, dot(shadow, v))
-        s = _axpy(r, -alpha, v)
-        w = matvec(s)
+        s = axpy(r, -alpha, v)
+        s_easy = easy(s)
+        w = matvec(s_easy)
         omega = ratio(dot(w, s), dot(w, w))
-        x = _axpy(_axpy(x, alpha, p), omega, s)
-        r = _axpy(s, -omega, w)
+        x = axpy(axpy(x, alpha, p_easy), omega, s_easy)
+        r = axpy(s, -omega, w)
         rr, rho_next = dot(r, r), dot(shadow, r)
         beta = ratio(rho_next, rho) * ratio(alpha, omega)
         lost = rho_next * rho_next <= 1e-24 * (rr * dot(shadow, shadow))
@@ -68,6 +142,4 @@ def bicgstab(matvec: MatVec, b: Sequence[Node], tol: float, max_iterations: int)
 
     zeros, bb = [zeros_like(u) for u in b], dot(b, b)
     _, _, _, *vectors = while_loop(going, turn, [const(0, "int64"), bb, bb, *zeros, *b, *b, *b])
-    x = vectors[:n]
-    left = _axpy(b, const(-1.0), matvec(x))
-    return Solved(x, ratio(dot(left, left), bb))
+    return vectors[:n]

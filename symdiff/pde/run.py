@@ -11,8 +11,8 @@ import numpy as np
 
 from symdiff.ir.node import Node
 from symdiff.pde.errors import RunError
-from symdiff.pde.implicit import ACCEPTED_RESIDUAL
 from symdiff.pde.kernel import Kernel
+from symdiff.pde.newton import ACCEPTED_RESIDUAL
 from symdiff.pde.panel import panel
 from symdiff.pde.schedule import Piece
 from symdiff.pde.solution import Progress, Solution

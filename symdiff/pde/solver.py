@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -16,10 +17,12 @@ from symdiff.ir.graph import free_symbols
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node, as_node, const
 from symdiff.pde import stability, stencils
+from symdiff.pde.choose import choose
 from symdiff.pde.conditions import Dirichlet, Neumann, Robin
 from symdiff.pde.domain import Grid
 from symdiff.pde.evaluate import on_points
 from symdiff.pde.fields import Fields
+from symdiff.pde.implicit import Implicit
 from symdiff.pde.jets import TIME
 from symdiff.pde.kernel import Kernel, loop
 from symdiff.pde.layout import fewest_points
@@ -51,6 +54,7 @@ class Solver:
         self.grid = Grid(problem.domain, self._checked(shape), [problem.is_periodic(a) for a in axes])
         self._limits: dict[Any, float] = {}
         self._compiled: dict[tuple[Stepper, str], Callable[..., Sequence[Any]]] = {}
+        self._chosen: dict[tuple[Stepper, str], Implicit] = {}
 
     def _checked(self, shape: Any) -> tuple[int, ...]:
         given = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
@@ -107,9 +111,7 @@ class Solver:
             nodes = fields.evaluate([factor for _, _, factor in row], self.semi.layout[f].region)
             factors[f] = interpret(nodes, self._inputs(values, state))
         feedback = self._feedback(values, state, at)
-        return stability.eigenvalues(
-            self.problem, self.order, self.grid.spacing, self._linearised, factors, feedback
-        )
+        return stability.eigenvalues(self.problem, self.order, self.grid.spacing, self._linearised, factors, feedback)
 
     def _feedback(self, values: Values, state: State, at: float) -> dict[tuple[Node, int, int], float]:
         """Return, for every Neumann or Robin side, the most damping derivative of its slope by the field itself."""
@@ -190,15 +192,15 @@ class Solver:
         blocks = dict(zip(self.problem.initial, out, strict=True))
         return [blocks[u] for u in self.problem.fields]
 
-    def _extended(self, values: Values, state: State) -> State:
-        """Return unknowns at time 0 with the points beyond them."""
-        nodes = self.semi.extended(self.semi.blocks, const(0.0))
+    def _extended(self, stepper: Stepper, values: Values, state: State) -> State:
+        """Return unknowns at time 0 with the points beyond them, and what the method remembers."""
+        nodes = [*self.semi.extended(self.semi.blocks, const(0.0)), *stepper.memory(self.semi)]
         return [np.ascontiguousarray(a) for a in interpret(nodes, self._inputs(values, state))]
 
     def unknowns(self, state: Sequence[np.ndarray]) -> State:
-        """Return the unknowns in arrays that have the points beyond them too."""
+        """Return the unknowns in arrays that have the points beyond them too; what follows is left out."""
         out = []
-        for u, array in zip(self.problem.fields, state, strict=True):
+        for u, array in zip(self.problem.fields, state, strict=False):
             beyond = self.semi.layout[u].beyond
             cuts = (slice(lower, n - upper) for (lower, upper), n in zip(beyond, array.shape, strict=True))
             out.append(array[tuple(cuts)])
@@ -243,6 +245,7 @@ class Solver:
         callback: Callable[[Progress], Any] | None = None,
         target: str = "cpu",
         force: bool = False,
+        linear_solver: str = "auto",
     ) -> Solution:
         """Advance the initial state from time 0 to `until`.
 
@@ -259,7 +262,7 @@ class Solver:
         UnknownSymbolError for missing parameters; RunError, whose `solution` holds everything up to the last good
         step, when values become infinite or NaN or an implicit step cannot be solved.
         """
-        stepper, values = as_stepper(method), self._parameters(parameters)
+        stepper, values = self._ready(as_stepper(method), linear_solver), self._parameters(parameters)
         until = positive(until, "until", "it is the time at which the run ends")
         if save_every is not None:
             save_every = positive(save_every, "save_every", "it is the time between two saved states")
@@ -268,7 +271,8 @@ class Solver:
         began = time.perf_counter()
         kernel = Kernel(self._compile(stepper, target), self._fixed(values))
         seconds = time.perf_counter() - began
-        return Run(self, stepper, kernel, values, pieces, progress, callback, seconds).go(self._extended(values, state))
+        run = Run(self, stepper, kernel, values, pieces, progress, callback, seconds)
+        return run.go(self._extended(stepper, values, state))
 
     def _choose(
         self, stepper: Stepper, dt: float | None, values: Values, state: State, until: float, force: bool
@@ -299,6 +303,32 @@ class Solver:
                 "'crank-nicolson', or force=True to run anyway."
             )
         return given
+
+    def _ready(self, stepper: Stepper, linear_solver: str) -> Stepper:
+        """Return a stepper with a linear solver where it needs one."""
+        if not isinstance(stepper, Implicit):
+            if linear_solver != "auto":
+                raise DomainError(f"{stepper.name} is explicit and solves no linear systems; leave out linear_solver.")
+            return stepper
+        key = (stepper, linear_solver)
+        if key not in self._chosen:
+            part = stepper.implicit_part(self.semi)
+            self._chosen[key] = replace(stepper, solver=stepper.solver or choose(self, part, linear_solver))
+        return self._chosen[key]
+
+    def explain(self, method: str | Stepper = "rk4", linear_solver: str = "auto") -> str:
+        """Say how a method steps, and how its linear systems are solved.
+
+        >>> from symdiff import pde
+        >>> x, u = pde.coordinates("x"), pde.field("u")
+        >>> heat = pde.Problem(pde.Eq(pde.dt(u), pde.laplacian(u)), pde.Box(x=(0, 1)), {"x": pde.Dirichlet(0)}, {u: x})
+        >>> heat.discretize(11).explain("crank-nicolson")
+        'crank-nicolson: implicit, order 2 in time; linear systems by elimination along 3 diagonals'
+        """
+        stepper = self._ready(as_stepper(method), linear_solver)
+        if not isinstance(stepper, Implicit):
+            return f"{stepper.name}: explicit, order {stepper.order} in time"
+        return f"{stepper.name}: implicit, order {stepper.order} in time; linear systems by {stepper.linear.describe()}"
 
     def _fixed(self, values: Values) -> tuple[Any, ...]:
         return (*self.grid.spacing, *self.grid.points, *values.values())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -12,28 +12,39 @@ from symdiff.ir.node import Node
 from symdiff.pde.semidiscrete import Semidiscrete
 
 
-class Stepped(NamedTuple):
-    """The unknowns after a step, and the relative residual of its equations where it solves any."""
+@dataclass(frozen=True, slots=True)
+class Stepped:
+    """The unknowns after a step, the relative residual of its equations where it solves any, and what it remembers."""
 
     blocks: dict[Node, Node]
     residual: Node | None = None
+    memory: list[Node] = field(default_factory=list)
 
 
 class Stepper(ABC):
-    """A one-step method."""
+    """A method that steps from t to t + dt, with a memory of earlier steps if it is a multistep method."""
 
     name: str
     order: int
 
     @abstractmethod
-    def step(self, semi: Semidiscrete, extended: Mapping[Node, Node], t: Node, dt: Node) -> Stepped:
+    def step(
+        self, semi: Semidiscrete, extended: Mapping[Node, Node], t: Node, dt: Node, memory: Sequence[Node] = ()
+    ) -> Stepped:
         """Return the unknowns at t + dt for those at t with the points beyond them, as expressions."""
 
     @abstractmethod
     def amplification(self, z: np.ndarray) -> np.ndarray:
-        """Return R(z), the factor by which a step multiplies a solution of u' = lambda*u, at z = dt*lambda."""
+        """Return R(z), the factor by which a step multiplies a solution of u' = lambda*u, at z = dt*lambda.
+
+        Of a multistep method, the largest root of its characteristic equation.
+        """
 
     @property
     @abstractmethod
     def is_implicit(self) -> bool:
         """Whether every decaying solution of u' = lambda*u decays with every dt (A-stability)."""
+
+    def memory(self, semi: Semidiscrete) -> list[Node]:
+        """Return what the first step remembers, as expressions in `semi.blocks`; nothing for a one-step method."""
+        return []
