@@ -74,7 +74,10 @@ def codegen(program: Program, target: Machine | None = None) -> tuple[Module, La
         id(s): emit_sweep(module, s, f"sweep{k}", layout, word)
         for k, (s, word) in enumerate(zip(found, layout.sweeps, strict=True))
     }
-    _emit_entry(module, program, layout, _Code(codes, gemms, sweeps, rows))
+    code = _Code(codes, gemms, sweeps, rows)
+    _emit_entry(module, program, layout, code)
+    for k, s in enumerate(found):
+        _emit_trials(module, k, s, layout, code)
     return module, layout
 
 
@@ -95,6 +98,21 @@ def _emit_entry(module: Module, program: Program, layout: Layout, code: _Code) -
     entry.place_temps()
     entry.statements(program.statements)
     frame.finish()
+
+
+def _emit_trials(module: Module, k: int, s: Sweep, layout: Layout, code: _Code) -> None:
+    """Emit what `trials` times, on whatever the arrays hold: the turns of the first few tiles, and a whole turn."""
+    tiled = code.sweeps[id(s)]
+    for name in (f"tiles{k}", f"turn{k}"):
+        function = Function(module, ir.FunctionType(ir.VoidType(), [I64, POINTER]), name)
+        frame = Frame(function, function.args[1], layout)
+        entry = _Entry(frame, layout, code)
+        entry.place_temps()
+        if name == f"turn{k}":
+            entry.statements(s.loop.body)
+        else:
+            entry.tiles(tiled, frame.word(tiled.first_word + DEPTH), function.args[0])
+        frame.finish()
 
 
 class _Entry:
@@ -309,13 +327,7 @@ class _Entry:
             self._set_address(new[old], self._address(target))
         b.branch(sweep)
         b.position_at_end(sweep)
-        b.store(n, frame.word_address(code.first_word + TURNS))
-        n_tiles: Value = i64(1)
-        for a, (_, extent) in enumerate(s.domain):
-            width = frame.word(code.first_word + SWEEP_WORDS + a)
-            n_tiles = b.mul(n_tiles, frame.ceil_div(frame.extent(extent), width))
-        points = b.mul(n, frame.product(tuple(extent for _, extent in s.domain)))
-        self._blocks(code.task, n_tiles, b.fmul(b.sitofp(points, F64), ir.Constant(F64, code.nanoseconds)))
+        self.tiles(code, n)
         self._swap(s.states)
         for old, address in own:
             held = self._address(new[old])
@@ -332,6 +344,19 @@ class _Entry:
         self.statements([nest for nest, _, _ in s.ends])
         b.branch(done)
         b.position_at_end(done)
+
+    def tiles(self, code: SweepCode, turns: Value, most: Value | None = None) -> None:
+        """Make some turns on every tile, or on `most` of them, from the old arrays of the states to the new ones."""
+        frame, b, domain = self.frame, self.frame.builder, code.sweep.domain
+        b.store(turns, frame.word_address(code.first_word + TURNS))
+        n_tiles: Value = i64(1)
+        for a, (_, extent) in enumerate(domain):
+            width = frame.word(code.first_word + SWEEP_WORDS + a)
+            n_tiles = b.mul(n_tiles, frame.ceil_div(frame.extent(extent), width))
+        if most is not None:
+            n_tiles = frame.minimum(n_tiles, most)
+        points = b.mul(turns, frame.product(tuple(extent for _, extent in domain)))
+        self._blocks(code.task, n_tiles, b.fmul(b.sitofp(points, F64), ir.Constant(F64, code.nanoseconds)))
 
     def _record(self, code: SweepCode, turn: Value) -> None:
         """Keep what the tiles read of a turn that ran ahead."""

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from backends.cpu import trials
 from backends.cpu.body import body_weight
 from backends.cpu.codegen import PARALLEL_NANOSECONDS, codegen, layout_of
 from backends.cpu.door import Door, Look, door
@@ -28,7 +29,7 @@ from backends.cpu.host import Library, build_object, optimised
 from backends.cpu.layout import ALIGN, ARENA, CALLBACK_FAILED, INDEX_OUT_OF_RANGE, PARALLEL_FOR, STATUS, THREADS
 from backends.cpu.machine import machine
 from backends.cpu.threads import default_threads, parallel_for_address
-from backends.cpu.tiles import Placed, choose, place
+from backends.cpu.tiles import Placed, Tile, place, shortlist
 from backends.store import KernelStore, kernel_key
 from symdiff.ir.dims import evaluate, product
 from symdiff.ir.errors import CompileError, DomainError
@@ -51,6 +52,7 @@ LONG_NANOSECONDS = 5_000.0
 _LARGEST_ARENA = 2**20
 
 _Entry = ctypes.CFUNCTYPE(None, ctypes.c_void_p)
+_Trial = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_void_p)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class _Plan:
     arena_bytes: int
     may_use_threads: bool
     is_long: bool
-    tiles: Placed | None = None
+    tiles: tuple[Tile, ...] = ()
+    placed: Placed | None = None
 
 
 # An array object holds the address of its data right behind the object header (numpy/ndarraytypes.h). Reading it
@@ -87,7 +90,8 @@ class Kernel:
         self.layout, _ = layout_of(program)
         self.threads = default_threads() if threads is None else threads
         self.text = str(program)
-        data, self.from_store = (_store() if store is None else store).get_or_build(self.key, self._build)
+        self._store = _store() if store is None else store
+        data, self.from_store = self._store.get_or_build(self.key, self._build)
         head, _, code = data.partition(b"\0")
         self.code = code
         self._library = Library(code, json.loads(head))
@@ -133,7 +137,7 @@ class Kernel:
         """Teach a door the calls that look like this one, which went through."""
         plan = self._plan(sizes)
         # What calls Python needs its lock and may come back here; large arenas and tiles are kept from call to call.
-        if self._callbacks or plan.arena_bytes > _LARGEST_ARENA or plan.tiles is not None:
+        if self._callbacks or plan.arena_bytes > _LARGEST_ARENA or plan.placed is not None:
             return
         context, first = plan.context.copy(), ARENA + 1 + len(self.program.sizes)
         data = [_address(a) for a in self.program.data]
@@ -161,8 +165,7 @@ class Kernel:
         most = limits(self.threads if plan.may_use_threads else 1)
         counted = [s for s in walk(program.statements) if isinstance(s, Nest) or _is_product(s)]
         found = {id(s): most.of_statement(s, program, sizes, plan.arena_bytes) for s in counted}
-        for s in self._sweeps:
-            tile = choose(s, sizes, max(self.threads, 1))
+        for s, tile in zip(self._sweeps, plan.tiles, strict=True):
             if tile.depth:
                 found[id(s)] = most.of_sweep(s, tile.depth, tile.widths, program, sizes, plan.arena_bytes)
         whole = all(isinstance(s, (Nest, Rows)) or _is_product(s) for s in program.statements)
@@ -199,23 +202,33 @@ class Kernel:
 
     def _run(self, plan: _Plan, arrays: Sequence[np.ndarray], out: Sequence[np.ndarray]) -> None:
         context = plan.context.copy()
-        memory = self._memory(plan.arena_bytes)
-        context[ARENA] = -(-_address(memory) // ALIGN) * ALIGN
-        if plan.may_use_threads:
-            context[PARALLEL_FOR] = parallel_for_address(self.threads)
-        if plan.tiles is not None:
-            base = -(-_address(self._tile_memory(plan.tiles.n_bytes)) // ALIGN) * ALIGN
-            for word, offset in plan.tiles.offsets:
-                context[word] = base + offset
-        addresses = [_address(a) for a in (*arrays, *self.program.data, *out)]
-        first = ARENA + 1 + len(self.program.sizes)
-        context[first : first + len(addresses)] = addresses
+        self._enter(context, plan.arena_bytes, plan.may_use_threads, [*arrays, *self.program.data, *out])
+        if plan.placed is not None:
+            self._enter_tiles(context, plan.placed)
         self._entry(_address(context))
         if context[STATUS] == INDEX_OUT_OF_RANGE:
             raise DomainError("An index is out of range for its axis; every index i needs -extent <= i < extent.")
         if context[STATUS] == CALLBACK_FAILED:
             for callback in self._callbacks:
                 callback.raise_failure()
+
+    def _enter(
+        self, context: np.ndarray, arena_bytes: int, may_use_threads: bool, arrays: Sequence[np.ndarray]
+    ) -> None:
+        """Enter this thread's memory, the threads, and the arrays of inputs, data and outputs."""
+        context[ARENA] = -(-_address(self._memory(arena_bytes)) // ALIGN) * ALIGN
+        if may_use_threads:
+            context[PARALLEL_FOR] = parallel_for_address(self.threads)
+        first = ARENA + 1 + len(self.program.sizes)
+        context[first : first + len(arrays)] = [_address(a) for a in arrays]
+
+    def _enter_tiles(self, context: np.ndarray, placed: Placed) -> None:
+        """Enter the tiles and the memory of their planes."""
+        base = -(-_address(self._tile_memory(placed.n_bytes)) // ALIGN) * ALIGN
+        for word, number in placed.numbers:
+            context[word] = number
+        for word, offset in placed.offsets:
+            context[word] = base + offset
 
     def _plan(self, sizes: Mapping[str, int]) -> _Plan:
         key = tuple(sizes[name] for name in self.program.sizes)
@@ -229,8 +242,10 @@ class Kernel:
         context[ARENA + 1 : ARENA + 1 + len(key)] = key
         longest, total = self._work(sizes, self.program.statements)
         may_use_threads = self.threads > 1 and longest > PARALLEL_NANOSECONDS
-        tiles = self._tiles(sizes, context)
-        plan = _Plan(context, results, self.layout.arena_bytes(sizes), may_use_threads, total > LONG_NANOSECONDS, tiles)
+        tiles = self._tiles(sizes, context, may_use_threads)
+        placed = self._placed(tiles, sizes)
+        arena_bytes, is_long = self.layout.arena_bytes(sizes), total > LONG_NANOSECONDS
+        plan = _Plan(context, results, arena_bytes, may_use_threads, is_long, tiles, placed)
         if len(self._plans) >= _MOST_PLANS:
             self._plans.clear()
         self._plans[key] = plan
@@ -257,18 +272,50 @@ class Kernel:
             total += work
         return longest, total
 
-    def _tiles(self, sizes: Mapping[str, int], context: np.ndarray) -> Placed | None:
-        """Choose the tiles of the sweeps and enter them in a context."""
-        if not self._sweeps:
-            return None
-        threads = max(self.threads, 1)
-        tiles = [choose(s, sizes, threads) for s in self._sweeps]
+    def _placed(self, tiles: Sequence[Tile], sizes: Mapping[str, int]) -> Placed | None:
         if all(tile.depth == 0 for tile in tiles):
             return None
-        placed = place(self._sweeps, self.layout.sweeps, tiles, sizes, threads)
-        for word, number in placed.numbers:
-            context[word] = number
-        return placed
+        return place(self._sweeps, self.layout.sweeps, tiles, sizes, max(self.threads, 1))
+
+    def _tiles(self, sizes: Mapping[str, int], context: np.ndarray, may_use_threads: bool) -> tuple[Tile, ...]:
+        """Choose the tiles of the sweeps: by the model, and by a trial where it leaves a choice."""
+        found = [shortlist(s, sizes, max(self.threads, 1)) for s in self._sweeps]
+        points = [math.prod(evaluate(e, sizes) for _, e in s.domain) for s in self._sweeps]
+        if not any(map(trials.is_open, found, points)):
+            return tuple(tiles[0][1] for tiles in found)
+        key = kernel_key(trials.label(self.text, sizes, self.threads), machine().key, _code_version())
+
+        def measure() -> bytes:
+            chosen = [
+                self._fastest(k, tiles, sizes, context, may_use_threads) if trials.is_open(tiles, n) else tiles[0][1]
+                for k, (tiles, n) in enumerate(zip(found, points, strict=True))
+            ]
+            return json.dumps([trials.to_words(tile) for tile in chosen]).encode()
+
+        return tuple(trials.from_words(words) for words in json.loads(self._store.get_or_build(key, measure)[0]))
+
+    def _fastest(
+        self, k: int, found: Sequence[tuple[float, Tile]], sizes: Mapping[str, int], context: np.ndarray, shared: bool
+    ) -> Tile:
+        """Time a sweep on arrays of ones; what it writes goes to this thread's memory, as in a call."""
+        program = self.program
+        given = program.inputs[: len(program.inputs) - len(program.data)]
+        inputs, outputs = (
+            [np.ones(tuple(evaluate(d, sizes) for d in b.shape), b.dtype) for b in buffers]
+            for buffers in (given, program.outputs)
+        )
+        arrays = [*inputs, *program.data, *outputs]
+
+        def run(tile: Tile, count: int) -> None:
+            mine = context.copy()
+            self._enter(mine, self.layout.arena_bytes(sizes), shared, arrays)
+            placed = self._placed([tile if j == k else Tile(0, ()) for j in range(len(self._sweeps))], sizes)
+            if placed is not None:
+                self._enter_tiles(mine, placed)
+            _Trial(self._library.address(f"tiles{k}" if tile.depth else f"turn{k}"))(count, _address(mine))
+
+        extents = [evaluate(e, sizes) for _, e in self._sweeps[k].domain]
+        return trials.fastest(found, run, extents, max(self.threads, 1))
 
     def _tile_memory(self, n_bytes: int) -> np.ndarray:
         """Memory for the planes of tiles, which this thread keeps between calls: all 0 at first."""

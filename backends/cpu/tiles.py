@@ -1,4 +1,7 @@
-"""Tiles: how many turns of a sweep share a tile, and how large it is, from the sizes of the caches."""
+"""Tiles: how many turns of a sweep share a tile, and how large it is, from the sizes of the caches.
+
+The model leaves a short list, of which `backends.cpu.trials` measures the fastest.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,8 @@ from symdiff.program.ir import ITEMSIZE, Sweep
 
 _DEPTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 _MOST_THREADS = 256
+# What the model finds within a quarter of the best is worth a trial; it is rarely wrong by more.
+_NEARLY, _LISTED = 1.25, 3
 _L2, _L3 = 1 << 18, 1 << 23
 # Nanoseconds of work, by `body_weight`, from which on threads share a nest.
 _SHARED_WORK = 100_000.0
@@ -76,15 +81,24 @@ def place(
     return Placed(tuple(numbers), tuple(offsets), at)
 
 
-def choose(sweep: Sweep, sizes: Mapping[str, int], threads: int) -> Tile:
-    """Return the tile that the model of the caches finds best; depth 0 where whole turns are as fast."""
+def shortlist(sweep: Sweep, sizes: Mapping[str, int], threads: int) -> list[tuple[float, Tile]]:
+    """Return the tiles that the model of the caches finds (nearly) best, the best first, one of each depth.
+
+    Depth 0 stands for whole turns. Each comes with the nanoseconds that the model gives a point and turn.
+    """
     extents = [evaluate(e, sizes) for _, e in sweep.domain]
-    plain = Tile(0, tuple(extents))
     points = math.prod(extents)
+    plain = Tile(0, tuple(extents))
     if points == 0 or threads > _MOST_THREADS:
-        return plain
-    best = min(_candidates(extents, threads), key=lambda tile: cost(sweep, tile, extents, threads))
-    return best if cost(sweep, best, extents, threads) < plain_cost(sweep, points, threads) else plain
+        return [(0.0, plain)]
+    found = [(plain_cost(sweep, points, threads), plain)]
+    found += [(cost(sweep, tile, extents, threads), tile) for tile in _candidates(extents, threads)]
+    best: dict[int, tuple[float, Tile]] = {}
+    for ns, tile in found:
+        if tile.depth not in best or ns < best[tile.depth][0]:
+            best[tile.depth] = (ns, tile)
+    ordered = sorted(best.values(), key=lambda item: item[0])
+    return [(ns, tile) for ns, tile in ordered if ns <= _NEARLY * ordered[0][0]][:_LISTED]
 
 
 def _candidates(extents: Sequence[int], threads: int) -> list[Tile]:
