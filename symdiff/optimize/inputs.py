@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,30 +33,71 @@ class Problem:
     data: Values
     keys: dict[Node, Hashable]
 
-    def named(self, x: Values) -> dict[Any, Any]:
+    def named(self, x: Mapping[Node, Any]) -> dict[Any, Any]:
         """Return the unknowns under the user's keys, empty ones included; scalars as NumPy scalars."""
-        return {key: (x[node] if node in x else self.data[node])[()] for node, key in self.keys.items()}
+        return {key: _named(node, x[node] if node in x else self.data[node]) for node, key in self.keys.items()}
+
+
+class Question:
+    """What is asked, without values: the function, the unknowns, the data. Checked once, then bound to values often.
+
+    `keys` maps the unknowns to the user's keys, `data` the symbols of the data; what the function does not need is not
+    looked at.
+    """
+
+    def __init__(self, f: Any, unknowns: Iterable[Any], data: Iterable[Any] | None):
+        """Check the symbols. Without `data` these are all symbols of the function that are no unknowns.
+
+        Raises ShapeError, DTypeError, DerivativeError, UnknownSymbolError, each naming the symbol.
+        """
+        node = as_scalar_function(f, "minimize")
+        self.keys: dict[Node, Any] = {_read_unknown(key): key for key in unknowns}
+        needed = free_symbols([node])
+        rest: Iterable[Any] = [s for s in needed if s not in self.keys] if data is None else data
+        given = {_read_symbol(key): key for key in rest}
+        both = [brief(s) for s in self.keys if s in given]
+        if both:
+            raise SymdiffError(f"{', '.join(both)} appears in start and in data; an unknown is in start only.")
+        _check_symbols(node, needed, list(self.keys), list(given))
+        self.data = {s: given[s] for s in needed if s in given}
+        self.objective = Objective(node, tuple(self.keys))
+
+    def problem(self, start: Any, data: Any) -> Problem:
+        """Return the problem for some values. Raises DTypeError, ShapeError, UnknownSymbolError, naming the symbol."""
+        try:
+            values = {s: _as_array(s, start[key], "start") for s, key in self.keys.items()}
+            fixed = {s: _as_array(s, data[key], "data") for s, key in self.data.items()} if self.data else {}
+        except KeyError as error:
+            raise UnknownSymbolError(f"The value of {brief(as_node(error.args[0]))} is missing.") from None
+        both = {**values, **fixed} if fixed else values
+        if any(v.shape != s.shape for s, v in both.items()):  # so it is with run-time sizes, or by mistake
+            bind_sizes(both)
+        if all(v.size for v in values.values()):
+            # The run changes its arrays, and its results are the caller's.
+            return Problem(self.objective, {s: v.copy() for s, v in values.items()}, fixed, self.keys)
+        varied = {s: v for s, v in values.items() if v.size}
+        fixed |= {s: v for s, v in values.items() if not v.size}
+        return Problem(Objective(self.objective.f, tuple(varied)), varied, fixed, self.keys)
 
 
 def read_problem(f: Any, start: Mapping[Any, Any], data: Mapping[Any, Any] | None) -> Problem:
-    """Check a function, its start and its data.
+    """Check a function, its start and its data; what was checked before is found again.
 
     Raises ShapeError, DTypeError, DerivativeError, UnknownSymbolError, each naming the symbol.
     """
-    node = as_scalar_function(f, "minimize")
-    keys = {_read_unknown(key): key for key in _as_mapping(start, "start")}
-    fixed = {_read_symbol(key): value for key, value in _as_mapping(data or {}, "data").items()}
-    both = [brief(s) for s in keys if s in fixed]
-    if both:
-        raise SymdiffError(f"{', '.join(both)} appears in start and in data; an unknown is in start only.")
-    needed = free_symbols([node])
-    _check_symbols(node, needed, list(keys), list(fixed))
-    given = {s: _as_array(s, start[key], "start") for s, key in keys.items()}
-    given |= {s: _as_array(s, fixed[s], "data") for s in needed if s in fixed}
-    bind_sizes(given)
-    varied = [s for s in keys if given[s].size]
-    values = {s: given.pop(s) for s in varied}
-    return Problem(Objective(node, tuple(varied)), values, given, dict(keys))
+    unknowns, others = tuple(as_mapping(start, "start")), tuple(as_mapping(data or {}, "data"))
+    try:
+        question = _remembered(f, unknowns, others)
+    except TypeError as error:
+        if "unhashable" not in str(error):
+            raise
+        question = Question(f, unknowns, others)
+    return question.problem(start, data)
+
+
+@functools.lru_cache(maxsize=32)
+def _remembered(f: Any, unknowns: tuple[Any, ...], data: tuple[Any, ...]) -> Question:
+    return Question(f, unknowns, data)
 
 
 def check_limits(tol: float, max_steps: int) -> None:
@@ -77,10 +119,15 @@ def not_finite(values: Values) -> str | None:
     return None
 
 
-def _as_mapping(value: Any, what: str) -> Mapping[Any, Any]:
+def as_mapping(value: Any, what: str) -> Mapping[Any, Any]:
+    """Return a value that is a dict. Raises DTypeError otherwise."""
     if not isinstance(value, Mapping):
         raise DTypeError(f"minimize: {what} is a dict {{symbol: array}}, got {type(value).__name__}.")
     return value
+
+
+def _named(symbol: Node, value: Any) -> Any:
+    return value if symbol.shape else np.asarray(value, symbol.dtype)[()]
 
 
 def _read_unknown(key: Any) -> Node:
@@ -118,7 +165,9 @@ def _described(symbol: Node) -> str:
 
 
 def _as_array(symbol: Node, value: Any, what: str) -> np.ndarray:
-    """Return a fresh C-contiguous array of the symbol's dtype. Raises DTypeError where that would lose the meaning."""
+    """Return a C-contiguous array of the symbol's dtype. Raises DTypeError where that would lose the meaning."""
+    if type(value) is np.ndarray and value.dtype == symbol.dtype and value.flags.c_contiguous:
+        return value
     try:
         array = np.asarray(value)
     except ValueError as error:

@@ -6,24 +6,24 @@ A step writes its loss into an entry of an array, which the compiler changes in 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from symdiff.ir.node import PRIMITIVES, Node, const, make
+from symdiff.ir.dims import Shape, as_extent
+from symdiff.ir.node import PRIMITIVES, Node, as_node, const, make
 from symdiff.ir.primitive import cast
 from symdiff.ops.control import while_loop
 from symdiff.ops.elementwise import eq, isfinite, where
-from symdiff.ops.index import broadcast_to
 from symdiff.ops.rows import set_row
-from symdiff.optimize.objective import Objective, Point
-from symdiff.optimize.rule import Rule
+from symdiff.optimize.objective import Objective, Point, infinity_norm
+from symdiff.optimize.rule import Rule, true
 
 
 class Status(IntEnum):
-    """Where a run stands; the loop sets the first five, the driver the others."""
+    """Where a run stands; the loop sets the first five, the driver the others. NEW: the start is to be evaluated."""
 
     RUNNING = 0
     CONVERGED = 1
@@ -32,9 +32,13 @@ class Status(IntEnum):
     UNBOUNDED = 4
     INTERRUPTED = 5
     STOPPED = 6
+    NEW = 7
 
 
-MOST_STEPS = 4096  # that one call can record
+# The numbers of steps that one call can record: a run that is short does not write thousands of entries.
+FEW_STEPS, MOST_STEPS = 64, 4096
+# The run-time size of a record; the user's sizes do not end like that.
+RECORD = as_extent("record__")
 
 
 class Carry(NamedTuple):
@@ -74,40 +78,56 @@ class Iteration:
     objective: Objective
     rule: Rule
 
-    def start(self) -> tuple[list[Node], list[Node]]:
-        """Return (outputs, inputs) of the start: loss, norm, gradient and the rule's state for the unknowns."""
-        objective = self.objective.for_step(const(0, "int64"))
-        point = objective.at(objective.unknowns)
+    def start(self, x: Sequence[Node], zero: Node, tol: Node) -> Carry:
+        """Return the carry at the start `x`; the number of steps, `zero`, is a value that only a run knows."""
+        objective = self.seen(zero)
+        point = objective.at(x)
         state = self.rule.init(objective, point)
-        return [point.loss, point.norm, *point.grad, *state], list(self.objective.unknowns)
+        # exp has a finite value and slope at -inf, which is no start all the same.
+        norm = where(isfinite(infinity_norm(point.x)), point.norm, float("nan"))
+        status = _status(replace(point, norm=norm), true(), tol)
+        return Carry(zero, status, point.loss, norm, zero, point.loss, norm, point.x, point.grad, point.x, tuple(state))
+
+    def seen(self, step: Node) -> Objective:
+        """Return the function that a step minimises."""
+        return self.rule.view(self.objective.for_step(step))
 
     def chunk(self, like: Carry) -> tuple[list[Node], list[Node]]:
-        """Return (outputs, inputs) of a chunk: carry and record, for a carry, a step to stop at and tol.
+        """Return (outputs, inputs) of a chunk: carry and record, for a carry, a blank record, a step to stop at, tol.
 
-        `like` holds a carry of nodes, for shapes and dtypes. The record is loss and gradient norm after each step,
-        two arrays of MOST_STEPS numbers; entries after the last step mean nothing.
+        `like` holds a carry of nodes, for shapes and dtypes. The record is loss and gradient norm, of the start if it
+        is new and after each step, in two arrays that bound the number of steps; entries after the last mean nothing.
         """
         symbols = like.like([_symbol(f"carry{k}", n) for k, n in enumerate(like.flat())])
         stop, tol = _symbol("stop", const(0, "int64")), _symbol("tol", const(0.0))
+        blank = [_symbol(f"record{k}", n, (RECORD,)) for k, n in enumerate((like.loss, like.norm))]
 
-        def going(step: Node, status: Node) -> Node:
-            return eq(status, _code(Status.RUNNING)) & (step < stop)
+        def is_new(k: Node, step: Node, status: Node, *_: Node) -> Node:
+            return eq(status, _code(Status.NEW))
 
-        def one(k: Node, *values: Node) -> list[Node]:
-            new = self.advance(like.like(values[:-2]), tol)
-            record = [set_row(a, v, k) for a, v in zip(values[-2:], (new.loss, new.norm), strict=True)]
-            return [k + 1, *new.flat(), *record]
+        def is_going(k: Node, step: Node, status: Node, *_: Node) -> Node:
+            return eq(status, _code(Status.RUNNING)) & (step < stop) & (k < as_node(RECORD))
 
-        empty = [broadcast_to(const(0.0, n.dtype), shape=(MOST_STEPS,)) for n in (like.loss, like.norm)]
-        init = [const(0, "int64"), *symbols.flat(), *empty]
-        _, *out = while_loop(lambda k, *v: going(v[0], v[1]) & (k < MOST_STEPS), one, init)
-        return out, [*symbols.flat(), stop, tol]
+        def recorded(k: Node, c: Carry, *record: Node) -> list[Node]:
+            return [k + 1, *c.flat(), *(set_row(a, v, k) for a, v in zip(record, (c.loss, c.norm), strict=True))]
+
+        def begin(k: Node, *values: Node) -> list[Node]:
+            c = like.like(values[:-2])
+            return recorded(k, self.start(c.x, c.step, tol), *values[-2:])
+
+        def go_on(k: Node, *values: Node) -> list[Node]:
+            return recorded(k, self.advance(like.like(values[:-2]), tol), *values[-2:])
+
+        begun = while_loop(is_new, begin, [const(0, "int64"), *symbols.flat(), *blank])
+        # Without unknowns the start is the end.
+        _, *out = while_loop(is_going, go_on, begun) if like.x else begun
+        return out, [*symbols.flat(), *blank, stop, tol]
 
     def advance(self, c: Carry, tol: Node) -> Carry:
         """Return the carry after one step of the rule."""
         now = Point(c.x, c.loss, c.grad, c.norm)
         # What a step evaluates is the point from which the next one goes.
-        objective = self.objective.for_step(c.step + 1)
+        objective = self.seen(c.step + 1)
         move = self.rule.step(objective, now, c.state, cast(c.step, "float64") + 1.0)
         new = move.point
         step = c.step + cast(move.moved, "int64")
@@ -145,6 +165,7 @@ def _status(new: Point, moved: Node, tol: Node) -> Node:
     return where(finite & (new.norm <= tol), _code(Status.CONVERGED), code)
 
 
-def _symbol(name: str, like: Node) -> Node:
+def _symbol(name: str, like: Node, shape: Shape | None = None) -> Node:
     # A leading NUL cannot occur in a user's name: interning would merge the two symbols.
-    return make(PRIMITIVES["symbol"], (), {"name": f"\0{name}", "shape": like.shape, "dtype": like.dtype})
+    shape = like.shape if shape is None else shape
+    return make(PRIMITIVES["symbol"], (), {"name": f"\0{name}", "shape": shape, "dtype": like.dtype})

@@ -10,13 +10,13 @@ from symdiff.optimize.loop import Carry, Status
 
 def explain(end: Status, c: Carry, problem: Problem, tol: float, first_loss: float) -> str:
     """Return the message of a run that ended with `end` at the carry `c`."""
-    n = int(c.step)
+    n = c.step
     at = f"after {n} step{'' if n == 1 else 's'}"
-    norm = f"{problem.objective.measure} {float(c.norm):.3e}"
+    norm = f"{problem.objective.measure} {c.norm:.3e}"
+    if end is Status.CONVERGED:
+        return f"Converged {at}: {norm} <= tol {tol:.1e}."
     best = f"the best point, from step {int(c.best_step)} with loss {float(c.best_loss):.6g}, is returned"
     match end:
-        case Status.CONVERGED:
-            return f"Converged {at}: {norm} <= tol {tol:.1e}."
         case Status.NOT_FINITE:
             return _diverged(c, at, best) if n else _not_started(c, problem)
         case Status.UNBOUNDED:
@@ -30,7 +30,7 @@ def explain(end: Status, c: Carry, problem: Problem, tol: float, first_loss: flo
             return f"Interrupted {at}: {best}."
         case Status.STOPPED:
             return f"Stopped by the callback {at}: {norm}, tol {tol:.1e}."
-        case Status.RUNNING:
+        case _:
             return f"Not converged {at} (max_steps): {norm} > tol {tol:.1e}.{_trend(float(c.loss), first_loss)}"
 
 

@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 _SHOWN = 6  # entries of an array in the printed form
+
+
+class History(Mapping[str, np.ndarray]):
+    """The record of a run by name, put together from the parts of its chunks when it is first asked for."""
+
+    __slots__ = ("_joined", "_parts", "_points")
+
+    def __init__(self, losses: Sequence[Any], norms: Sequence[Any], points: int):
+        self._parts: dict[str, Sequence[Any]] = {"loss": losses, "grad_norm": norms}
+        self._points = points
+        self._joined: dict[str, np.ndarray] = {}
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return one entry for each point of the run."""
+        if name not in self._joined:
+            if name == "step":
+                self._joined[name] = np.arange(self._points)
+            else:
+                self._joined[name] = np.concatenate(self._parts[name])[: self._points]
+        return self._joined[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("step", *self._parts))
+
+    def __len__(self) -> int:
+        return 1 + len(self._parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +55,7 @@ class OptimizeResult:
     steps: int
     converged: bool
     message: str
-    history: dict[str, np.ndarray]
+    history: Mapping[str, np.ndarray]
 
     def __repr__(self) -> str:
         """Return one aligned line for each field, as SciPy prints its results."""

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
+from typing import Any
 
 from symdiff.ir.errors import DomainError
 from symdiff.ir.node import Node, const
 from symdiff.optimize.objective import Objective, Point
+from symdiff.optimize.settings import Setting, is_expression, is_used, like
 
 State = tuple[Node, ...]
 
@@ -38,6 +40,7 @@ class Rule(ABC):
 
     __slots__ = ()
     takes_bounds = False  # whether every point it tries lies within bounds
+    on_batches = False  # whether every step may see other rows of the data: a rule that compares losses cannot
 
     @abstractmethod
     def init(self, objective: Objective, point: Point) -> State:
@@ -47,11 +50,16 @@ class Rule(ABC):
     def step(self, objective: Objective, point: Point, state: State, t: Node) -> Move:
         """Return the next point. `t` = 1, 2, … counts the steps, as a float64 scalar."""
 
+    def view(self, objective: Objective) -> Objective:
+        """Return the function that the rule minimises: this one, unless the rule adds a term of its own."""
+        return objective
+
 
 class FirstOrder(Rule):
     """A rule that treats every unknown alike and reads nothing but its gradient: `update` is the textbook line."""
 
     __slots__ = ()
+    on_batches = True
 
     @abstractmethod
     def start(self, w: Node) -> State:
@@ -77,14 +85,16 @@ class FirstOrder(Rule):
         return Move(objective.at(x), tuple(after))
 
 
-def descent(w: Node, g: Node, weight_decay: float, maximize: bool) -> Node:
+def descent(w: Node, g: Node, weight_decay: Setting, maximize: bool) -> Node:
     """Return the gradient that PyTorch's rules follow: the sign first, then the pull of weight decay towards 0."""
     g = -g if maximize else g
-    return g + weight_decay * w if weight_decay else g
+    return g + like(weight_decay, w) * w if is_used(weight_decay) else g
 
 
-def check_setting(rule: Rule, name: str, value: float, low: float, high: float, low_open: bool = True) -> None:
-    """Raise DomainError unless low < value < high (low <= value where `low_open` is False)."""
+def check_setting(rule: Rule, name: str, value: Any, low: float, high: float, low_open: bool = True) -> None:
+    """Raise DomainError unless low < value < high (low <= value where `low_open` is False), or it is an expression."""
+    if is_expression(value):
+        return
     inside = isinstance(value, (int, float)) and (low < value < high or (not low_open and value == low))
     if not inside:
         left = "(" if low_open else "["

@@ -76,7 +76,7 @@ def unmerge(nest: Nest, shape: Shape, strides: tuple[Extent, ...]) -> Nest:
     k = 0
     while k < len(nest.space):
         axis = next((a for a, s in enumerate(steps) if s != 0 and s == strides[k]), None)
-        if axis is None or axis == 0:
+        if axis is None or axis == 0 or shape[axis] == 0:
             k += 1
             continue
         outer, rest = divide(nest.space[k], shape[axis])

@@ -163,6 +163,8 @@ class _Finder:
         for s in walk((*self.loop.cond, *ahead)):
             need(not isinstance(s, Nest) or not any(i.access.buffer in arrays for i in loads(s.body)))
             need(isinstance(s, Nest))
+        # Where no turn reads what the one before has left, there is nothing to share.
+        need(any(array in self.old for c in cuts for _, array, _ in c.reads))
         return ahead, cuts
 
     def _recorded(self, ahead: Sequence[Statement], pieces: Sequence[Piece]) -> tuple[Buffer, ...]:

@@ -85,6 +85,7 @@ def test_what_depends_on_the_turn_runs_ahead() -> None:
         pytest.param(lambda k, u: u - u[:1], id="one row for all"),
         pytest.param(lambda k, u: 0.5 * (u @ u), id="product"),
         pytest.param(lambda k, u: sd.cumsum(u, axis=0) * 0.1, id="running sum"),
+        pytest.param(lambda k, u: sd.zeros(u.shape) + 3.0, id="the same in every turn"),
     ],
 )
 def test_other_loops_stay(turn: Any) -> None:

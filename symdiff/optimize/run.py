@@ -1,0 +1,160 @@
+"""run: one minimisation, chunk by chunk: what is between the chunks, and what comes of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from symdiff.live import Live
+from symdiff.optimize.batches import Batches
+from symdiff.optimize.compiled import Compiled, compiled
+from symdiff.optimize.inputs import Problem
+from symdiff.optimize.loop import FEW_STEPS, MOST_STEPS, Iteration, Status
+from symdiff.optimize.messages import explain
+from symdiff.optimize.objective import GRADIENT_NORM
+from symdiff.optimize.progress import PERIOD, Progress, panel
+from symdiff.optimize.result import History, OptimizeResult
+from symdiff.optimize.rule import Rule
+
+Callback = Callable[[Progress], Any]
+_GROWTH = 8  # of the chunk, at most, from one to the next: a first measurement is rough
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a run ends, and what looks at it on the way."""
+
+    tol: float
+    max_steps: int
+    progress: bool = False
+    callback: Callback | None = None
+
+
+def run(
+    problem: Problem,
+    rule: Rule,
+    tol: float,
+    max_steps: int,
+    progress: bool,
+    callback: Callback | None,
+    target: str,
+    batches: Batches | None = None,
+) -> OptimizeResult:
+    """Run a rule on a problem that is checked; see `minimize`."""
+    symbols = [*problem.data, *(batches.symbols if batches else ())]
+    functions = compiled(Iteration(problem.objective, rule), symbols, target)
+    limits = Limits(float(tol), int(max_steps), progress, callback)
+    return go(problem, functions, limits, f"minimize ({type(rule).__name__})", batches)
+
+
+def go(
+    problem: Problem, functions: Compiled, limits: Limits, title: str, batches: Batches | None = None
+) -> OptimizeResult:
+    """Run compiled functions on a problem."""
+    with panel(title, limits.max_steps, limits.tol) if limits.progress else nullcontext() as live:
+        whole = _Run(problem, functions, limits, live, batches)
+        return whole.finish(whole.go())
+
+
+class _Run:
+    """The carry between the chunks, the record so far, and the clock."""
+
+    def __init__(
+        self, problem: Problem, functions: Compiled, limits: Limits, live: Live | None, batches: Batches | None
+    ) -> None:
+        self.problem, self.functions, self.batches, self.live = problem, functions, batches, live
+        self.tol, self.max_steps, self.callback = limits.tol, limits.max_steps, limits.callback
+        self.fixed = list(problem.data.values())
+        start = list(problem.start.values())
+        self.plan = functions.plan(start, self.fixed if batches is None else [*self.fixed, *batches.values(0, 1)])
+        self.carry = self.plan.blank._replace(x=tuple(start))
+        self.losses: list[Any] = []
+        self.norms: list[Any] = []
+        self.began = self.looked = time.perf_counter()
+        # Where nobody looks at the start, the first steps are made with it.
+        self._advance(0 if live or limits.callback else min(self.plan.steps, FEW_STEPS - 1))
+
+    def go(self) -> Status:
+        """Run until it ends; returns why. RUNNING means that max_steps are made."""
+        try:
+            if self._look(force=True):
+                return Status.STOPPED
+            n, self.began = 1, time.perf_counter()
+            while self._is_going():
+                before, t0 = self.carry.step, time.perf_counter()
+                self._advance(n)
+                made, seconds = self.carry.step - before, time.perf_counter() - t0
+                fitting = int(max(made, 1) * PERIOD / max(seconds, 1e-9))
+                n = self.plan.steps = max(1, min(n * _GROWTH, fitting, MOST_STEPS))
+                if self._is_going() and self._look():
+                    return Status.STOPPED
+            return Status(self.carry.status)
+        except KeyboardInterrupt:
+            # The carry is that of the last whole chunk, so what was reached stays.
+            return Status.INTERRUPTED
+
+    def _advance(self, n: int) -> None:
+        """Make up to n steps, beginning with the start if it is new."""
+        before, is_new = self.carry.step, self.carry.status == Status.NEW
+        n = min(n, self.max_steps - before, self.batches.most_steps if self.batches else n)
+        rows = self.batches.values(before + 1 - is_new, n + is_new) if self.batches else ()
+        blank = self.functions.blank(n + is_new)
+        *values, losses, norms = self.functions.chunk(
+            *self.carry.flat(), blank, blank, before + n, self.tol, *self.fixed, *rows
+        )
+        reached = self.carry.like(values)
+        made = reached.step - before + is_new
+        self.losses.append(losses[:made])
+        self.norms.append(norms[:made])
+        # Last, and in one assignment: Ctrl-C between these lines leaves a history that is too long, which
+        # `finish` cuts, never one that is too short.
+        self.carry = reached
+
+    def finish(self, end: Status) -> OptimizeResult:
+        """Build the result, and show it to callback and panel."""
+        c, problem = self.carry, self.problem
+        # What the run reached last is the answer, unless it ran away or was cut off on the way.
+        best = end in (Status.NOT_FINITE, Status.UNBOUNDED, Status.INTERRUPTED)
+        x, loss, norm = (c.best_x, c.best_loss, c.best_norm) if best else (c.x, c.loss, c.norm)
+        history = History(self.losses, self.norms, c.step + 1)
+        message = explain(end, c, problem, self.tol, self.losses[0][0])
+        if self.callback is not None and end not in (Status.STOPPED, Status.INTERRUPTED):
+            # The run is over: Ctrl-C here has nothing left to stop, and must not cost the result.
+            with suppress(KeyboardInterrupt):
+                self.callback(self._progress(x, loss, norm))
+        if self.live:
+            self.live.close(self._progress(x, loss, norm), message)
+        if not best and GRADIENT_NORM not in problem.objective.measure:
+            norm = max((float(np.max(np.abs(g))) for g in c.grad), default=0.0)
+        named = problem.named(dict(zip(problem.start, x, strict=True)))
+        return OptimizeResult(named, float(loss), float(norm), c.step, end is Status.CONVERGED, message, history)
+
+    def _is_going(self) -> bool:
+        return self.carry.status == Status.RUNNING and self.carry.step < self.max_steps
+
+    def _look(self, force: bool = False) -> bool:
+        """Draw the panel and call the callback if it is time; returns whether the callback asks to stop."""
+        if not (self.live or self.callback):
+            return False
+        now = time.perf_counter()
+        if not force and now - self.looked < PERIOD:
+            return False
+        self.looked = now
+        state = self._progress(self.carry.x, self.carry.loss, self.carry.norm)
+        if self.live:
+            self.live.show(state)
+        return self.callback is not None and self.callback(state) is True
+
+    def _progress(self, x: Sequence[Any], loss: Any, norm: Any) -> Progress:
+        elapsed, step = time.perf_counter() - self.began, self.carry.step
+        values = {s: np.array(v) for s, v in zip(self.problem.start, x, strict=True)}
+        rate = step / elapsed if elapsed > 0 else 0.0
+        return Progress(step, float(loss), float(norm), self.problem.named(values), elapsed, rate)
+
+
+__all__ = ["Callback", "Limits", "go", "run"]
