@@ -202,7 +202,8 @@ class Kernel:
 
     def _run(self, plan: _Plan, arrays: Sequence[np.ndarray], out: Sequence[np.ndarray]) -> None:
         context = plan.context.copy()
-        self._enter(context, plan.arena_bytes, plan.may_use_threads, [*arrays, *self.program.data, *out])
+        memory = self._memory(plan.arena_bytes)  # held until the call is over
+        self._enter(context, memory, plan.may_use_threads, [*arrays, *self.program.data, *out])
         if plan.placed is not None:
             self._enter_tiles(context, plan.placed)
         self._entry(_address(context))
@@ -213,10 +214,10 @@ class Kernel:
                 callback.raise_failure()
 
     def _enter(
-        self, context: np.ndarray, arena_bytes: int, may_use_threads: bool, arrays: Sequence[np.ndarray]
+        self, context: np.ndarray, memory: np.ndarray, may_use_threads: bool, arrays: Sequence[np.ndarray]
     ) -> None:
-        """Enter this thread's memory, the threads, and the arrays of inputs, data and outputs."""
-        context[ARENA] = -(-_address(self._memory(arena_bytes)) // ALIGN) * ALIGN
+        """Enter the arena's memory, the threads, and the arrays of inputs, data and outputs."""
+        context[ARENA] = -(-_address(memory) // ALIGN) * ALIGN
         if may_use_threads:
             context[PARALLEL_FOR] = parallel_for_address(self.threads)
         first = ARENA + 1 + len(self.program.sizes)
@@ -305,10 +306,11 @@ class Kernel:
             for buffers in (given, program.outputs)
         )
         arrays = [*inputs, *program.data, *outputs]
+        memory = self._memory(self.layout.arena_bytes(sizes))
 
         def run(tile: Tile, count: int) -> None:
             mine = context.copy()
-            self._enter(mine, self.layout.arena_bytes(sizes), shared, arrays)
+            self._enter(mine, memory, shared, arrays)
             placed = self._placed([tile if j == k else Tile(0, ()) for j in range(len(self._sweeps))], sizes)
             if placed is not None:
                 self._enter_tiles(mine, placed)

@@ -257,3 +257,18 @@ def test_what_cannot_be_says_so():
         sd.opaque(np.sin, (), dtype="int64", jvp=lambda p, t: t[0])
     with pytest.raises(sd.DerivativeError, match="1 opaque functions for 2 real arguments"):
         sd.opaque(np.hypot, (), vjp=[sd.opaque(np.sin, ())])(x, a)
+
+
+def test_the_memory_of_a_call_is_its_own_while_python_runs(target):
+    """What Python allocates meanwhile must not lie where the compiled code has its intermediate values."""
+
+    def greedy(v):
+        for _ in range(3):
+            np.full(v.shape, np.nan)
+        return v + 1
+
+    A = sd.array("A", ("n", "m"))
+    f = sd.exp(A) + sd.opaque(greedy, ("n", "m"))(2 * A) * sd.sin(A)
+    values = np.random.default_rng(4).normal(size=(300, 401))
+    got = sd.compile(sd.sum(f, axis=1), [A], target=target)(values)
+    np.testing.assert_allclose(got, (np.exp(values) + (2 * values + 1) * np.sin(values)).sum(axis=1), rtol=1e-12)
