@@ -259,6 +259,7 @@ def test_what_cannot_be_says_so():
         sd.opaque(np.hypot, (), vjp=[sd.opaque(np.sin, ())])(x, a)
 
 
+@pytest.mark.parametrize("target", ["reference", "cpu"])
 def test_the_memory_of_a_call_is_its_own_while_python_runs(target):
     """What Python allocates meanwhile must not lie where the compiled code has its intermediate values."""
 
