@@ -23,6 +23,7 @@ from symdiff.optimize.rmsprop import RMSprop
 from symdiff.optimize.rule import FirstOrder, Move, Rule
 from symdiff.optimize.schedules import Cosine, InverseSqrt, InverseTime, Schedule, StepDecay, WarmUp
 from symdiff.optimize.sgd import SGD
+from symdiff.optimize.sparse_newton import SparseNewton
 from symdiff.optimize.trust_region import TrustRegion
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "RMSprop",
     "Rule",
     "Schedule",
+    "SparseNewton",
     "StepDecay",
     "TrustRegion",
     "WarmUp",

@@ -14,6 +14,7 @@ from symdiff.ir.interpret import bind_sizes
 from symdiff.ir.node import Node, const
 from symdiff.optimize.loop import FEW_STEPS, MOST_STEPS, Carry, Iteration, Status
 from symdiff.optimize.objective import Objective
+from symdiff.optimize.rule import OnHost
 from symdiff.optimize.settings import check_bound
 
 # Iterations that are remembered, with their graphs and code.
@@ -36,6 +37,11 @@ class Compiled:
         """The function of a carry, blank records, a step to stop at, a tolerance and the data: `Iteration.chunk`."""
         outputs, inputs = self._iteration.chunk(self._like)
         return _compile(outputs, [*inputs, *self._data], self._target)
+
+    @functools.cached_property
+    def on_host(self) -> OnHost | None:
+        """The part of a step that Python runs; see `Rule.on_host`."""
+        return self._iteration.rule.on_host(self._iteration.objective, self._data, self._target)
 
     def blank(self, n: int) -> np.ndarray:
         """Return a blank record of at least n entries; there are few lengths, as every other is new to a function."""

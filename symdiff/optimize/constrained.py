@@ -20,10 +20,10 @@ from symdiff.optimize.bounds import check_takes_bounds, with_bounds
 from symdiff.optimize.constraints import Constraint, lagrangian_symbols, read_constraints
 from symdiff.optimize.inputs import Problem, read_problem
 from symdiff.optimize.methods import as_rule
-from symdiff.optimize.minimize import Callback, run
 from symdiff.optimize.progress import Progress, panel
 from symdiff.optimize.result import OptimizeResult
 from symdiff.optimize.rule import Rule
+from symdiff.optimize.run import Callback, run
 
 _MOST_ROUNDS = 100
 # The penalty at which the constraints count as contradictory, over the first.

@@ -16,6 +16,7 @@ from symdiff.optimize.projected_gradient import ProjectedGradient
 from symdiff.optimize.rmsprop import RMSprop
 from symdiff.optimize.rule import Rule
 from symdiff.optimize.sgd import SGD
+from symdiff.optimize.sparse_newton import SparseNewton
 from symdiff.optimize.trust_region import TrustRegion
 
 METHODS: dict[str, Rule] = {
@@ -33,6 +34,7 @@ METHODS: dict[str, Rule] = {
     "projected-gradient": ProjectedGradient(),
     "rmsprop": RMSprop(),
     "sgd": SGD(),
+    "sparse-newton": SparseNewton(),
     "trust-cg": TrustRegion("cg"),
     "trust-region": TrustRegion(),
 }

@@ -14,6 +14,7 @@ from symdiff.optimize.augmented_lagrangian import Constrained, as_unconstrained
 from symdiff.optimize.batches import Batches, check_rule
 from symdiff.optimize.bounds import check_takes_bounds, with_bounds
 from symdiff.optimize.compiled import evaluation
+from symdiff.optimize.constrained import minimize_constrained
 from symdiff.optimize.inputs import Problem, check_limits, read_problem
 from symdiff.optimize.result import OptimizeResult
 from symdiff.optimize.rule import Rule
@@ -73,8 +74,6 @@ def minimize(
     if constraints is not None:
         if batch_size is not None:
             raise DomainError("minimize: constraints are not for batches; leave batch_size out.")
-        from symdiff.optimize.constrained import minimize_constrained
-
         limits = float(tol), int(max_steps), progress, callback, target
         return minimize_constrained(
             as_scalar_function(f, "minimize"), start, data, bounds, constraints, method, *limits

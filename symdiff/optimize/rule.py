@@ -7,6 +7,7 @@ the code made from its formula, whatever it is written in.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,7 @@ from symdiff.optimize.objective import Objective, Point
 from symdiff.optimize.settings import Setting, is_expression, is_used, like
 
 State = tuple[Node, ...]
+OnHost = Callable[[Sequence[Any], Sequence[Any], Sequence[Any]], Sequence[Any]]
 
 
 def true() -> Node:
@@ -53,6 +55,13 @@ class Rule(ABC):
     def view(self, objective: Objective) -> Objective:
         """Return the function that the rule minimises: this one, unless the rule adds a term of its own."""
         return objective
+
+    def on_host(self, objective: Objective, data: Sequence[Node], target: str) -> OnHost | None:
+        """Return a function of x, gradient and data that gives each step its state, run by Python; None: there is none.
+
+        For what no target compiles, such as a sparse factorisation.
+        """
+        return None
 
 
 class FirstOrder(Rule):

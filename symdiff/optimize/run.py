@@ -102,6 +102,12 @@ class _Run:
         """Make up to n steps, beginning with the start if it is new."""
         before, is_new = self.carry.step, self.carry.status == Status.NEW
         n = min(n, self.max_steps - before, self.batches.most_steps if self.batches else n)
+        on_host = self.functions.on_host
+        if on_host is not None:
+            # The host gives each step a part of its state, from the start on.
+            n = 0 if is_new else min(n, 1)
+            if n:
+                self.carry = self.carry._replace(state=tuple(on_host(self.carry.x, self.carry.grad, self.fixed)))
         rows = self.batches.values(before + 1 - is_new, n + is_new) if self.batches else ()
         blank = self.functions.blank(n + is_new)
         *values, losses, norms = self.functions.chunk(
