@@ -18,7 +18,7 @@ from symdiff.optimize.constrained import minimize_constrained
 from symdiff.optimize.inputs import Problem, check_limits, read_problem
 from symdiff.optimize.result import OptimizeResult
 from symdiff.optimize.rule import Rule
-from symdiff.optimize.run import Callback, run
+from symdiff.optimize.run import Callback, Path, run
 from symdiff.optimize.scipy_methods import PREFIX, ScipyRun
 
 
@@ -37,6 +37,7 @@ def minimize(
     sampling: str = "reshuffle",
     bounds: Mapping[Any, Any] | None = None,
     constraints: Sequence[Any] | None = None,
+    checkpoint: Path | None = None,
 ) -> OptimizeResult:
     """Minimise the scalar expression `f` over the symbols of `start`, from their values there.
 
@@ -59,6 +60,10 @@ def minimize(
     the name of a rule is the inner rule of the former. The result is a `ConstrainedResult`, with multipliers and
     violation.
 
+    `checkpoint` names a file that is written from time to time, at the end and on Ctrl-C, always as a whole. Where it
+    is there already, the run goes on from it and makes the steps that it would have made, bit for bit; `tol` and
+    `max_steps` may differ. A save that fails during the run is a warning.
+
     Shapes: each value has its symbol's shape; run-time sizes are read from the values.
     Returns: an `OptimizeResult`, converged where the gradient's infinity norm is at most `tol`. A run that
     diverges, meets NaN or can decrease the loss no further ends with `converged=False` and says so in `message`.
@@ -74,6 +79,8 @@ def minimize(
     if constraints is not None:
         if batch_size is not None:
             raise DomainError("minimize: constraints are not for batches; leave batch_size out.")
+        if checkpoint is not None:
+            raise DomainError("minimize: runs under constraints have no checkpoints; leave checkpoint out.")
         limits = float(tol), int(max_steps), progress, callback, target
         return minimize_constrained(
             as_scalar_function(f, "minimize"), start, data, bounds, constraints, method, *limits
@@ -82,24 +89,18 @@ def minimize(
     if bounds is not None:
         problem = with_bounds(problem, bounds)
     if isinstance(method, str) and method.startswith(PREFIX):
-        return _by_scipy(problem, method.removeprefix(PREFIX), tol, max_steps, callback, target, batch_size)
+        if batch_size is not None or checkpoint is not None:
+            raise DomainError("minimize: SciPy's methods take neither batch_size nor checkpoint.")
+        return ScipyRun(problem, method.removeprefix(PREFIX), target, callback).go(float(tol), int(max_steps))
     rule = as_unconstrained(method)
     if bounds is not None:
         check_takes_bounds(rule)
     if batch_size is None:
-        return run(problem, rule, tol, max_steps, progress, callback, target)
+        return run(problem, rule, tol, max_steps, progress, callback, target, None, checkpoint)
     check_rule(rule)
     batches = Batches(problem, batch_size, seed, sampling)
-    result = run(batches.problem, rule, 0.0, max_steps, progress, callback, target, batches)
+    result = run(batches.problem, rule, 0.0, max_steps, progress, callback, target, batches, checkpoint)
     return judged(result, problem, float(tol), target)
-
-
-def _by_scipy(
-    problem: Problem, name: str, tol: float, max_steps: int, callback: Callback | None, target: str, batch_size: Any
-) -> OptimizeResult:
-    if batch_size is not None:
-        raise DomainError("minimize: SciPy's methods take no batch_size.")
-    return ScipyRun(problem, name, target, callback).go(float(tol), int(max_steps))
 
 
 def judged(result: OptimizeResult, problem: Problem, tol: float, target: str) -> OptimizeResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
@@ -12,6 +13,7 @@ import numpy as np
 
 from symdiff.live import Live
 from symdiff.optimize.batches import Batches
+from symdiff.optimize.checkpoint import Checkpoint, identity
 from symdiff.optimize.compiled import Compiled, compiled
 from symdiff.optimize.inputs import Problem
 from symdiff.optimize.loop import FEW_STEPS, MOST_STEPS, Iteration, Status
@@ -22,6 +24,7 @@ from symdiff.optimize.result import History, OptimizeResult
 from symdiff.optimize.rule import Rule
 
 Callback = Callable[[Progress], Any]
+Path = str | os.PathLike[str]
 _GROWTH = 8  # of the chunk, at most, from one to the next: a first measurement is rough
 
 
@@ -33,6 +36,7 @@ class Limits:
     max_steps: int
     progress: bool = False
     callback: Callback | None = None
+    checkpoint: Path | None = None
 
 
 def run(
@@ -44,20 +48,27 @@ def run(
     callback: Callback | None,
     target: str,
     batches: Batches | None = None,
+    checkpoint: Path | None = None,
 ) -> OptimizeResult:
     """Run a rule on a problem that is checked; see `minimize`."""
     symbols = [*problem.data, *(batches.symbols if batches else ())]
     functions = compiled(Iteration(problem.objective, rule), symbols, target)
-    limits = Limits(float(tol), int(max_steps), progress, callback)
-    return go(problem, functions, limits, f"minimize ({type(rule).__name__})", batches)
+    limits = Limits(float(tol), int(max_steps), progress, callback, checkpoint)
+    return go(problem, rule, functions, limits, batches)
 
 
 def go(
-    problem: Problem, functions: Compiled, limits: Limits, title: str, batches: Batches | None = None
+    problem: Problem, rule: Rule, functions: Compiled, limits: Limits, batches: Batches | None = None
 ) -> OptimizeResult:
-    """Run compiled functions on a problem."""
+    """Run the compiled functions of a rule on a problem."""
+    title = f"minimize ({type(rule).__name__})"
     with panel(title, limits.max_steps, limits.tol) if limits.progress else nullcontext() as live:
-        whole = _Run(problem, functions, limits, live, batches)
+        file = None
+        if limits.checkpoint is not None:
+            drawn = (batches.seed, batches.sampling, batches.size) if batches else None
+            whose = identity(problem.objective, problem.start, problem.data, rule, drawn)
+            file = Checkpoint(limits.checkpoint, whose)
+        whole = _Run(problem, functions, limits, live, batches, file)
         return whole.finish(whole.go())
 
 
@@ -65,9 +76,10 @@ class _Run:
     """The carry between the chunks, the record so far, and the clock."""
 
     def __init__(
-        self, problem: Problem, functions: Compiled, limits: Limits, live: Live | None, batches: Batches | None
-    ) -> None:
-        self.problem, self.functions, self.batches, self.live = problem, functions, batches, live
+        self, problem: Problem, functions: Compiled, limits: Limits, live: Live | None, batches: Batches | None,
+        file: Checkpoint | None,
+    ) -> None:  # fmt: skip
+        self.problem, self.functions, self.batches, self.live, self.file = problem, functions, batches, live, file
         self.tol, self.max_steps, self.callback = limits.tol, limits.max_steps, limits.callback
         self.fixed = list(problem.data.values())
         start = list(problem.start.values())
@@ -76,27 +88,52 @@ class _Run:
         self.losses: list[Any] = []
         self.norms: list[Any] = []
         self.began = self.looked = time.perf_counter()
-        # Where nobody looks at the start, the first steps are made with it.
-        self._advance(0 if live or limits.callback else min(self.plan.steps, FEW_STEPS - 1))
+        if file is not None:
+            self._take_up(file)
+        if self.carry.status == Status.NEW:
+            # Where nobody looks at the start, the first steps are made with it.
+            self._advance(0 if live or limits.callback else min(self.plan.steps, FEW_STEPS - 1))
+        if file is not None:
+            file.begin(*self._state())
+
+    def _take_up(self, file: Checkpoint) -> None:
+        """Go on from where the file says, if there is one; the tolerance may have changed."""
+        found = file.load()
+        if found is None:
+            return
+        values, losses, norms = found
+        c = self.carry.like(values)
+        met = c.norm <= self.tol
+        if c.status in (Status.RUNNING, Status.CONVERGED):
+            c = c._replace(status=int(Status.CONVERGED if met else Status.RUNNING))
+        self.carry, self.losses, self.norms = c, [losses], [norms]
+
+    def _state(self) -> tuple[list[Any], list[Any], list[Any], int]:
+        return self.carry.flat(), self.losses, self.norms, self.carry.step + 1
 
     def go(self) -> Status:
         """Run until it ends; returns why. RUNNING means that max_steps are made."""
         try:
             if self._look(force=True):
                 return Status.STOPPED
-            n, self.began = 1, time.perf_counter()
+            n, self.began = max(1, self.plan.steps), time.perf_counter()
             while self._is_going():
                 before, t0 = self.carry.step, time.perf_counter()
                 self._advance(n)
                 made, seconds = self.carry.step - before, time.perf_counter() - t0
                 fitting = int(max(made, 1) * PERIOD / max(seconds, 1e-9))
                 n = self.plan.steps = max(1, min(n * _GROWTH, fitting, MOST_STEPS))
+                if self.file is not None and self.file.is_due:
+                    self.file.save(*self._state())
                 if self._is_going() and self._look():
                     return Status.STOPPED
             return Status(self.carry.status)
         except KeyboardInterrupt:
             # The carry is that of the last whole chunk, so what was reached stays.
             return Status.INTERRUPTED
+        finally:
+            if self.file is not None:
+                self.file.save(*self._state())
 
     def _advance(self, n: int) -> None:
         """Make up to n steps, beginning with the start if it is new."""
@@ -129,6 +166,8 @@ class _Run:
         x, loss, norm = (c.best_x, c.best_loss, c.best_norm) if best else (c.x, c.loss, c.norm)
         history = History(self.losses, self.norms, c.step + 1)
         message = explain(end, c, problem, self.tol, self.losses[0][0])
+        if self.file is not None and self.file.problem is not None:
+            message += f" The checkpoint {self.file.path} could not be written: {self.file.problem}."
         if self.callback is not None and end not in (Status.STOPPED, Status.INTERRUPTED):
             # The run is over: Ctrl-C here has nothing left to stop, and must not cost the result.
             with suppress(KeyboardInterrupt):
@@ -163,4 +202,4 @@ class _Run:
         return Progress(step, float(loss), float(norm), self.problem.named(values), elapsed, rate)
 
 
-__all__ = ["Callback", "Limits", "go", "run"]
+__all__ = ["Callback", "Limits", "Path", "go", "run"]

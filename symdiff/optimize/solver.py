@@ -41,7 +41,7 @@ class Solver:
         # An unknown without entries is no unknown: another function, compiled when that happens.
         functions = self.functions if whole else self._compiled(problem.objective, list(problem.data))
         limits = Limits(self.tol, self.max_steps, progress, callback)
-        return go(problem, functions, limits, f"minimize ({type(self.rule).__name__})")
+        return go(problem, self.rule, functions, limits)
 
     @functools.cached_property
     def functions(self) -> Compiled:

@@ -60,7 +60,7 @@ def test_wrong_names_are_refused() -> None:
     x = sd.symbols("x")
     with pytest.raises(sd.DomainError, match=r"SciPy's methods are Nelder-Mead, .*got 'scipy:bfgs'"):
         sd.minimize(x**2, {x: 1.0}, method="scipy:bfgs")
-    with pytest.raises(sd.DomainError, match="take no batch_size"):
+    with pytest.raises(sd.DomainError, match="take neither batch_size"):
         sd.minimize(x**2, {x: 1.0}, method="scipy:BFGS", batch_size=3)
     bad = sd.minimize(sd.log(x), {x: -1.0}, method="scipy:BFGS", target="reference")
     assert not bad.converged

@@ -1,0 +1,151 @@
+"""Checkpoints: what a run needs to go on, in a file that is always whole.
+
+A chunk depends on nothing but its carry, the data and the number of the step, so a run that is taken up again makes
+the same steps bit for bit, wherever it was cut.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import os
+import tempfile
+import time
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+
+from symdiff.ir.errors import DomainError
+from symdiff.ir.node import Node
+from symdiff.ir.text import to_text
+
+_FORMAT = "symdiff minimize 1"
+# Seconds between two saves, and how many times longer than a save that is at least.
+_PERIOD, _SHARE = 10.0, 50.0
+
+
+class Checkpoint:
+    """The file of a run; `identity` tells the problems apart."""
+
+    def __init__(self, path: str | os.PathLike[str], identity: str):
+        self.path, self.identity = os.fspath(path), identity
+        self.problem: str | None = None  # why the last save failed
+        self._due = 0.0
+
+    def load(self) -> tuple[list[Any], np.ndarray, np.ndarray] | None:
+        """Return carry, losses and gradient norms, or None if there is no file yet.
+
+        Raises DomainError for a file that cannot be read, is damaged, or belongs to another problem.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                raw = file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise DomainError(f"checkpoint: {self.path} cannot be read: {error.strerror or error}.") from None
+        try:
+            with np.load(io.BytesIO(raw), allow_pickle=False) as found:
+                values = {name: found[name] for name in found.files}
+            named, identity = str(values.pop("format")), str(values.pop("identity"))
+            losses, norms = values.pop("losses"), values.pop("norms")
+            carry = [values[f"carry{k}"] for k in range(len(values))]
+        except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, NotImplementedError) as error:
+            raise DomainError(
+                f"checkpoint: {self.path} is no whole checkpoint ({error}); remove it, or name another file."
+            ) from None
+        if named != _FORMAT:
+            raise DomainError(f"checkpoint: {self.path} has the format {named!r}, this version reads {_FORMAT!r}.")
+        if identity != self.identity:
+            raise DomainError(
+                f"checkpoint: {self.path} belongs to another problem: its function, start, data, method or batches "
+                "differ from these. Remove it to begin anew, or name another file."
+            )
+        return [a if a.ndim else a.item() for a in carry], losses, norms
+
+    def begin(self, carry: Sequence[Any], losses: Sequence[Any], norms: Sequence[Any], points: int) -> None:
+        """Save a state for the first time. Raises DomainError where the file cannot be written."""
+        self.save(carry, losses, norms, points, quietly=True)
+        if self.problem is not None:
+            raise DomainError(f"checkpoint: {self.path} cannot be written: {self.problem}.")
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time for the next save."""
+        return time.monotonic() >= self._due
+
+    def save(
+        self, carry: Sequence[Any], losses: Sequence[Any], norms: Sequence[Any], points: int, quietly: bool = False
+    ) -> None:
+        """Write the state of a run; one that cannot be written is a warning, and the file stays what it was."""
+        began = time.monotonic()
+        values: dict[str, Any] = {f"carry{k}": np.asarray(v) for k, v in enumerate(carry)}
+        values |= {"losses": np.concatenate(losses)[:points], "norms": np.concatenate(norms)[:points]}
+        values |= {"format": np.array(_FORMAT), "identity": np.array(self.identity)}
+        try:
+            with _replaced(self.path) as file:
+                np.savez(file, **values)
+            self.problem = None
+        except OSError as error:
+            self.problem = str(error.strerror or error)
+            if not quietly:
+                warnings.warn(
+                    f"checkpoint: {self.path} could not be written: {self.problem}. The run goes on.",
+                    RuntimeWarning,
+                    stacklevel=2,
+                )
+        now = time.monotonic()
+        self._due = now + max(_PERIOD, _SHARE * (now - began))
+
+
+@contextlib.contextmanager
+def _replaced(path: str) -> Iterator[Any]:
+    """Open a new file that takes the place of `path` when all of it is written, and leaves nothing behind if not."""
+    handle, name = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)), prefix=".checkpoint-")
+    try:
+        with open(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(name, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def identity(*parts: Any) -> str:
+    """Return a hash of functions, rules, arrays and numbers: equal for equal problems, in every process."""
+    digest = hashlib.blake2b(digest_size=20)
+    for piece in _pieces(parts):
+        digest.update(piece)
+        digest.update(b"\n")
+    return digest.hexdigest()
+
+
+def _pieces(value: Any) -> Iterator[Any]:
+    if isinstance(value, Node):
+        yield to_text([value]).encode()
+    elif isinstance(value, np.ndarray):
+        yield f"{value.dtype} {value.shape}".encode()
+        yield np.ascontiguousarray(value)
+    elif isinstance(value, (tuple, list)):
+        yield f"{len(value)} parts".encode()
+        for part in value:
+            yield from _pieces(part)
+    elif isinstance(value, dict):
+        yield from _pieces(list(value.items()))
+    elif is_dataclass(value) and not isinstance(value, type):
+        yield type(value).__qualname__.encode()
+        for one in fields(value):
+            yield from _pieces((one.name, getattr(value, one.name)))
+    else:
+        yield repr(value).encode()
+
+
+__all__ = ["Checkpoint", "identity"]
