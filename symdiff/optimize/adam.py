@@ -11,6 +11,7 @@ from symdiff.ops.elementwise import maximum, sqrt
 from symdiff.ops.index import zeros_like
 from symdiff.optimize.rule import FirstOrder, State, check_setting, descent
 from symdiff.optimize.schedules import Schedule, check_rate, rate
+from symdiff.optimize.settings import Setting, like
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,10 @@ class Adam(FirstOrder):
     Kumar 2018, algorithm 2.
     """
 
-    lr: float | Schedule = 1e-3
-    betas: tuple[float, float] = (0.9, 0.999)
-    eps: float = 1e-8
-    weight_decay: float = 0.0
+    lr: Setting | Schedule = 1e-3
+    betas: tuple[Setting, Setting] = (0.9, 0.999)
+    eps: Setting = 1e-8
+    weight_decay: Setting = 0.0
     amsgrad: bool = False
     maximize: bool = False
 
@@ -49,12 +50,12 @@ class Adam(FirstOrder):
 
     def _moved(self, w: Node, g: Node, s: State, t: Node) -> tuple[Node, State]:
         b1, b2 = self.betas
-        m = b1 * s[0] + (1 - b1) * g
-        v = b2 * s[1] + (1 - b2) * (g * g)
+        m = like(b1, w) * s[0] + (1 - like(b1, w)) * g
+        v = like(b2, w) * s[1] + (1 - like(b2, w)) * (g * g)
         largest = maximum(s[2], v) if self.amsgrad else v
         m_hat = m / cast(1 - b1**t, w.dtype)
         v_hat = largest / cast(1 - b2**t, w.dtype)
-        after = w - cast(rate(self.lr, t), w.dtype) * m_hat / (sqrt(v_hat) + self.eps)
+        after = w - cast(rate(self.lr, t), w.dtype) * m_hat / (sqrt(v_hat) + like(self.eps, w))
         return after, (m, v, largest)[: len(s)]
 
 
@@ -65,7 +66,7 @@ class AdamW(Adam):
     Method: Loshchilov & Hutter 2019, algorithm 2.
     """
 
-    weight_decay: float = 1e-2
+    weight_decay: Setting = 1e-2
 
     def update(self, w: Node, g: Node, s: State, t: Node) -> tuple[Node, State]:
         """Return Adam's step from the shrunk w, and the new moments."""

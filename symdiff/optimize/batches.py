@@ -16,33 +16,47 @@ import numpy as np
 from symdiff.ir.dims import Dim, as_extent, size_names
 from symdiff.ir.errors import DomainError, ShapeError
 from symdiff.ir.graph import substitute
-from symdiff.ir.node import PRIMITIVES, Node, brief, make
+from symdiff.ir.node import PRIMITIVES, Node, as_node, brief, make
+from symdiff.ir.primitive import cast
+from symdiff.ir.renamed import renamed
+from symdiff.ops.elementwise import floor
 from symdiff.ops.index import take
-from symdiff.optimize.clip import Clip
 from symdiff.optimize.inputs import Problem
 from symdiff.optimize.objective import Objective
-from symdiff.optimize.rule import FirstOrder, Rule
+from symdiff.optimize.rule import Rule
 
 SAMPLINGS = ("reshuffle", "once", "replacement")
 _MOST_ROWS = 1 << 22  # of all batches of a chunk together
 
 
 @dataclass(frozen=True, slots=True)
+class BatchStep(Objective):
+    """The objective on one batch; `whole` is that on all rows, and an epoch has `per_epoch` steps."""
+
+    whole: Objective
+    per_epoch: Node
+
+
+@dataclass(frozen=True, slots=True)
 class BatchObjective(Objective):
     """The objective on batch k: `rows` pairs symbols of a batch's arrays with those of all rows.
 
-    `index` holds the row numbers of some batches, one batch a row, the first of which is number `first`.
+    `index` holds the row numbers of some batches, one batch a row, the first of which is number `first`. `whole` is the
+    objective on all rows.
     """
 
     rows: tuple[tuple[Node, Node], ...]
     index: Node
     first: Node
+    whole: Objective
 
     def for_step(self, step: Node) -> Objective:
         """Return the objective on the batch of a step."""
         chosen = take(self.index, step - self.first, axis=0)
         place = {part: take(whole, chosen, axis=0) for part, whole in self.rows}
-        return Objective(substitute([self.f], place)[0], self.unknowns)
+        n_rows, size = (as_node(extent) for extent in (self.rows[0][1].shape[0], self.index.shape[1]))
+        per_epoch = cast(floor(n_rows / size), "int64")
+        return BatchStep(substitute([self.f], place)[0], self.unknowns, self.whole, per_epoch)
 
 
 class Batches:
@@ -60,12 +74,20 @@ class Batches:
             raise DomainError(f"minimize: batch_size is {size}, the data have {self.rows} rows ({brief(parts[0])}).")
         self.per_epoch = self.rows // size
         sizes = frozenset().union(*(size_names(s.shape) for s in (*problem.data, *problem.start)))
-        names = [as_extent(_unused(name, sizes)) for name in ("all_rows", "some_batches")]
-        wholes = [_symbol(f"all{k}", (names[0], *s.shape[1:]), s.dtype) for k, s in enumerate(parts)]
-        index, first = _symbol("index", (names[1], rows), "int64"), _symbol("first", (), "int64")
-        objective = problem.objective
+        some = as_extent(_unused("some_batches", sizes))
+        index, first = _symbol("index", (some, rows), "int64"), _symbol("first", (), "int64")
+        # The user's size is the number of rows in a batch; the number of all rows has another name.
+        every = {name: _unused(f"all_{name}", sizes) for name in sorted(size_names((rows,)))}
+        objective, alls = problem.objective, renamed(parts, every)
+        wholes = [_symbol(f"all{k}", s.shape, s.dtype) for k, s in enumerate(alls)]
+        (f,) = substitute(renamed([objective.f], every), dict(zip(alls, wholes, strict=True)))
         self.objective = BatchObjective(
-            objective.f, objective.unknowns, tuple(zip(parts, wholes, strict=True)), index, first
+            objective.f,
+            objective.unknowns,
+            tuple(zip(parts, wholes, strict=True)),
+            index,
+            first,
+            Objective(f, objective.unknowns),
         )
         values = {s: v for s, v in problem.data.items() if s not in parts}
         values |= {whole: problem.data[part] for part, whole in zip(parts, wholes, strict=True)}
@@ -101,7 +123,7 @@ class Batches:
 
 def check_rule(rule: Rule) -> None:
     """Raise DomainError for a rule that compares losses of one step with those of another."""
-    if not isinstance(rule, (FirstOrder, Clip)):
+    if not rule.on_batches:
         raise DomainError(
             f"minimize: with batch_size every step has another loss, and {type(rule).__name__} compares them; choose a "
             "rule that reads gradients only, such as SGD or Adam."

@@ -11,6 +11,7 @@ from symdiff.ir.primitive import cast
 from symdiff.ops.elementwise import minimum, sqrt
 from symdiff.optimize.objective import Objective, Point, dot
 from symdiff.optimize.rule import FirstOrder, Move, Rule, State, check_setting
+from symdiff.optimize.settings import Setting
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +21,9 @@ class Clip(Rule):
     Convergence is judged by the gradient itself. Method: `torch.nn.utils.clip_grad_norm_` (Pascanu et al. 2013).
     """
 
+    on_batches = True
     rule: FirstOrder
-    max_norm: float
+    max_norm: Setting
 
     def __post_init__(self) -> None:
         """Raise DomainError for a bound that is not positive, DTypeError for a rule that reads more than gradients."""

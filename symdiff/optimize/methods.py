@@ -8,11 +8,14 @@ from symdiff.ir.errors import DomainError, DTypeError
 from symdiff.optimize.adagrad import Adagrad
 from symdiff.optimize.adam import Adam, AdamW
 from symdiff.optimize.bfgs import BFGS, LBFGS
+from symdiff.optimize.coordinate_descent import CoordinateDescent
 from symdiff.optimize.gradient_descent import GradientDescent
 from symdiff.optimize.lbfgs_b import LBFGSB
 from symdiff.optimize.newton import Newton
 from symdiff.optimize.newton_cg import NewtonCG
 from symdiff.optimize.projected_gradient import ProjectedGradient
+from symdiff.optimize.proximal import FISTA
+from symdiff.optimize.random_search import RandomSearch
 from symdiff.optimize.rmsprop import RMSprop
 from symdiff.optimize.rule import Rule
 from symdiff.optimize.sgd import SGD
@@ -24,6 +27,8 @@ METHODS: dict[str, Rule] = {
     "adam": Adam(),
     "adamw": AdamW(),
     "bfgs": BFGS(),
+    "coordinate-descent": CoordinateDescent(),
+    "fista": FISTA(),
     "gd": GradientDescent(),
     "lbfgs": LBFGS(),
     "lbfgs-b": LBFGSB(),
@@ -32,6 +37,7 @@ METHODS: dict[str, Rule] = {
     "newton": Newton(),
     "newton-cg": NewtonCG(),
     "projected-gradient": ProjectedGradient(),
+    "random-search": RandomSearch(),
     "rmsprop": RMSprop(),
     "sgd": SGD(),
     "sparse-newton": SparseNewton(),

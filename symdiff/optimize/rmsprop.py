@@ -11,6 +11,7 @@ from symdiff.ops.elementwise import sqrt
 from symdiff.ops.index import zeros_like
 from symdiff.optimize.rule import FirstOrder, State, check_setting, descent
 from symdiff.optimize.schedules import Schedule, check_rate, rate
+from symdiff.optimize.settings import Setting, is_used, like
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +22,11 @@ class RMSprop(FirstOrder):
     Method: Tieleman & Hinton 2012, lecture 6.5; centred as in Graves 2013, equations 38-45.
     """
 
-    lr: float | Schedule = 1e-2
-    alpha: float = 0.99
-    eps: float = 1e-8
-    weight_decay: float = 0.0
-    momentum: float = 0.0
+    lr: Setting | Schedule = 1e-2
+    alpha: Setting = 0.99
+    eps: Setting = 1e-8
+    weight_decay: Setting = 0.0
+    momentum: Setting = 0.0
     centered: bool = False
     maximize: bool = False
 
@@ -38,19 +39,20 @@ class RMSprop(FirstOrder):
 
     def start(self, w: Node) -> State:
         """Return zeros for the mean square, and the mean and the buffer where they are used."""
-        return (zeros_like(w),) * (1 + self.centered + (self.momentum > 0))
+        return (zeros_like(w),) * (1 + self.centered + is_used(self.momentum))
 
     def update(self, w: Node, g: Node, s: State, t: Node) -> tuple[Node, State]:
         """Return w - lr * g / (root of the mean square + eps), with momentum if asked."""
         g = descent(w, g, self.weight_decay, self.maximize)
-        square = variance = self.alpha * s[0] + (1 - self.alpha) * (g * g)
+        alpha = like(self.alpha, w)
+        square = variance = alpha * s[0] + (1 - alpha) * (g * g)
         after = [square]
         if self.centered:
-            mean = s[1] + (1 - self.alpha) * (g - s[1])
+            mean = s[1] + (1 - alpha) * (g - s[1])
             variance = square - mean * mean
             after.append(mean)
-        step = g / (sqrt(variance) + self.eps)
-        if self.momentum:
-            step = self.momentum * s[-1] + step
+        step = g / (sqrt(variance) + like(self.eps, w))
+        if is_used(self.momentum):
+            step = like(self.momentum, w) * s[-1] + step
             after.append(step)
         return w - cast(rate(self.lr, t), w.dtype) * step, tuple(after)

@@ -14,6 +14,7 @@ from typing import Any
 from symdiff.ir.errors import DomainError
 from symdiff.ir.node import Node, as_node
 from symdiff.ops.elementwise import cos, floor, minimum, sqrt
+from symdiff.optimize.settings import Setting, is_expression
 
 
 class Schedule(ABC):
@@ -30,7 +31,7 @@ class Schedule(ABC):
 class StepDecay(Schedule):
     """lr * factor**k in stretch k = 0, 1, … of `every` steps."""
 
-    lr: float
+    lr: Setting
     every: int
     factor: float = 0.1
 
@@ -47,7 +48,7 @@ class StepDecay(Schedule):
 class InverseTime(Schedule):
     """lr / (1 + decay (t - 1)): sums to infinity, its squares do not (Robbins & Monro 1951)."""
 
-    lr: float
+    lr: Setting
     decay: float = 1.0
 
     def __post_init__(self) -> None:
@@ -63,7 +64,7 @@ class InverseTime(Schedule):
 class InverseSqrt(Schedule):
     """lr / sqrt(t), the rate of subgradient methods (Nesterov 2018, section 3.2.3)."""
 
-    lr: float
+    lr: Setting
 
     def __post_init__(self) -> None:
         """Raise DomainError for settings outside their range."""
@@ -81,14 +82,14 @@ class Cosine(Schedule):
     Method: Loshchilov & Hutter 2017, SGDR, equation 5, without restarts.
     """
 
-    lr: float
+    lr: Setting
     steps: int
     floor: float = 0.0
 
     def __post_init__(self) -> None:
         """Raise DomainError for settings outside their range."""
         _check(self, lr=self.lr, steps=self.steps)
-        if not 0 <= self.floor <= self.lr:
+        if not (is_expression(self.lr) or 0 <= self.floor <= self.lr):
             raise DomainError(f"Cosine: floor lies in [0, lr], got {self.floor!r} with lr={self.lr!r}.")
 
     def at(self, t: Node) -> Node:
@@ -101,7 +102,7 @@ class Cosine(Schedule):
 class WarmUp(Schedule):
     """The first `steps` steps grow in proportion to t up to the rate `lr`, a number or a schedule, which follows."""
 
-    lr: float | Schedule
+    lr: Setting | Schedule
     steps: int
 
     def __post_init__(self) -> None:
@@ -114,24 +115,25 @@ class WarmUp(Schedule):
         return minimum(t / self.steps, 1.0) * rate(self.lr, t)
 
 
-def rate(lr: float | Schedule, t: Node) -> Node:
+def rate(lr: Setting | Schedule, t: Node) -> Node:
     """Return the step size of step `t`."""
     return lr.at(t) if isinstance(lr, Schedule) else as_node(lr)
 
 
 def check_rate(owner: str, lr: Any) -> None:
-    """Raise DomainError unless `lr` is a schedule or a positive finite number."""
+    """Raise DomainError unless `lr` is a schedule, an expression or a positive finite number."""
     if not isinstance(lr, Schedule):
         _check_positive(owner, "lr", lr)
 
 
-def _check(schedule: Schedule, **settings: float) -> None:
+def _check(schedule: Schedule, **settings: Setting) -> None:
     for name, value in settings.items():
         _check_positive(type(schedule).__name__, name, value)
 
 
 def _check_positive(owner: str, name: str, value: Any) -> None:
-    if not isinstance(value, (int, float)) or isinstance(value, bool) or not 0 < value < math.inf:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_expression(value) and not (is_number and 0 < value < math.inf):
         raise DomainError(f"{owner}: {name} is a positive finite number, got {value!r}.")
 
 

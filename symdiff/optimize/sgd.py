@@ -12,6 +12,7 @@ from symdiff.ops.elementwise import where
 from symdiff.ops.index import zeros_like
 from symdiff.optimize.rule import FirstOrder, State, check_setting, descent
 from symdiff.optimize.schedules import Schedule, check_rate, rate
+from symdiff.optimize.settings import Setting, is_used, like
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,10 @@ class SGD(FirstOrder):
     Method: Polyak 1964 (heavy ball); Nesterov 1983 in the form of Sutskever et al. 2013.
     """
 
-    lr: float | Schedule = 1e-3
-    momentum: float = 0.0
-    dampening: float = 0.0
-    weight_decay: float = 0.0
+    lr: Setting | Schedule = 1e-3
+    momentum: Setting = 0.0
+    dampening: Setting = 0.0
+    weight_decay: Setting = 0.0
     nesterov: bool = False
     maximize: bool = False
 
@@ -36,12 +37,12 @@ class SGD(FirstOrder):
         check_rate("SGD", self.lr)
         check_setting(self, "momentum", self.momentum, 0.0, math.inf, low_open=False)
         check_setting(self, "weight_decay", self.weight_decay, 0.0, math.inf, low_open=False)
-        if self.nesterov and (self.momentum <= 0 or self.dampening != 0):
+        if self.nesterov and not (is_used(self.momentum) and not is_used(self.dampening)):
             raise DomainError("SGD: nesterov needs momentum > 0 and dampening = 0.")
 
     def start(self, w: Node) -> State:
         """Return a zero buffer, none without momentum."""
-        return (zeros_like(w),) if self.momentum else ()
+        return (zeros_like(w),) if is_used(self.momentum) else ()
 
     def update(self, w: Node, g: Node, s: State, t: Node) -> tuple[Node, State]:
         """Return w - lr * b1 and the new buffer b1."""
@@ -49,5 +50,6 @@ class SGD(FirstOrder):
         lr = cast(rate(self.lr, t), w.dtype)
         if not s:
             return w - lr * g, ()
-        b = where(t > 1, self.momentum * s[0] + (1 - self.dampening) * g, g)
-        return w - lr * (g + self.momentum * b if self.nesterov else b), (b,)
+        momentum = like(self.momentum, w)
+        b = where(t > 1, momentum * s[0] + (1 - like(self.dampening, w)) * g, g)
+        return w - lr * (g + momentum * b if self.nesterov else b), (b,)
