@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from symdiff.diff.jacobian import eye
+from symdiff.ir.errors import DomainError
 from symdiff.ir.node import Node, as_node, const
 from symdiff.ir.primitive import cast
 from symdiff.ops.control import while_loop
@@ -16,26 +17,32 @@ from symdiff.ops.leaves import iota
 from symdiff.ops.linalg import cholesky, solve
 from symdiff.ops.reduce import max_, min_, sum_
 from symdiff.optimize.line_search import backtrack
+from symdiff.optimize.modified_cholesky import modified_solve
 from symdiff.optimize.objective import Objective, Point, dot, pack, unpack
 from symdiff.optimize.rule import Move, Rule, State
 
+_HESSIANS = ("shift", "modified-cholesky")
 GROWTH = 10.0  # of the shift: at most 10 times larger than needed, found in few factorisations
 
 
 @dataclass(frozen=True, slots=True)
 class Newton(Rule):
-    """x1 = x - a*(H + tau*I)^-1 g, with a = 1, 1/2, 1/4, … by Armijo's rule.
+    """x1 = x - a*(H + E)^-1 g, with a = 1, 1/2, 1/4, … by Armijo's rule, E = 0 or what makes H + E positive definite.
 
-    tau is 0 where the Hessian H is positive definite, so convergence is quadratic near a minimum. Otherwise it
-    grows from sqrt(eps)*max|H| in powers of ten until a Cholesky factorisation succeeds: at a singular Hessian
-    the step is (nearly) the shortest Newton step, at an indefinite one it leans towards the gradient and
-    the run leaves saddle points. Where no shift helps (H holds NaN or infinities, or rounding turns the
+    With `hessian="shift"` E is tau*I. tau is 0 where the Hessian H is positive definite, so convergence is quadratic
+    near a minimum. Otherwise it grows from sqrt(eps)*max|H| in powers of ten until a Cholesky factorisation succeeds:
+    at a singular Hessian the step is (nearly) the shortest Newton step, at an indefinite one it leans towards the
+    gradient and the run leaves saddle points. Where no shift helps (H holds NaN or infinities, or rounding turns the
     step uphill) the step is -g. The run stops when no trial step decreases the loss.
+
+    With `hessian="modified-cholesky"` E is a diagonal matrix that Gill and Murray's factorisation finds on its way, in
+    one factorisation: large where a direction has negative curvature, zero in others, which keep their Newton step. A
+    shift turns all directions towards the gradient, but is small where H is nearly positive definite.
 
     Only a zero gradient is tested at the end: a run started exactly on a saddle or a maximum stays there.
 
     Needs: memory for the dense Hessian, n**2 numbers for n unknowns.
-    Method: Nocedal & Wright 2006, algorithms 3.2 and 3.3 (with a relative first shift).
+    Method: Nocedal & Wright 2006, algorithms 3.2 and 3.3 (with a relative first shift) and section 3.4.
 
     >>> import symdiff as sd
     >>> x, y = sd.symbols("x y")
@@ -44,6 +51,14 @@ class Newton(Rule):
     (True, True)
     """
 
+    hessian: str = "shift"
+
+    def __post_init__(self) -> None:
+        """Raise DomainError for an unknown treatment of the Hessian."""
+        if self.hessian not in _HESSIANS:
+            names = " or ".join(map(repr, _HESSIANS))
+            raise DomainError(f"Newton: hessian is {names}, got {self.hessian!r}.")
+
     def init(self, objective: Objective, point: Point) -> State:
         """Return the empty state."""
         return ()
@@ -51,10 +66,13 @@ class Newton(Rule):
     def step(self, objective: Objective, point: Point, state: State, t: Node) -> Move:
         """Solve for the direction, then search along it."""
         hess, g = objective.hessian(point.x), pack(point.grad)
-        shifted, definite = make_definite(hess)
-        newton = solve(shifted, -g)
-        downhill = definite & (dot([g], [newton]) < 0)
-        direction = where(downhill, newton, -g)
+        if self.hessian == "shift":
+            shifted, definite = make_definite(hess)
+            newton = where(definite, solve(shifted, -g), -g)
+        else:
+            newton = modified_solve(hess, -g)
+        # False for NaN too.
+        direction = where(dot([g], [newton]) < 0, newton, -g)
         new, moved, _ = backtrack(objective, point, unpack(direction, point.x), const(1.0, point.loss.dtype))
         return Move(new, (), moved)
 
