@@ -1,8 +1,10 @@
 """Losses and estimators: mathematics on top of expressions and `minimize`."""
 
-from symdiff.models import kernels
+from symdiff.models import kernels, selection
 from symdiff.models.estimator import Classifier, Estimator, Regressor, Transformer
+from symdiff.models.gaussian_process import GaussianProcessRegressor
 from symdiff.models.kernel_ridge import KernelRidge
+from symdiff.models.lasso import Lasso
 from symdiff.models.linear_regression import LinearRegression, Ridge
 from symdiff.models.linear_svc import LinearSVC
 from symdiff.models.logistic_regression import LogisticRegression
@@ -32,8 +34,10 @@ __all__ = [
     "SVC",
     "Classifier",
     "Estimator",
+    "GaussianProcessRegressor",
     "GaussianRandomProjection",
     "KernelRidge",
+    "Lasso",
     "LinearRegression",
     "LinearSVC",
     "LogisticRegression",
@@ -55,6 +59,7 @@ __all__ = [
     "mse",
     "nll",
     "perceptron",
+    "selection",
     "smooth_l1",
     "squared_hinge",
 ]

@@ -44,6 +44,17 @@ class Design:
         rows = np.repeat(np.arange(self.x.shape[0]), np.diff(self.x.indptr))
         return {_VALUES: self.x.data, _ROWS: rows, _COLUMNS: self.x.indices.astype(np.int64), **mean}
 
+    def products(self, share: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return X' S X and X' S y for the diagonal matrix S of weights that add up to 1, X less its mean.
+
+        Needs: y of (weighted) mean 0 where there is a mean. Cost: d² numbers, however sparse X is.
+        """
+        right = self.x.T @ (share * y)
+        if not self.is_sparse:
+            return (self.x.T * share) @ self.x, right
+        gram = ((self.x.T * share) @ self.x).toarray()
+        return (gram if self.mean is None else gram - np.outer(self.mean, self.mean)), right
+
     def times(self, w: Node) -> Node:
         """Return (X - mean) w for weights of shape (d,) or (d, k).
 
