@@ -8,7 +8,7 @@ the ratio of the largest k to the smallest only, not on the grid (Concus & Golub
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
@@ -19,10 +19,13 @@ from symdiff.diff.forward import jvp_nodes
 from symdiff.ir.callback import Callback
 from symdiff.ir.node import Node, const
 from symdiff.ops import opaque
+from symdiff.ops.control import build_loop
 from symdiff.ops.elementwise import eq, mod, where
 from symdiff.ops.index import broadcast_to, concatenate, reshape, zeros_like
 from symdiff.ops.leaves import iota
+from symdiff.ops.rows import empty, set_row
 from symdiff.pde.fourier import Basis, Kind
+from symdiff.pde.jets import all_jets, orders
 from symdiff.pde.linear import System, Vector, dot
 from symdiff.pde.semidiscrete import Semidiscrete
 
@@ -54,31 +57,39 @@ class Averaged:
 
     def _field(self, system: System, k: int) -> Callable[[Node], Node]:
         like = system.v[k]
-        quotients = [_quotient(system, k, broadcast_to(const(1.0), shape=like.shape))]
-        for axis in range(like.ndim):
-            quotients.append(_quotient(system, k, _alternating(like, axis)))
-        scalars = [const(system.shift), system.c, *quotients]
-        packed = concatenate(*(reshape(s, shape=(1,)) for s in scalars), axis=0)
-        takes = ((like.shape, "float64"), ((len(scalars),), "float64"))
+        packed = concatenate(
+            reshape(const(system.shift), shape=(1,)), reshape(system.c, shape=(1,)), _quotients(system, k), axis=0
+        )
+        takes = ((like.shape, "float64"), (packed.shape, "float64"))
         divide = _Division(Basis(self.kinds[k]), self.powers[k])
         callback = Callback(divide, "averaged", takes, like.shape, "float64")
         self._held.append(callback)
         return lambda r: opaque.call(callback, [r, packed])
 
 
-def _quotient(system: System, k: int, p: Node) -> Node:
-    """Return <p, J p>/<p, p> for a vector that is zero in all fields but one."""
-    direction = [p if j == k else zeros_like(x) for j, x in enumerate(system.v)]
-    along = jvp_nodes(system.rates, system.v, direction)[k]
-    return dot([p], [along]) / dot([p], [p])
+def _quotients(system: System, k: int) -> Node:
+    """Return <p, J p>/<p, p> for p = 1 and p = +1, -1, +1, … along each axis, zero in all fields but one."""
+    like = system.v[k]
+    count = like.ndim + 1
+
+    def turn(j: Node, found: Node) -> list[Node]:
+        p = const(1.0)
+        for axis in range(like.ndim):
+            p = p * where(eq(j, const(axis + 1, "int64")), _alternating(like, axis), 1.0)
+        p = broadcast_to(p, shape=like.shape)
+        direction = [p if i == k else zeros_like(x) for i, x in enumerate(system.v)]
+        along = jvp_nodes(system.rates, system.v, direction)[k]
+        return [j + 1, set_row(found, dot([p], [along]) / dot([p], [p]), j)]
+
+    start = [const(0, "int64"), empty(shape=(count,), dtype="float64")]
+    return build_loop(lambda j, _: j < count, turn, start, turns=count)[1]
 
 
 def _alternating(like: Node, axis: int) -> Node:
     """Return +1, -1, +1, … along an axis."""
     n = like.shape[axis]
     line = where(eq(mod(iota(n=n), const(2, "int64")), const(0, "int64")), 1.0, -1.0)
-    shaped = reshape(line, shape=tuple(n if a == axis else 1 for a in range(like.ndim)))
-    return broadcast_to(shaped, shape=like.shape)
+    return reshape(line, shape=tuple(n if a == axis else 1 for a in range(like.ndim)))
 
 
 class _Division:
@@ -115,10 +126,19 @@ def averaged_for(semi: Semidiscrete) -> Averaged:
     for u in semi.problem.fields:
         pairs = [semi.problem.boundary[u, axis] for axis in semi.axes]
         kinds.append(tuple((_reflects(lower.kind), _reflects(upper.kind)) for lower, upper in pairs))
-        beyond = semi.layout[u].beyond
-        reach = [max(pair) - semi.order // 2 + 1 for pair in beyond]
-        powers.append(tuple(4 if r >= 2 and k[0] == "periodic" else 2 for r, k in zip(reach, kinds[-1], strict=True)))
+        powers.append(tuple(_highest(semi, axis) for axis in semi.axes))
     return Averaged(tuple(kinds), tuple(powers))
+
+
+def _highest(semi: Semidiscrete, axis: str) -> int:
+    """Return the highest even order of a derivative along an axis, 2 at least; definitions add theirs."""
+    problem = semi.problem
+
+    def of(rhs: Mapping[Node, Node]) -> int:
+        return max((orders(w)[axis] for w in all_jets(rhs.values())), default=0)
+
+    n = of(problem.rhs) + of(problem.definitions)
+    return max(n - n % 2, 2)
 
 
 def _reflects(kind: str) -> str:

@@ -41,14 +41,15 @@ def choose(solver: Solver, semi: Semidiscrete, name: str = "auto") -> LinearSolv
     """
     if name not in NAMES:
         raise DomainError(f"The linear solver {name!r} is not known; use one of {', '.join(map(repr, NAMES))}.")
+    transform = transform_for(semi) if name in ("auto", "transform") else None
+    if transform is not None and (semi.problem.is_steady or name == "transform"):
+        return transform  # which leaves out what a singular operator does not determine
     if name in ("auto", "banded"):
         banded = _banded(solver, semi)
         if banded is not None:
             return banded
-    if name in ("auto", "transform"):
-        transform = transform_for(semi)
-        if transform is not None:
-            return transform
+    if transform is not None:
+        return transform
     if name in ("auto", "cg") and _is_definite(solver, semi):
         return ConjugateGradients(averaged_for(semi))
     if name in ("auto", "bicgstab"):

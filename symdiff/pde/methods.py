@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from symdiff.ir.errors import DomainError
 from symdiff.pde.explicit import Explicit
+from symdiff.pde.imex import IMEX
 from symdiff.pde.implicit import IMPLICIT
+from symdiff.pde.leapfrog import Leapfrog
 from symdiff.pde.stepper import Stepper
 from symdiff.pde.tableaux import TABLEAUX
 
 METHODS: dict[str, Stepper] = {
     **{name: Explicit(tableau) for name, tableau in TABLEAUX.items()},
-    **{method.name: method for method in IMPLICIT},
+    **{method.name: method for method in (Leapfrog(), *IMPLICIT, *IMEX)},
 }
 
 

@@ -23,15 +23,17 @@ from symdiff.pde.domain import Grid
 from symdiff.pde.evaluate import on_points
 from symdiff.pde.fields import Fields
 from symdiff.pde.implicit import Implicit
-from symdiff.pde.jets import TIME
+from symdiff.pde.jets import TIME, jets
 from symdiff.pde.kernel import Kernel, loop
 from symdiff.pde.layout import fewest_points
+from symdiff.pde.linear import LinearSolver
 from symdiff.pde.methods import METHODS, as_stepper
 from symdiff.pde.problem import Problem
 from symdiff.pde.run import Run
 from symdiff.pde.schedule import plan, positive
 from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.solution import Progress, Solution
+from symdiff.pde.steady import find
 from symdiff.pde.stepper import Stepper
 
 Values = dict[Node, float]
@@ -53,7 +55,8 @@ class Solver:
         axes = problem.domain.axes
         self.grid = Grid(problem.domain, self._checked(shape), [problem.is_periodic(a) for a in axes])
         self._limits: dict[Any, float] = {}
-        self._compiled: dict[tuple[Stepper, str], Callable[..., Sequence[Any]]] = {}
+        self.compiled: dict[Any, Callable[..., Sequence[Any]]] = {}
+        self._linear: dict[str, LinearSolver] = {}
         self._chosen: dict[tuple[Stepper, str], Implicit] = {}
 
     def _checked(self, shape: Any) -> tuple[int, ...]:
@@ -85,7 +88,7 @@ class Solver:
         smallest limit at 17 times up to `until` counts. A nonlinear problem may become stiffer on the way: a run
         stops when that makes its values infinite. A stable step need not be an accurate one.
         """
-        stepper, values = as_stepper(method), self._parameters(parameters)
+        stepper, values = as_stepper(method).adapted(self.problem), self._parameters(parameters)
         return self._limit(stepper, values, self._start(values), until)
 
     def _limit(self, stepper: Stepper, values: Values, state: State, until: float) -> float:
@@ -125,7 +128,7 @@ class Solver:
         out = {}
         for (u, axis, end), rate in rates.items():
             side = self._side(axis, end)
-            found = on_points(rate, self._side_points(axis, side), at, values, {u: fields[u][side]})
+            found = on_points(rate, self._side_points(axis, side), at, values, {v: fields[v][side] for v in jets([rate])})
             out[u, axis, end] = float(np.min(found))
         return out
 
@@ -195,7 +198,7 @@ class Solver:
     def _extended(self, stepper: Stepper, values: Values, state: State) -> State:
         """Return unknowns at time 0 with the points beyond them, and what the method remembers."""
         nodes = [*self.semi.extended(self.semi.blocks, const(0.0)), *stepper.memory(self.semi)]
-        return [np.ascontiguousarray(a) for a in interpret(nodes, self._inputs(values, state))]
+        return [np.asarray(a, order="C") for a in interpret(nodes, self._inputs(values, state))]
 
     def unknowns(self, state: Sequence[np.ndarray]) -> State:
         """Return the unknowns in arrays that have the points beyond them too; what follows is left out."""
@@ -215,21 +218,32 @@ class Solver:
 
     def assemble(self, state: State, t: float, values: Values) -> dict[Node, np.ndarray]:
         """Return the fields on all points: unknowns between given values; the mean of both at a corner of two sides."""
-        out = {}
+        full, times = {}, {}
         for u, block in zip(self.problem.fields, state, strict=True):
-            full = np.zeros(self.grid.shape)
-            times = np.zeros(self.grid.shape, dtype=np.uint8)
-            full[self._block(u)] = block
-            for axis, name in enumerate(self.grid.axes):
-                for end, condition in enumerate(self.problem.boundary[u, name]):
-                    if not isinstance(condition, Dirichlet):
-                        continue
-                    side = self._side(axis, end)
-                    full[side] += on_points(condition.value, self._side_points(axis, side), t, values)
-                    times[side] += 1
-            if times.any():
-                full /= np.maximum(times, 1)
-            out[u] = full
+            full[u], times[u] = np.zeros(self.grid.shape), np.zeros(self.grid.shape, dtype=np.uint8)
+            full[u][self._block(u)] = block
+        for u, axis, end, value in self._given:
+            side = self._side(axis, end)
+            others = {v: full[v][side] / np.maximum(times[v][side], 1) for v in jets([value])}
+            full[u][side] += on_points(value, self._side_points(axis, side), t, values, others)
+            times[u][side] += 1
+        return {u: x / np.maximum(times[u], 1) if times[u].any() else x for u, x in full.items()}
+
+    @cached_property
+    def _given(self) -> list[tuple[Node, int, int, Node]]:
+        """The Dirichlet sides (field, axis, end) and their values, those that contain a field behind its own."""
+        waiting = {
+            (u, axis, end): condition.value
+            for u in self.problem.fields
+            for axis, name in enumerate(self.grid.axes)
+            for end, condition in enumerate(self.problem.boundary[u, name])
+            if isinstance(condition, Dirichlet)
+        }
+        out = []
+        while waiting:
+            for (u, axis, end), value in list(waiting.items()):
+                if not any((v, axis, end) in waiting for v in jets([value])):
+                    out.append((u, axis, end, waiting.pop((u, axis, end))))
         return out
 
     # -- runs -------------------------------------------------------------------------------------------------------
@@ -262,7 +276,9 @@ class Solver:
         UnknownSymbolError for missing parameters; RunError, whose `solution` holds everything up to the last good
         step, when values become infinite or NaN or an implicit step cannot be solved.
         """
-        stepper, values = self._ready(as_stepper(method), linear_solver), self._parameters(parameters)
+        if self.problem.is_steady:
+            raise DomainError("Nothing evolves in this problem: its equations have no dt(...). Use solver.steady().")
+        stepper, values = self._ready(method, linear_solver), self._parameters(parameters)
         until = positive(until, "until", "it is the time at which the run ends")
         if save_every is not None:
             save_every = positive(save_every, "save_every", "it is the time between two saved states")
@@ -304,8 +320,32 @@ class Solver:
             )
         return given
 
-    def _ready(self, stepper: Stepper, linear_solver: str) -> Stepper:
-        """Return a stepper with a linear solver where it needs one."""
+    def steady(
+        self, parameters: Mapping[Any, Any] | None = None, target: str = "cpu", linear_solver: str = "auto"
+    ) -> Solution:
+        """Return the state at which nothing changes: the solution of steady equations, such as Poisson's.
+
+        Newton's method from the initial values (0 where the problem gives none), whole in compiled code; a linear
+        problem takes two iterations, of which the second one removes rounding errors. Where the equations determine
+        the solution up to a constant (slopes on all sides), its mean mode is 0, if the data allow a solution.
+
+        Raises: DomainError for equations that contain the time; RunError, whose `solution` is the last iterate, when
+        the linear systems cannot be solved or the iteration does not settle.
+
+        >>> from symdiff import pde
+        >>> x, u = pde.coordinates("x"), pde.field("u")
+        >>> poisson = pde.Problem(pde.Eq(pde.laplacian(u), -2), pde.Box(x=(0, 1)), {"x": pde.Dirichlet(0)})
+        >>> poisson.discretize(5).steady()[u].round(12).tolist()
+        [0.0, 0.1875, 0.25, 0.1875, 0.0]
+        """
+        values = self._parameters(parameters)
+        if linear_solver not in self._linear:
+            self._linear[linear_solver] = choose(self, self.semi, linear_solver)
+        return find(self, self._linear[linear_solver], values, self._start(values), target)
+
+    def _ready(self, method: str | Stepper, linear_solver: str) -> Stepper:
+        """Return the stepper of a method for this problem, with a linear solver where it needs one."""
+        stepper = as_stepper(method).adapted(self.problem)
         if not isinstance(stepper, Implicit):
             if linear_solver != "auto":
                 raise DomainError(f"{stepper.name} is explicit and solves no linear systems; leave out linear_solver.")
@@ -325,7 +365,7 @@ class Solver:
         >>> heat.discretize(11).explain("crank-nicolson")
         'crank-nicolson: implicit, order 2 in time; linear systems by elimination along 3 diagonals'
         """
-        stepper = self._ready(as_stepper(method), linear_solver)
+        stepper = self._ready(method, linear_solver)
         if not isinstance(stepper, Implicit):
             return f"{stepper.name}: explicit, order {stepper.order} in time"
         return f"{stepper.name}: implicit, order {stepper.order} in time; linear systems by {stepper.linear.describe()}"
@@ -335,13 +375,13 @@ class Solver:
 
     def _compile(self, stepper: Stepper, target: str) -> Callable[..., Sequence[Any]]:
         key = (stepper, target)
-        if key not in self._compiled:
+        if key not in self.compiled:
             # Late: the compiler loads LLVM.
             from symdiff.compile import compile
 
             outputs, inputs = loop(self.semi, stepper)
-            self._compiled[key] = compile(outputs, inputs, target=target)
-        return self._compiled[key]
+            self.compiled[key] = compile(outputs, inputs, target=target)
+        return self.compiled[key]
 
     def __repr__(self) -> str:
         return f"Solver({self.problem!r}, {self.grid!r}, order {self.order})"

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from symdiff.ir.node import Node
+from symdiff.pde.problem import Problem
 from symdiff.pde.semidiscrete import Semidiscrete
 
 
@@ -44,6 +45,10 @@ class Stepper(ABC):
     @abstractmethod
     def is_implicit(self) -> bool:
         """Whether every decaying solution of u' = lambda*u decays with every dt (A-stability)."""
+
+    def adapted(self, problem: Problem) -> Stepper:
+        """Return the form of the method for a problem."""
+        return self
 
     def memory(self, semi: Semidiscrete) -> list[Node]:
         """Return what the first step remembers, as expressions in `semi.blocks`; nothing for a one-step method."""

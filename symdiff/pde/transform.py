@@ -118,7 +118,7 @@ def symbol(
     counts: Sequence[int], order: int, theta: Sequence[np.ndarray], spacings: Sequence[float], kind: type
 ) -> np.ndarray:
     """Return the eigenvalues of the difference formula of a mixed derivative."""
-    out = np.ones((1,) * len(theta), dtype=kind)
+    out: np.ndarray = np.ones((1,) * len(theta), dtype=kind)
     for n, angle, h in zip(counts, theta, spacings, strict=True):
         if n:
             line = stencils.symbol(n, order, angle) / h**n
@@ -142,6 +142,8 @@ def transform_for(semi: Semidiscrete) -> Transform | None:
     terms, slopes = [], []
     for row, f in enumerate(problem.fields):
         for w, slope in table[f].items():
+            if w.params["field"] not in names:
+                return None  # a field that others define: its formulas come one upon another
             counts = tuple(orders(w)[a] for a in semi.axes)
             reflects = all(k[0] == "periodic" or n in (0, 2) for k, n in zip(kinds, counts, strict=True))
             if not reflects or any(s not in fixed for s in free_symbols([slope])):

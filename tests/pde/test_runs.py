@@ -192,6 +192,6 @@ def test_progress_prints_lines_where_there_is_no_terminal(heat: Any) -> None:
 def test_one_compilation_serves_every_parameter_and_step(heat: Any) -> None:
     solver = heat.discretize(9)
     solver.run(0.01, **ONE)
-    functions = dict(solver._compiled)
+    functions = dict(solver.compiled)
     solver.run(0.02, dt=1e-4, parameters={k: 0.3}, target="reference")
-    assert solver._compiled == functions
+    assert solver.compiled == functions
