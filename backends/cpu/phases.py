@@ -142,6 +142,6 @@ def _stores(
         plain = not nest.space and not s.add and not a.gathers and not a.guards and isinstance(a.offset, int)
         if plain and where.get(s.value) in assembled and a.buffer.dtype == "float64" and a.buffer not in read:
             direct.append(s)
-        elif where.get(s.value, -1) in assembled or s.value not in where:
+        elif where.get(s.value, -1) in assembled or s.value not in where or a.gathers:
             late.append(s)
     return tuple(direct), tuple(late)

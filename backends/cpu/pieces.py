@@ -130,7 +130,7 @@ class _Pieces:
         for c, function in enumerate(self.functions):
             b.call(function, [frame.context, slots, *([] if c in self.plan.assembled else (*mask, *point.indices))])
         values: dict[int, Value] = {}
-        for k in dict.fromkeys([*(r.value for r in self.nest.reductions), *(s.value for s in self.plan.late)]):
+        for k in dict.fromkeys([*(r.value for r in self.nest.reductions), *self.plan.awaited]):
             if k in self.plan.slots:
                 body.know(k, _load(body, slots, self.plan.slots[k], self.nest.body[k].dtype))
             else:

@@ -32,6 +32,11 @@ class Split:
     direct: tuple[Store, ...] = ()
     late: tuple[Store, ...] = ()
 
+    @property
+    def awaited(self) -> list[int]:
+        """The values that the stores at the end need: what is stored, and where."""
+        return [v for s in self.late for v in (s.value, *(g.value for g in s.access.gathers))]
+
 
 def is_repeated(instr: Instr) -> bool:
     """Whether a value is computed again in every chunk that needs it."""
@@ -50,7 +55,9 @@ def split(nest: Nest, order: Sequence[tuple[int, ...]]) -> Split | None:
     if len(nest.body) <= LONGEST:
         return None
     repeated = frozenset(k for k, instr in enumerate(nest.body) if is_repeated(instr))
-    return slots_of(nest, Split(tuple(cut_evenly(order, CHUNK)), {}, 0, repeated))
+    # The place of a store that gathers may be known in another chunk than its value.
+    late = tuple(s for s in nest.stores if s.access.gathers)
+    return slots_of(nest, Split(tuple(cut_evenly(order, CHUNK)), {}, 0, repeated, late=late))
 
 
 def slots_of(nest: Nest, plan: Split) -> Split:
@@ -62,7 +69,7 @@ def slots_of(nest: Nest, plan: Split) -> Split:
         # Chunks come in order, so what stands last is the last.
         last |= dict.fromkeys(operands(nest.body[k]), c)
     # The sums of a nest are formed after its last chunk.
-    last |= dict.fromkeys([*(r.value for r in nest.reductions), *(s.value for s in plan.late)], len(chunks))
+    last |= dict.fromkeys([*(r.value for r in nest.reductions), *plan.awaited], len(chunks))
     slots: dict[int, int] = {}
     free: list[int] = []
     ends: list[list[int]] = [[] for _ in range(len(chunks) + 1)]

@@ -96,3 +96,16 @@ def test_a_jacobian(monkeypatch: pytest.MonkeyPatch, n: int) -> None:
     nodes = [*y, *(entry for row in sd.jacobian(y, x) for entry in row)]
     args = np.random.default_rng(n).uniform(-1, 1, WIDTH).tolist()
     np.testing.assert_array_equal(*both(monkeypatch, nodes, x, args))
+
+
+def test_places_known_elsewhere_than_values(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loop of scalars that records its values: their numbers in the record come from another piece of the body."""
+    monkeypatch.setenv("SYMDIFF_CACHE_MB", "0")
+    x, y = sd.symbols("x y")
+    f = (4 - 2.1 * x**2 + x**4 / 3) * x**2 + x * y + (4 * y**2 - 4) * y**2
+    mine, other = (
+        sd.minimize(f, {x: 1.2, y: 0.3}, method=sd.optimize.Adam(lr=0.05), tol=0.0, max_steps=8, target=target)
+        for target in ("cpu", "reference")
+    )
+    # Eight steps, of a few roundings each.
+    np.testing.assert_allclose(mine.history["loss"], other.history["loss"], rtol=0, atol=64 * np.finfo(float).eps)
