@@ -27,7 +27,9 @@ from symdiff.optimize.rmsprop import RMSprop
 from symdiff.optimize.rule import FirstOrder, Move, Rule
 from symdiff.optimize.schedules import Cosine, InverseSqrt, InverseTime, Schedule, StepDecay, WarmUp
 from symdiff.optimize.sgd import SGD
+from symdiff.optimize.solver import Solver, solver
 from symdiff.optimize.sparse_newton import SparseNewton
+from symdiff.optimize.starts import MultiResult
 from symdiff.optimize.svrg import SVRG
 from symdiff.optimize.trust_region import TrustRegion
 from symdiff.optimize.unroll import unroll
@@ -56,6 +58,7 @@ __all__ = [
     "InverseTime",
     "LevenbergMarquardt",
     "Move",
+    "MultiResult",
     "Newton",
     "NewtonCG",
     "Objective",
@@ -69,11 +72,13 @@ __all__ = [
     "RandomSearch",
     "Rule",
     "Schedule",
+    "Solver",
     "SparseNewton",
     "StepDecay",
     "TrustRegion",
     "WarmUp",
     "least_squares",
     "minimize",
+    "solver",
     "unroll",
 ]

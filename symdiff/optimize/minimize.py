@@ -20,6 +20,7 @@ from symdiff.optimize.result import OptimizeResult
 from symdiff.optimize.rule import Rule
 from symdiff.optimize.run import Callback, Path, run
 from symdiff.optimize.scipy_methods import PREFIX, ScipyRun
+from symdiff.optimize.starts import each_start, run_each
 
 
 def minimize(
@@ -64,6 +65,9 @@ def minimize(
     is there already, the run goes on from it and makes the steps that it would have made, bit for bit; `tol` and
     `max_steps` may differ. A save that fails during the run is a warning.
 
+    Where every start value has one more axis than its symbol, there is a run from each row, which stops by itself; the
+    result is then a `MultiResult`, whose `best` is the best run's. A run that is stopped is the last one.
+
     Shapes: each value has its symbol's shape; run-time sizes are read from the values.
     Returns: an `OptimizeResult`, converged where the gradient's infinity norm is at most `tol`. A run that
     diverges, meets NaN or can decrease the loss no further ends with `converged=False` and says so in `message`.
@@ -76,6 +80,12 @@ def minimize(
     (True, 1, -2.0)
     """
     check_limits(tol, max_steps)
+    starts = each_start(start)
+    if starts is not None:
+        if checkpoint is not None:
+            raise DomainError("minimize: a checkpoint holds one run; leave it out, or run from one start at a time.")
+        options = (method, tol, max_steps, progress, callback, target, batch_size, seed, sampling, bounds, constraints)
+        return run_each(starts, lambda one: minimize(f, one, data, *options))
     if constraints is not None:
         if batch_size is not None:
             raise DomainError("minimize: constraints are not for batches; leave batch_size out.")

@@ -16,6 +16,7 @@ from symdiff.optimize.result import OptimizeResult
 from symdiff.optimize.rule import Rule
 from symdiff.optimize.run import Callback, Limits, go
 from symdiff.optimize.scipy_methods import PREFIX
+from symdiff.optimize.starts import each_start, run_each
 
 
 class Solver:
@@ -36,6 +37,9 @@ class Solver:
 
         Raises: DTypeError, ShapeError, UnknownSymbolError, naming the symbol.
         """
+        starts = each_start(start)
+        if starts is not None:
+            return run_each(starts, lambda one: self(one, data, progress, callback))
         problem = self.question.problem(as_mapping(start, "start"), as_mapping(data or {}, "data"))
         whole = problem.objective is self.question.objective
         # An unknown without entries is no unknown: another function, compiled when that happens.
