@@ -1,4 +1,4 @@
-"""The command line: `symdiff tour`, `diff`, `compile`, `bench`, `doctor`, `repl`, `version`.
+"""The command line: `symdiff tour`, `diff`, `minimize`, `compile`, `bench`, `doctor`, `repl`, `version`.
 
 Commands load what they need when they run, so that `symdiff --help` is quick. An error is one line on standard
 error; the exit code is 2 for wrong usage and text that does not parse, 130 after Ctrl-C, else 1.
@@ -85,6 +85,31 @@ def diff(
     from symdiff.terminal.derivatives import run_diff
 
     run_diff(output(), expression, at, wrt, format.value)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def minimize(
+    expression: Annotated[str, typer.Argument(metavar="EXPR", help="A formula, such as '(1-x)**2+100*(y-x**2)**2'.")],
+    start: Annotated[str, typer.Option("--start", metavar="POINT", help="Where to begin, such as x=-1.2,y=1.")] = "",
+    method: Annotated[
+        str, typer.Option("--method", metavar="NAME", help="Such as newton, bfgs, lbfgs, adam, scipy:BFGS.")
+    ] = "newton",
+    tol: Annotated[float, typer.Option("--tol", metavar="TOL", help="For the largest entry of the gradient.")] = 1e-8,
+    steps: Annotated[int, typer.Option("--steps", metavar="N", min=0, help="At most so many steps.")] = 1000,
+    data: Annotated[
+        str,
+        typer.Option(
+            "--data", metavar="DATA",
+            help="Other symbols: a=2,b=0.5, or the columns of a CSV file; then the mean over its rows is minimised.",
+        ),
+    ] = "",
+    target: Annotated[Target, typer.Option("--target", metavar="TARGET", help="cpu, cuda or reference.")] = Target.cpu,
+) -> None:  # fmt: skip
+    """Minimise a formula; the exit code is 1 where the run did not converge."""
+    from symdiff.terminal.minimize_command import run_minimize
+
+    if not run_minimize(output(), expression, start, method, tol, steps, data, target.value):
+        raise typer.Exit(FAILURE)
 
 
 @app.command("compile", context_settings={"ignore_unknown_options": True})

@@ -71,30 +71,44 @@ def parse_point(text: str, f: Node) -> Point:
     {'x': 0.25}
     """
     known = {s.params["name"]: s for s in free_symbols([f])}
-    example = ",".join(f"{name}=…" for name in known) or "nothing"
+    point = parse_values(text, known, "--at")
+    missing = [name for name, s in known.items() if s not in point]
+    if missing:
+        raise ParseError(f"--at has no value for {', '.join(missing)}; write --at {example(known)}.")
+    return point
+
+
+def parse_values(text: str, known: dict[str, Node], option: str) -> Point:
+    """Read "x=1.2,y=pi/4": a number for some of the `known` symbols. Raises ParseError, naming the option."""
     point: Point = {}
     for part in filter(None, (p.strip() for p in text.split(","))):
         name, equals, value = (p.strip() for p in part.partition("="))
         if not equals or not value:
-            raise ParseError(f"--at has parts such as x=1.2, got {part!r}; write --at {example}.")
+            raise ParseError(f"{option} has parts such as x=1.2, got {part!r}; write {option} {example(known)}.")
         if name not in known:
-            raise ParseError(f"--at gives {name!r} a value, but the expression has {', '.join(known) or 'no symbols'}.")
+            raise ParseError(f"{option} gives {name!r} a value, but the expression has {_names(known)}.")
         if known[name] in point:
-            raise ParseError(f"--at gives {name!r} two values.")
-        point[known[name]] = _number(value, name)
-    missing = [name for name, s in known.items() if s not in point]
-    if missing:
-        raise ParseError(f"--at has no value for {', '.join(missing)}; write --at {example}.")
+            raise ParseError(f"{option} gives {name!r} two values.")
+        point[known[name]] = _number(value, f"{option} {name}")
     return point
 
 
-def _number(text: str, name: str) -> float:
+def _names(known: dict[str, Node]) -> str:
+    return ", ".join(known) or "no symbols"
+
+
+def example(known: dict[str, Node]) -> str:
+    """Return what values for symbols look like."""
+    return ",".join(f"{name}=…" for name in known) or "nothing"
+
+
+def _number(text: str, place: str) -> float:
     node = parse(text)
     if free_symbols([node]):
-        raise ParseError(f"--at {name}={text}: the value is a number such as 1.2 or pi/4.")
+        raise ParseError(f"{place}={text}: the value is a number such as 1.2 or pi/4.")
     value = float(interpret([node], {})[0])
     if not math.isfinite(value):
-        raise ParseError(f"--at {name}={text}: the value is {value}, it should be finite.")
+        raise ParseError(f"{place}={text}: the value is {value}, it should be finite.")
     return value
 
 
@@ -104,7 +118,7 @@ def parse_wrt(text: str, f: Node) -> list[Node]:
     names = list(dict.fromkeys(filter(None, text.replace(",", " ").split()))) or list(known)
     for name in names:
         if name not in known:
-            raise ParseError(f"--wrt names {name!r}, but the expression has {', '.join(known) or 'no symbols'}.")
+            raise ParseError(f"--wrt names {name!r}, but the expression has {_names(known)}.")
     if not names:
         raise ParseError(f"The expression {f} has no symbols, so there is nothing to differentiate by.")
     return [known[name] for name in names]
