@@ -55,11 +55,16 @@ def check_targets(y: Any, n_samples: int, who: Estimator) -> np.ndarray:
     if y is None:
         raise DomainError(f"{name} requires y to be passed, but the target y is None.")
     try:
-        targets = np.asarray(y)
+        targets = np.asarray(_unmasked(y, f"{name}: y"))
     except ValueError as error:
         raise ShapeError(f"{name}: y has shape (samples,): {error}.") from None
     if targets.dtype.kind == "c":
         raise DomainError(f"{name}: y holds complex numbers. Complex data not supported.")
+    if targets.dtype.kind in "US" and not isinstance(y, np.ndarray):
+        # NumPy has turned the others among them into strings, NaN into "nan".
+        other = next((v for v in np.asarray(y, dtype=object).flat if not isinstance(v, (str, bytes))), None)
+        if other is not None:
+            raise DomainError(f"{name}: y mixes strings and {other!r}. Unknown label type: give labels of one kind.")
     if targets.ndim == 2 and targets.shape[1] == 1:
         text = "A column-vector y was passed when a 1d array was expected; use y.ravel() to silence this."
         warnings.warn(_sklearns("DataConversionWarning", DataConversionWarning)(text), stacklevel=4)
@@ -94,7 +99,7 @@ def check_labels(y: Any, n_samples: int, who: Estimator, weights: np.ndarray | N
     if labels.dtype.kind == "f" and (labels != np.round(labels)).any():
         first = labels[labels != np.round(labels)][0]
         raise DomainError(f"{name}: y holds class labels, got {first!r}. Unknown label type: continuous.")
-    if labels.dtype.kind == "O" and any(label is None or label != label for label in labels):
+    if labels.dtype.kind in "OMm" and any(label is None or label != label for label in labels):
         raise DomainError(f"{name}: y holds None or NaN; leave out samples without a label.")
     try:
         classes, index = np.unique(labels, return_inverse=True)
@@ -128,39 +133,43 @@ def check_fitted(who: Estimator) -> None:
         raise error(f"This {type(who).__name__} is not fitted yet; call fit first.")
 
 
-def check_positive(who: Estimator, **settings: Any) -> None:
+def check_positive(who: Estimator | str, **settings: Any) -> None:
     """Raise DomainError for a setting that is not a number > 0; infinity is one."""
     for name, value in settings.items():
         if not _is_number(value) or not value > 0:
-            raise DomainError(f"{type(who).__name__}: {name} is a number > 0, got {value!r}.")
+            raise DomainError(f"{_name(who)}: {name} is a number > 0, got {value!r}.")
 
 
-def check_not_negative(who: Estimator, **settings: Any) -> None:
+def check_not_negative(who: Estimator | str, **settings: Any) -> None:
     """Raise DomainError for a setting that is not a finite number >= 0."""
     for name, value in settings.items():
         if not _is_number(value) or not 0 <= value < np.inf:
-            raise DomainError(f"{type(who).__name__}: {name} is a finite number >= 0, got {value!r}.")
+            raise DomainError(f"{_name(who)}: {name} is a finite number >= 0, got {value!r}.")
 
 
-def check_count(who: Estimator, least: int = 1, **settings: Any) -> None:
+def check_count(who: Estimator | str, least: int = 1, **settings: Any) -> None:
     """Raise DomainError for a setting that is not an int >= `least`."""
     for name, value in settings.items():
         if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
-            raise DomainError(f"{type(who).__name__}: {name} is an int >= {least}, got {value!r}.")
+            raise DomainError(f"{_name(who)}: {name} is an int >= {least}, got {value!r}.")
 
 
-def random_numbers(who: Estimator, random_state: Any) -> np.random.Generator:
+def random_numbers(who: Estimator | str, random_state: Any) -> np.random.Generator:
     """Return the generator that belongs to a seed: counter-based (Philox), the same on every machine."""
     check_count(who, least=0, random_state=random_state)
     return np.random.Generator(np.random.Philox(int(random_state)))
 
 
-def check_choice(who: Estimator, choices: tuple[Any, ...], **settings: Any) -> None:
+def check_choice(who: Estimator | str, choices: tuple[Any, ...], **settings: Any) -> None:
     """Raise DomainError for a setting that is none of the choices."""
     for name, value in settings.items():
         if not any(value is c or value == c for c in choices):
             listed = ", ".join(map(repr, choices))
-            raise DomainError(f"{type(who).__name__}: {name} is one of {listed}, got {value!r}.")
+            raise DomainError(f"{_name(who)}: {name} is one of {listed}, got {value!r}.")
+
+
+def _name(who: Estimator | str) -> str:
+    return who if isinstance(who, str) else type(who).__name__
 
 
 def _is_number(value: Any) -> bool:
@@ -196,7 +205,7 @@ def _sklearns(name: str, ours: type[Any]) -> type[Any]:
 
 def _as_floats(value: Any, what: str) -> np.ndarray:
     try:
-        array = np.asarray(value)
+        array = np.asarray(_unmasked(value, what))
         if array.dtype.kind == "c":
             raise DomainError(f"{what} holds real numbers. Complex data not supported.")
         return np.ascontiguousarray(array, dtype=np.float64) if array.ndim else np.asarray(array, dtype=np.float64)
@@ -204,6 +213,13 @@ def _as_floats(value: Any, what: str) -> np.ndarray:
         if isinstance(error, DomainError):
             raise
         raise DTypeError(f"{what} holds real numbers of equal rows: {error}.") from None
+
+
+def _unmasked(value: Any, what: str) -> Any:
+    """Return the value. Raises DomainError for masked entries, which NumPy would hand over as numbers."""
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise DomainError(f"{what} is an array with masked entries; remove them, or fill them in with .filled(…).")
+    return value
 
 
 def _check_finite(array: Any, what: str) -> None:

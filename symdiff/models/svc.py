@@ -23,6 +23,7 @@ from symdiff.models.checks import (
 from symdiff.models.estimator import Classifier
 from symdiff.models.gram import PRECOMPUTED, read_kernel
 from symdiff.models.smo import Dual, solve
+from symdiff.models.votes import by_votes
 
 _MB = 2**20
 
@@ -134,12 +135,12 @@ class SVC(Classifier):
         z = self._scores(X)
         if len(self.classes_) == 2:
             return z[:, 0]
-        return z if self.decision_function_shape == "ovo" else self._by_class(z)
+        return z if self.decision_function_shape == "ovo" else by_votes(z, len(self.classes_))
 
     def predict(self, X: Any) -> np.ndarray:
         """Return the class of each sample."""
         z = self._scores(X)
-        best = (z[:, 0] > 0).astype(int) if len(self.classes_) == 2 else self._by_class(z).argmax(axis=1)
+        best = (z[:, 0] > 0).astype(int) if len(self.classes_) == 2 else by_votes(z, len(self.classes_)).argmax(axis=1)
         return self.classes_[best]
 
     def _scores(self, X: Any) -> np.ndarray:
@@ -149,16 +150,6 @@ class SVC(Classifier):
         if self._gram.is_precomputed:
             return x[:, self.support_] @ self._beta + self.intercept_
         return self._gram.times(x, self.support_vectors_, self._beta) + self.intercept_
-
-    def _by_class(self, z: np.ndarray) -> np.ndarray:
-        votes, sums = np.zeros((2, len(z), len(self.classes_)))
-        for k, (i, j) in enumerate(self._pairs):
-            # A score of 0 is the second's, as for two classes.
-            votes[:, i] += z[:, k] > 0
-            votes[:, j] += z[:, k] <= 0
-            sums[:, i] += z[:, k]
-            sums[:, j] -= z[:, k]
-        return votes + sums / (3 * (np.abs(sums) + 1))
 
     def _keep(self, x: np.ndarray, index: np.ndarray, beta: np.ndarray, duals: Sequence[Dual]) -> None:
         """Set the attributes: the samples with a multiplier, class after class."""

@@ -15,6 +15,7 @@ from symdiff.models import (
     SVC,
     Classifier,
     Estimator,
+    GaussianProcessRegressor,
     GaussianRandomProjection,
     KernelRidge,
     Lasso,
@@ -25,6 +26,7 @@ from symdiff.models import (
     RandomFourierFeatures,
     Ridge,
 )
+from symdiff.models.selection import GridSearchCV, RandomizedSearchCV, Real
 
 ESTIMATORS = [
     LogisticRegression(target="reference"),
@@ -41,6 +43,9 @@ ESTIMATORS = [
     PCA(whiten=True, svd_solver="covariance_eigh"),
     RandomFourierFeatures(n_components=5),
     GaussianRandomProjection(n_components=2),
+    GaussianProcessRegressor(n_restarts=0),
+    GridSearchCV(SVC(), {"C": [0.5, 2.0]}, cv=2),
+    RandomizedSearchCV(KernelRidge(), {"alpha": Real(0.1, 10.0)}, n_iter=2, cv=2),
 ]
 
 
