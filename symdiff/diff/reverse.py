@@ -19,6 +19,7 @@ from collections.abc import Container, Iterable, Sequence
 from symdiff.diff.flow import flowing
 from symdiff.diff.forward import linear_part, scaled
 from symdiff.diff.reverse_loops import pull_loop
+from symdiff.ir.dims import broadcast_shapes
 from symdiff.ir.graph import made_order, substitute
 from symdiff.ir.node import PRIMITIVES, Node, const, here, make
 from symdiff.ir.primitive import Elementwise, Linear, Structured, cast
@@ -165,12 +166,28 @@ def _reached(node: Node, guard: Node | None, k: int) -> Node | None:
         # The transpose counts.
         return op.transpose(node, hits, k) > 0
     if op.name == "matmul":
-        ones = [broadcast_to(const(1.0, a.dtype), shape=a.shape) for a in node.args]
-        return op.transpose(make(op, tuple(ones)), hits, k) > 0
+        return _counted(node, hits, k) > 0
     lead = node.args[0].ndim - 2 if isinstance(op, Stacked) else 0
     counts = PRIMITIVES["sum"](hits, axes=tuple(range(lead, node.ndim)))
     spread = reshape(counts, shape=(*counts.shape, *(1,) * (arg.ndim - lead)))
     return broadcast_to(spread, shape=arg.shape) > 0
+
+
+def _counted(product: Node, hits: Node, k: int) -> Node:
+    """Return the number of hits in the row of each entry of the left factor (k = 0), in the column of one of the right.
+
+    Sums and copies: products with ones, which count the same, would double the products of a gradient.
+    """
+    a, b = (x.shape for x in product.args)
+    a, b = (1, *a) if len(a) == 1 else a, (*b, 1) if len(b) == 1 else b
+    lead = broadcast_shapes(a[:-2], b[:-2])
+    full = reshape(hits, shape=(*lead, a[-2], b[-1]))
+    along = len(lead) + (1 if k == 0 else 0)
+    line = (*lead, a[-2], 1) if k == 0 else (*lead, 1, b[-1])
+    counts = reshape(PRIMITIVES["sum"](full, axes=(along,)), shape=line)
+    arg = a if k == 0 else b
+    short = tuple(1 if j == len(arg) - (1 if k == 0 else 2) else d for j, d in enumerate(arg))
+    return reshape(broadcast_to(unbroadcast(counts, short), shape=arg), shape=product.args[k].shape)
 
 
 def _placeholder(k: int, like: Node) -> Node:

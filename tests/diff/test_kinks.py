@@ -12,8 +12,11 @@ import numpy as np
 import pytest
 
 import symdiff as sd
+from symdiff.diff.reverse import _counted
+from symdiff.ir.graph import made_order
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node
+from symdiff.ops.linalg import matmul
 
 x, y = sd.symbols("x y")
 v = sd.vector("v", 4)
@@ -183,3 +186,28 @@ def test_integers_and_booleans_carry_no_derivative() -> None:
     for got in every_way(f, v, point):
         np.testing.assert_array_equal(got, [0.0, 0.0, 0.0, 2.0])
     assert sd.diff(sd.where(x > 0, 1.0, 2.0), x).op.name == "const"
+
+
+SHAPES = [
+    ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 4)), ((2, 3), (3, 4)), ((5, 2, 3), (3, 4)), ((2, 3), (5, 3, 4)),
+    ((5, 1, 2, 3), (6, 3, 4)), ((3,), (5, 3, 4)), ((5, 2, 3), (3,)), ((1, 2, 3), (5, 3, 4)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("k", [0, 1])
+@pytest.mark.parametrize("shapes", SHAPES, ids=str)
+def test_what_a_product_was_reached_by_is_counted_as_by_ones(shapes, k):
+    product = matmul(*(sd.array(name, shape) for name, shape in zip("AB", shapes, strict=True)))
+    hits = (np.random.default_rng(5).random(product.shape) < 0.3).astype(float)
+    mark = sd.array("hits", product.shape)
+    ones = matmul(*(sd.ones(shape) for shape in shapes))
+    got, want = interpret([_counted(product, mark, k), product.op.transpose(ones, mark, k)], {mark: hits})
+    np.testing.assert_array_equal(got, want)
+
+
+def test_a_choice_above_products_does_not_double_them():
+    X, W, V, t = sd.matrix("X", "n", 7), sd.matrix("W", 7, 5), sd.matrix("V", 5, 3), sd.array("t", "n", "int64")
+    z = sd.relu(X @ W) @ V
+    f = sd.sum(sd.where(t > 0, sd.sum(z, axis=1), 0.0))
+    made = made_order([f, *sd.gradient(f, [W, V])])
+    assert sum(node.op.name == "matmul" for node in made) == 5
