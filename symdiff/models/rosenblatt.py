@@ -12,7 +12,14 @@ import numpy as np
 from symdiff.front.symbols import array
 from symdiff.ir.node import Node, const
 from symdiff.ir.primitive import cast
-from symdiff.models.checks import check_choice, check_features, check_fitted, check_labels, check_positive
+from symdiff.models.checks import (
+    check_choice,
+    check_count,
+    check_features,
+    check_fitted,
+    check_labels,
+    random_numbers,
+)
 from symdiff.models.estimator import Classifier
 from symdiff.models.votes import by_votes
 from symdiff.ops.control import while_loop
@@ -69,10 +76,10 @@ class Perceptron(Classifier):
         Raises: ShapeError, DTypeError, DomainError, naming what is wrong with the data.
         """
         check_choice(self, ("ovr", "ovo"), multi_class=self.multi_class)
-        check_positive(self, max_iter=self.max_iter)
+        check_count(self, max_iter=self.max_iter)
         x = check_features(X, self)
         classes, index = check_labels(y, len(x), self)
-        order = np.random.default_rng(self.random_state).permutation(len(x))
+        order = random_numbers(self, self.random_state).permutation(len(x))
         planes = [self._plane(x[k], sign) for k, sign in _questions(index, order, len(classes), self.multi_class)]
         weights, mistakes, epochs = (np.array(values) for values in zip(*planes, strict=True))
         d = x.shape[1]

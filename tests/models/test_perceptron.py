@@ -41,7 +41,7 @@ def test_is_rosenblatts_rule(apart: float, intercept: bool, target: str) -> None
         with pytest.warns(RuntimeWarning, match=r"after 6 epochs \d+ of 41 samples are on the wrong side"):
             model.fit(x, y)
     wide = np.concatenate([x, np.ones((41, 1))], axis=1) if intercept else x
-    order = np.random.default_rng(3).permutation(41)
+    order = np.random.Generator(np.random.Philox(3)).permutation(41)
     w, wrong, epochs, mistakes = rosenblatt(wide, 2.0 * y - 1, order, 6)
     # Both add the same numbers in the same order but for the sum inside a score.
     np.testing.assert_allclose(model.coef_[0], w[:3], rtol=1e-13)
