@@ -126,9 +126,9 @@ def read_gamma(who: Any, x: np.ndarray, weights: np.ndarray) -> float:
     None and "auto" are 1 / n_features, "scale" is 1 / (n_features var(X)). Raises DomainError.
     """
     gamma = who.gamma
-    if gamma is None or gamma == "auto":
+    if gamma is None or (isinstance(gamma, str) and gamma == "auto"):
         return 1 / x.shape[1]
-    if gamma == "scale":
+    if isinstance(gamma, str) and gamma == "scale":
         mean = np.average(x.mean(axis=1), weights=weights)
         spread = float(np.average(((x - mean) ** 2).mean(axis=1), weights=weights))
         return 1 / (x.shape[1] * spread) if spread else 1.0

@@ -33,6 +33,7 @@ NO_SOLUTION = "has no solution"
 _INSIDE = 0.995  # of the way to the boundary
 
 
+@np.errstate(over="ignore", invalid="ignore")  # bounds near the largest number end in infinite gaps
 def solve(machine: Machine, tol: float, max_steps: int, target: str) -> Fit:
     """Return the best point found; it is good to `tol` unless `unfit` tells why not."""
     step = _step(target)

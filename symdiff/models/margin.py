@@ -42,26 +42,26 @@ class Machine:
         return float(np.sqrt((self.rows**2).sum(axis=1).max()))
 
     def weights(self, alpha: np.ndarray) -> np.ndarray:
-        """Return the weights that belong to multipliers; NaN for a weight without penalty, which they do not tell."""
-        return np.divide(
-            alpha @ self.rows, self.penalty, out=np.full(len(self.penalty), np.nan), where=self.penalty > 0
-        )
+        """Return the weights that belong to multipliers; 0 for a weight without penalty, which they do not tell."""
+        return np.divide(alpha @ self.rows, self.penalty, out=np.zeros(len(self.penalty)), where=self.penalty > 0)
 
     def judge(self, w: np.ndarray, alpha: np.ndarray, steps: int = 0) -> Fit:
         """Return the values of the primal at w and of the dual at alpha, of the hard margin at multiples of them."""
         alpha = self._balanced(alpha)
-        scores, total, pull = (
-            self.rows @ w,
-            float(alpha.sum()),
-            float(np.nansum(self.penalty * self.weights(alpha) ** 2)),
-        )
-        square = float(self.penalty @ w**2)
+        total, scores = float(alpha.sum()), self.rows @ w
+        square, pull = (float(self.penalty @ v**2) for v in (w, self.weights(alpha)))
+        free = self.penalty == 0
+        left = np.abs(alpha @ self.rows[:, free])
+        # Where the multipliers could not be balanced they are no point of the dual, which then bounds nothing.
+        is_dual = bool((left <= 1e-12 * (alpha @ np.abs(self.rows[:, free]))).all())
         if self.loss != "hard":
             missing = np.maximum(1 - scores, 0)
             primal = square / 2 + float(self.bound @ (missing if self.loss == "hinge" else missing**2))
-            return Fit(w, alpha, primal, float(total - pull / 2 - self.delta @ alpha**2 / 2), steps)
+            dual = total - pull / 2 - float(self.delta @ alpha**2) / 2 - float(left @ np.abs(w[free]))
+            return Fit(w, alpha, primal, dual if is_dual else -math.inf, steps)
         least = float(scores.min())
         dual = total**2 / pull / 2 if pull > 0 else math.inf if total > 0 else 0.0
+        dual = dual if is_dual else 0.0
         if least <= 0:
             return Fit(w, alpha, math.inf, dual, steps)
         return Fit(w / least, alpha, square / least**2 / 2, dual, steps)

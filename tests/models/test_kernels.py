@@ -69,6 +69,7 @@ def _bad_shape(x: Any, z: Any) -> Any:
     [
         ({"kernel": "rbf", "gamma": 0.0}, "gamma is a number > 0, got 0.0"),
         ({"kernel": "rbf", "gamma": -1.0}, "gamma is a number > 0, got -1.0"),
+        ({"kernel": "rbf", "gamma": np.ones(2)}, "gamma is a number > 0, got array"),
         ({"kernel": "rbf", "gamma": "large"}, "'scale' or 'auto', got 'large'"),
         ({"kernel": "cosine"}, "kernel is one of .* got 'cosine'"),
         ({"kernel": "poly", "degree": 0}, "degree is an int >= 1, got 0"),

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.ir.errors import UnknownSymbolError
 from symdiff.ir.graph import free_symbols
-from symdiff.ir.node import Node, as_node
+from symdiff.ir.node import Node, as_node, brief
 from symdiff.models.checks import check_count, check_not_negative
 from symdiff.optimize import Progress
 
@@ -51,8 +52,11 @@ class EarlyStopping:
 
     def __call__(self, now: Progress) -> bool:
         """Look at the run; returns whether it shall stop."""
-        x = {as_node(key): value for key, value in now.x.items()}
-        loss = float(self._value(*({**self.data, **x}[s] for s in self._symbols)))
+        known = {**self.data, **{as_node(key): value for key, value in now.x.items()}}
+        missing = [brief(s) for s in self._symbols if s not in known]
+        if missing:
+            raise UnknownSymbolError(f"EarlyStopping: data gives no value of {', '.join(missing)}.")
+        loss = float(self._value(*(known[s] for s in self._symbols)))
         self.history.append((now.step, loss))
         # NaN compares false: it never counts as better.
         if loss < self.best_loss - self.min_delta:

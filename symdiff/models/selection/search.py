@@ -168,6 +168,10 @@ class GridSearchCV(Search):
 
     def _candidates(self) -> Tell:
         grids = [self.param_grid] if isinstance(self.param_grid, Mapping) else self.param_grid
+        if not grids or not all(isinstance(grid, Mapping) for grid in grids):
+            raise DomainError(
+                f"GridSearchCV: param_grid is a dict of lists or a list of them, got {self.param_grid!r}."
+            )
         for grid in grids:
             for name, values in grid.items():
                 if isinstance(values, str) or not hasattr(values, "__len__") or not len(values):

@@ -60,3 +60,5 @@ def test_bad_settings() -> None:
         EarlyStopping(w, patience=0)
     with pytest.raises(sd.DomainError, match="min_delta is a finite number >= 0, got -1"):
         EarlyStopping(w, min_delta=-1)
+    with pytest.raises(sd.UnknownSymbolError, match="data gives no value of 't'"):
+        sd.minimize(w**2, {w: 1.0}, callback=EarlyStopping((w - sd.symbols("t")) ** 2), target="reference")

@@ -136,6 +136,7 @@ def test_bad_input() -> None:
         (lambda: cross_val_score(SVC(), x, y, cv="five"), "cv is a number of folds"),
         (lambda: cross_val_score(SVC, x, y), "An estimator has settings"),
         (lambda: GridSearchCV(SVC(), {"C": 1.0}).fit(x, y), "the values of C are a list with at least one, got 1.0"),
+        (lambda: GridSearchCV(SVC(), []).fit(x, y), r"param_grid is a dict of lists or a list of them, got \[\]"),
         (lambda: GridSearchCV(SVC(), {"width": [1.0]}, cv=2).fit(x, y), "SVC has no setting 'width'"),
         (lambda: RandomizedSearchCV(SVC(), {"C": (1, 2)}).fit(x, y), "C is a Real, an Integer, a Choice or a list"),
         (lambda: RandomizedSearchCV(SVC(), {}).fit(x, y), "the space is a dict"),
