@@ -8,6 +8,7 @@ operator diagonal, those; otherwise conjugate gradients or BiCGStab, preconditio
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,11 +19,13 @@ from symdiff.ir.interpret import interpret
 from symdiff.ir.node import const
 from symdiff.pde.averaged import averaged_for
 from symdiff.pde.banded import Banded
+from symdiff.pde.implicit import Implicit
 from symdiff.pde.krylov import BiCGStab, ConjugateGradients, weighed
 from symdiff.pde.layout import fewest_points
 from symdiff.pde.linear import LinearSolver, System
 from symdiff.pde.newton import direction
 from symdiff.pde.semidiscrete import Semidiscrete
+from symdiff.pde.stepper import Stepper
 from symdiff.pde.transform import transform_for
 
 if TYPE_CHECKING:
@@ -60,6 +63,20 @@ def choose(solver: Solver, semi: Semidiscrete, name: str = "auto") -> LinearSolv
         "cg": "a symmetric Jacobian without positive eigenvalues",
     }
     raise DomainError(f"linear_solver={name!r} needs {needs[name]}; these equations do not have it. Try 'bicgstab'.")
+
+
+def ready(solver: Solver, stepper: Stepper, linear_solver: str) -> Stepper:
+    """Return the stepper for a problem, with a linear solver where it needs one.
+
+    Raises DomainError for a linear solver that is not known, does not fit, or that nothing needs.
+    """
+    adapted = stepper.adapted(solver.problem)
+    if isinstance(adapted, Implicit):
+        found = adapted.solver or choose(solver, adapted.implicit_part(solver.semi), linear_solver)
+        return replace(adapted, solver=found)
+    if linear_solver != "auto":
+        raise DomainError(f"{adapted.name} is explicit and solves no linear systems; leave out linear_solver.")
+    return adapted
 
 
 def jacobian(solver: Solver, semi: Semidiscrete, shape: Sequence[int], seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -121,7 +138,10 @@ def _block(solver: Solver, semi: Semidiscrete, u: object, n: int) -> slice:
 
 
 def _is_definite(solver: Solver, semi: Semidiscrete) -> bool:
-    """Whether J is symmetric in the inner product of the trapezoidal rule, and has no positive eigenvalue."""
+    """Whether J is symmetric in the inner product of the trapezoidal rule, and has no positive eigenvalue.
+
+    The sign of a steady equation is its writer's choice, so there all eigenvalues may be positive as well.
+    """
     for seed in (2, 3):
         matrix, weights = jacobian(solver, semi, _small(semi, 1, 1), seed)
         weighted = weights[:, None] * matrix
@@ -130,9 +150,9 @@ def _is_definite(solver: Solver, semi: Semidiscrete) -> bool:
             return False
         root = np.sqrt(weights)
         values = np.linalg.eigvalsh(weighted / np.outer(root, root))
-        if values.max() > _SAME * size:
+        if values.max() > _SAME * size and not (semi.problem.is_steady and values.min() >= -_SAME * size):
             return False
     return True
 
 
-__all__ = ["NAMES", "choose", "jacobian"]
+__all__ = ["NAMES", "choose", "jacobian", "ready"]

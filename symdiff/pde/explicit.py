@@ -10,7 +10,6 @@ from typing import final
 import numpy as np
 
 from symdiff.ir.node import Node
-from symdiff.pde.fields import Side
 from symdiff.pde.semidiscrete import Semidiscrete, total
 from symdiff.pde.stepper import Stepped, Stepper
 from symdiff.pde.tableaux import Tableau
@@ -49,25 +48,32 @@ class Explicit(Stepper):
         self, semi: Semidiscrete, extended: Mapping[Node, Node], t: Node, dt: Node, memory: Sequence[Node] = ()
     ) -> Stepped:
         """Return the unknowns at t + dt."""
-        start, blocks = semi.given(t), {u: semi.inner(u, ext) for u, ext in extended.items()}
-        rates: list[dict[Node, Node]] = []
-        side_rates: list[dict[Side, Node]] = []
-        for row, c in zip(self.tableau.a, self.tableau.c, strict=True):
-            stage = {u: _advance(x, dt, row, [r[u] for r in rates]) for u, x in blocks.items()}
-            given = dict(start)
-            for side in side_rates[0] if side_rates else ():
-                given[side] = _advance(start[side], dt, row, [r[side] for r in side_rates])
-            now = t + float(c) * dt if c else t
-            rates.append(semi.rates(stage, now, given, None if rates else extended))
-            side_rates.append(semi.given_rates(now))
-        return Stepped({u: _advance(x, dt, self.tableau.b, [r[u] for r in rates]) for u, x in blocks.items()})
+        blocks = {u: semi.inner(u, ext) for u, ext in extended.items()}
+        rates = stages(self.tableau, semi, blocks, t, dt, semi.rates(blocks, t, extended=extended))
+        return Stepped({u: advance(x, dt, self.tableau.b, [r[u] for r in rates]) for u, x in blocks.items()})
 
     def amplification(self, z: np.ndarray) -> np.ndarray:
         """Return the stability polynomial at z."""
         return np.polynomial.polynomial.polyval(z, [float(c) for c in self.tableau.polynomial()])
 
 
-def _advance(x: Node, dt: Node, weights: Sequence[Fraction], rates: Sequence[Node]) -> Node:
+def stages(
+    tableau: Tableau, semi: Semidiscrete, blocks: Mapping[Node, Node], t: Node, dt: Node, first: dict[Node, Node]
+) -> list[dict[Node, Node]]:
+    """Return the rates at the stages of an explicit table, the first of which are given."""
+    start, rates, side_rates = semi.given(t), [first], [semi.given_rates(t)]
+    for row, c in zip(tableau.a[1:], tableau.c[1:], strict=True):
+        stage = {u: advance(x, dt, row, [r[u] for r in rates]) for u, x in blocks.items()}
+        given = dict(start)
+        for side in side_rates[0]:
+            given[side] = advance(start[side], dt, row, [r[side] for r in side_rates])
+        now = t + float(c) * dt if c else t
+        rates.append(semi.rates(stage, now, given))
+        side_rates.append(semi.given_rates(now))
+    return rates
+
+
+def advance(x: Node, dt: Node, weights: Sequence[Fraction], rates: Sequence[Node]) -> Node:
     """Return x + dt * sum of weights * rates; rates of equal weight are added first, which saves products."""
     groups: dict[Fraction, list[Node]] = {}
     for w, rate in zip(weights, rates, strict=True):

@@ -39,6 +39,10 @@ class Implicit(Stepper):
         """The linear solver."""
         return self.solver or PLAIN
 
+    def describe(self) -> str:
+        """Name the linear solver too."""
+        return f"{self.name}: implicit, order {self.order} in time; linear systems by {self.linear.describe()}"
+
     def implicit_part(self, semi: Semidiscrete) -> Semidiscrete:
         """Return the part of the equations that is solved for."""
         return semi

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -25,38 +26,43 @@ PERIOD = 0.05  # seconds of one chunk
 _GROWTH = 8  # of the chunk, at most, from one to the next: a first measurement is rough
 
 
-class Run:
-    """One call of `Solver.run`: the state between the chunks, and the clock."""
+class Run(ABC):
+    """One call of `Solver.run`: the state between the chunks, and the clock. `total` steps are expected in all."""
+
+    total: int
 
     def __init__(
         self,
         solver: Solver,
         stepper: Stepper,
-        kernel: Kernel,
         values: dict[Node, float],
-        pieces: Sequence[Piece],
+        until: float,
+        dt: float,
         progress: bool,
         callback: Callable[[Progress], Any] | None,
         compile_seconds: float,
     ):
-        self.solver, self.stepper, self.kernel, self.values = solver, stepper, kernel, values
-        self.pieces, self.callback, self.compile_seconds = pieces, callback, compile_seconds
-        self.total = sum(p.n for p in pieces)
+        self.solver, self.stepper, self.values, self.until, self.dt = solver, stepper, values, until, dt
+        self.callback, self.compile_seconds = callback, compile_seconds
         title = f"{stepper.name} on {' x '.join(map(str, solver.grid.shape))} points"
         self.live = panel(title) if progress else None
-        self.t, self.step, self.busy, self.chunk = 0.0, 0, 0.0, 1
+        self.t, self.step, self.busy = 0.0, 0, 0.0
         self.state: list[np.ndarray] = []
         self.times: list[float] = []
         self.saved: dict[Node, list[np.ndarray]] = {u: [] for u in solver.problem.fields}
 
+    @abstractmethod
+    def _advance(self) -> bool:
+        """Go from time 0 to the end, save and look; returns whether the callback stopped the run."""
+
     def go(self, state: list[np.ndarray]) -> Solution:
-        """Run from `state`, the unknowns with the points beyond them, at time 0 to the end."""
+        """Run from `state`, the unknowns with the points beyond them and what follows, at time 0 to the end."""
         self.state = state
         self._save()
         self.began = self.looked = time.perf_counter()
         with self.live or nullcontext():
             try:
-                stopped = self._look(force=True) or any(self._piece(p) for p in self.pieces)
+                stopped = self._look(force=True) or self._advance()
                 message = f"stopped by the callback at t = {self.t:g}" if stopped else f"reached t = {self.t:g}"
             except KeyboardInterrupt:
                 # The state is that of the last whole chunk.
@@ -66,6 +72,73 @@ class Run:
             if self.live:
                 self.live.close(self._progress(), message)
         return self._solution(message, finished=not stopped)
+
+    def _assemble(self) -> dict[Node, np.ndarray]:
+        return self.solver.assemble(self.solver.unknowns(self.state), self.t, self.values)
+
+    def _save(self) -> None:
+        self._save_at(self.t, self._assemble())
+
+    def _save_at(self, t: float, fields: dict[Node, np.ndarray]) -> None:
+        self.times.append(t)
+        for u, array in fields.items():
+            self.saved[u].append(array)
+
+    def _place_of_failure(self, state: Sequence[np.ndarray]) -> str:
+        """Name the first field and point that is not finite; nothing if there is none."""
+        for u, block in zip(self.solver.problem.fields, self.solver.unknowns(state), strict=True):
+            if not np.isfinite(block).all():
+                return f"{u.params['name']!r} infinite or NaN at {self.solver.place(u, block)}"
+        return ""
+
+    def _look(self, force: bool = False) -> bool:
+        """Show progress and call the callback if it is time; returns whether the callback asks to stop."""
+        now = time.perf_counter()
+        if not (self.live or self.callback) or (not force and now - self.looked < PERIOD):
+            return False
+        self.looked = now
+        state = self._progress()
+        if self.live:
+            self.live.show(state)
+        return self.callback is not None and self.callback(state) is True
+
+    def _progress(self) -> Progress:
+        elapsed = time.perf_counter() - self.began
+        rate = self.step / elapsed if elapsed > 0 else 0.0
+        fields, grid = self.solver.problem.fields, self.solver.grid
+        return Progress(self.t, self.until, self.step, self.total, elapsed, rate, grid, fields, self._assemble)
+
+    def _solution(self, message: str, finished: bool) -> Solution:
+        if self.times[-1] != self.t:
+            self._save()
+        last = {u: arrays[-1] for u, arrays in self.saved.items()}
+        return Solution(
+            grid=self.solver.grid,
+            arrays=last,
+            t=self.t,
+            times=np.array(self.times),
+            saved={u: np.stack(arrays) for u, arrays in self.saved.items()},
+            steps=self.step,
+            dt=self.dt,
+            message=message,
+            finished=finished,
+            seconds=self.busy,
+            compile_seconds=self.compile_seconds,
+            method=self.stepper.name,
+        )
+
+
+@final
+class FixedRun(Run):
+    """A run of pieces of equal steps."""
+
+    def __init__(self, kernel: Kernel, pieces: Sequence[Piece], *common: Any):
+        super().__init__(*common)
+        self.kernel, self.pieces, self.chunk = kernel, pieces, 1
+        self.total = sum(p.n for p in pieces)
+
+    def _advance(self) -> bool:
+        return any(self._piece(p) for p in self.pieces)
 
     def _piece(self, piece: Piece) -> bool:
         """Make the steps of a piece and save its end; returns whether the callback stopped the run."""
@@ -104,55 +177,10 @@ class Run:
     def _reason(self, residual: float, state: Sequence[np.ndarray], dt: float) -> str:
         where = f"Step {self.step + 1} of {self.stepper.name}, from t = {self.t:g} with dt = {dt:g},"
         kept = "the state before it is kept in the error's .solution"
-        for u, block in zip(self.solver.problem.fields, self.solver.unknowns(state), strict=True):
-            if not np.isfinite(block).all():
-                at = self.solver.place(u, block)
-                return f"{where} made {u.params['name']!r} infinite or NaN at {at}; {kept}. Try a smaller dt."
+        found = self._place_of_failure(state)
+        if found:
+            return f"{where} made {found}; {kept}. Try a smaller dt."
         return (
             f"{where} could not be solved: its relative residual is {residual:.2e}, at most {ACCEPTED_RESIDUAL:.0e} "
             f"is accepted; {kept}. Try a smaller dt."
-        )
-
-    def _assemble(self) -> dict[Node, np.ndarray]:
-        return self.solver.assemble(self.solver.unknowns(self.state), self.t, self.values)
-
-    def _save(self) -> None:
-        self.times.append(self.t)
-        for u, array in self._assemble().items():
-            self.saved[u].append(array)
-
-    def _look(self, force: bool = False) -> bool:
-        """Show progress and call the callback if it is time; returns whether the callback asks to stop."""
-        now = time.perf_counter()
-        if not (self.live or self.callback) or (not force and now - self.looked < PERIOD):
-            return False
-        self.looked = now
-        state = self._progress()
-        if self.live:
-            self.live.show(state)
-        return self.callback is not None and self.callback(state) is True
-
-    def _progress(self) -> Progress:
-        elapsed = time.perf_counter() - self.began
-        rate = self.step / elapsed if elapsed > 0 else 0.0
-        fields, until = self.solver.problem.fields, self.pieces[-1].stop
-        return Progress(self.t, until, self.step, self.total, elapsed, rate, self.solver.grid, fields, self._assemble)
-
-    def _solution(self, message: str, finished: bool) -> Solution:
-        if self.times[-1] != self.t:
-            self._save()
-        last = {u: arrays[-1] for u, arrays in self.saved.items()}
-        return Solution(
-            grid=self.solver.grid,
-            arrays=last,
-            t=self.t,
-            times=np.array(self.times),
-            saved={u: np.stack(arrays) for u, arrays in self.saved.items()},
-            steps=self.step,
-            dt=max(p.dt for p in self.pieces),
-            message=message,
-            finished=finished,
-            seconds=self.busy,
-            compile_seconds=self.compile_seconds,
-            method=self.stepper.name,
         )

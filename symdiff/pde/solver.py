@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -17,19 +16,20 @@ from symdiff.ir.graph import free_symbols
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node, as_node, const
 from symdiff.pde import stability, stencils
-from symdiff.pde.choose import choose
+from symdiff.pde.adaptive import Adaptive, AdaptiveKernel, adaptive_loop
+from symdiff.pde.adaptive_run import AdaptiveRun
+from symdiff.pde.choose import choose, ready
 from symdiff.pde.conditions import Dirichlet, Neumann, Robin
 from symdiff.pde.domain import Grid
 from symdiff.pde.evaluate import on_points
 from symdiff.pde.fields import Fields
-from symdiff.pde.implicit import Implicit
 from symdiff.pde.jets import TIME, jets
 from symdiff.pde.kernel import Kernel, loop
 from symdiff.pde.layout import fewest_points
 from symdiff.pde.linear import LinearSolver
 from symdiff.pde.methods import METHODS, as_stepper
 from symdiff.pde.problem import Problem
-from symdiff.pde.run import Run
+from symdiff.pde.run import FixedRun, Run
 from symdiff.pde.schedule import plan, positive
 from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.solution import Progress, Solution
@@ -42,6 +42,8 @@ State = list[np.ndarray]
 _SAFETY = 0.9
 # Implicit methods have no limit: dt=None takes this multiple of explicit Euler's, and at least until/1000.
 _IMPLICIT = 10.0
+# Adaptive methods find their step; the first is this fraction of the stability limit.
+_FIRST = 0.1
 
 
 class Solver:
@@ -57,7 +59,7 @@ class Solver:
         self._limits: dict[Any, float] = {}
         self.compiled: dict[Any, Callable[..., Sequence[Any]]] = {}
         self._linear: dict[str, LinearSolver] = {}
-        self._chosen: dict[tuple[Stepper, str], Implicit] = {}
+        self._chosen: dict[tuple[Stepper, str], Stepper] = {}
 
     def _checked(self, shape: Any) -> tuple[int, ...]:
         given = tuple(shape) if isinstance(shape, (tuple, list)) else (shape,)
@@ -128,7 +130,9 @@ class Solver:
         out = {}
         for (u, axis, end), rate in rates.items():
             side = self._side(axis, end)
-            found = on_points(rate, self._side_points(axis, side), at, values, {v: fields[v][side] for v in jets([rate])})
+            found = on_points(
+                rate, self._side_points(axis, side), at, values, {v: fields[v][side] for v in jets([rate])}
+            )
             out[u, axis, end] = float(np.min(found))
         return out
 
@@ -239,7 +243,8 @@ class Solver:
             for end, condition in enumerate(self.problem.boundary[u, name])
             if isinstance(condition, Dirichlet)
         }
-        out = []
+        out = [(*side, value) for side, value in waiting.items() if not jets([value])]
+        waiting = {side: value for side, value in waiting.items() if jets([value])}
         while waiting:
             for (u, axis, end), value in list(waiting.items()):
                 if not any((v, axis, end) in waiting for v in jets([value])):
@@ -260,6 +265,7 @@ class Solver:
         target: str = "cpu",
         force: bool = False,
         linear_solver: str = "auto",
+        tol: float = 1e-6,
     ) -> Solution:
         """Advance the initial state from time 0 to `until`.
 
@@ -267,10 +273,15 @@ class Solver:
         `until` are hit exactly. `dt=None` takes 0.9 of the stability limit, for implicit methods 10 times the limit
         of explicit Euler (at least until/1000): stable, but choose dt yourself where accuracy in time matters.
 
-        `method` is "euler", "heun", "ssprk3", "rk4", "backward-euler" or "crank-nicolson". The loop is compiled
-        once per method, for every grid, dt and parameter, and runs in chunks of about 50 ms; between chunks
-        `progress` is shown and `callback` gets a `Progress` (also at the start and at the end) and may stop the
-        run by returning True. Ctrl-C ends the run and returns what was reached.
+        `method` is "euler", "heun", "ssprk3", "rk4", "leapfrog"; "rk45", which takes `dt` for its first step only and
+        keeps the error of every step below `tol` times the largest value of each field; implicit "backward-euler",
+        "crank-nicolson", "sdirk2", "sdirk3", "bdf2"; or, for the linear derivatives of second and higher order alone
+        implicit, "imex-euler", "imex-ars2", "imex-ars3", "imex-sbdf2". Implicit steps solve their linear systems in
+        the way that fits the equations (`explain`), or by `linear_solver`: "banded", "transform", "cg" or "bicgstab".
+
+        The loop is compiled once per method, for every grid, dt and parameter, and runs in chunks of about 50 ms;
+        between chunks `progress` is shown and `callback` gets a `Progress` (also at the start and at the end) and may
+        stop the run by returning True. Ctrl-C ends the run and returns what was reached.
 
         Raises: DomainError for an unstable `dt` (unless `force`), naming the limit, and for other impossible values;
         UnknownSymbolError for missing parameters; RunError, whose `solution` holds everything up to the last good
@@ -285,9 +296,15 @@ class Solver:
         state = self._start(values)
         pieces = plan(until, self._choose(stepper, dt, values, state, until, force), save_every)
         began = time.perf_counter()
-        kernel = Kernel(self._compile(stepper, target), self._fixed(values))
+        function = self._compile(stepper, target)
         seconds = time.perf_counter() - began
-        run = Run(self, stepper, kernel, values, pieces, progress, callback, seconds)
+        fixed, ends = self._fixed(values), [p.stop for p in pieces]
+        common = (self, stepper, values, until, max(p.dt for p in pieces), progress, callback, seconds)
+        if isinstance(stepper, Adaptive):
+            tol = positive(tol, "tol", "it bounds the error of a step")
+            run: Run = AdaptiveRun(AdaptiveKernel(function, fixed), tol, ends, *common)
+        else:
+            run = FixedRun(Kernel(function, fixed), pieces, *common)
         return run.go(self._extended(stepper, values, state))
 
     def _choose(
@@ -295,9 +312,11 @@ class Solver:
     ) -> float:
         """Return the largest allowed step. Raises DomainError for an unstable one."""
         given = None if dt is None else positive(dt, "dt", "leave it out for an automatic one")
-        if given is not None and (force or stepper.is_implicit):
+        if given is not None and (force or stepper.is_implicit or isinstance(stepper, Adaptive)):
             return given
         limit = self._limit(METHODS["euler"] if stepper.is_implicit else stepper, values, state, until)
+        if isinstance(stepper, Adaptive):
+            return min(_FIRST * limit, until / 100) if limit > 0 else until / 1000
         if np.isnan(limit) or limit == 0:
             why = (
                 "the linearised equations are not finite at the initial state"
@@ -344,16 +363,9 @@ class Solver:
         return find(self, self._linear[linear_solver], values, self._start(values), target)
 
     def _ready(self, method: str | Stepper, linear_solver: str) -> Stepper:
-        """Return the stepper of a method for this problem, with a linear solver where it needs one."""
-        stepper = as_stepper(method).adapted(self.problem)
-        if not isinstance(stepper, Implicit):
-            if linear_solver != "auto":
-                raise DomainError(f"{stepper.name} is explicit and solves no linear systems; leave out linear_solver.")
-            return stepper
-        key = (stepper, linear_solver)
+        key = (as_stepper(method), linear_solver)
         if key not in self._chosen:
-            part = stepper.implicit_part(self.semi)
-            self._chosen[key] = replace(stepper, solver=stepper.solver or choose(self, part, linear_solver))
+            self._chosen[key] = ready(self, *key)
         return self._chosen[key]
 
     def explain(self, method: str | Stepper = "rk4", linear_solver: str = "auto") -> str:
@@ -365,10 +377,7 @@ class Solver:
         >>> heat.discretize(11).explain("crank-nicolson")
         'crank-nicolson: implicit, order 2 in time; linear systems by elimination along 3 diagonals'
         """
-        stepper = self._ready(method, linear_solver)
-        if not isinstance(stepper, Implicit):
-            return f"{stepper.name}: explicit, order {stepper.order} in time"
-        return f"{stepper.name}: implicit, order {stepper.order} in time; linear systems by {stepper.linear.describe()}"
+        return self._ready(method, linear_solver).describe()
 
     def _fixed(self, values: Values) -> tuple[Any, ...]:
         return (*self.grid.spacing, *self.grid.points, *values.values())
@@ -379,7 +388,8 @@ class Solver:
             # Late: the compiler loads LLVM.
             from symdiff.compile import compile
 
-            outputs, inputs = loop(self.semi, stepper)
+            is_adaptive = isinstance(stepper, Adaptive)
+            outputs, inputs = adaptive_loop(self.semi) if is_adaptive else loop(self.semi, stepper)
             self.compiled[key] = compile(outputs, inputs, target=target)
         return self.compiled[key]
 

@@ -46,6 +46,10 @@ class Stepper(ABC):
     def is_implicit(self) -> bool:
         """Whether every decaying solution of u' = lambda*u decays with every dt (A-stability)."""
 
+    def describe(self) -> str:
+        """Say in a line what the method is."""
+        return f"{self.name}: explicit, order {self.order} in time"
+
     def adapted(self, problem: Problem) -> Stepper:
         """Return the form of the method for a problem."""
         return self

@@ -15,7 +15,7 @@ Row = tuple[Fraction, ...]
 
 @dataclass(frozen=True, slots=True)
 class Tableau:
-    """A Butcher tableau in exact numbers. Raises AssertionError when it does not have the order it claims."""
+    """A Butcher tableau in exact numbers. Raises AssertionError when it does not have the order it claims, up to 4."""
 
     name: str
     order: int
@@ -35,7 +35,7 @@ class Tableau:
         return tuple(sum(row, Fraction(0)) for row in self.a)
 
     def _conditions(self) -> list[tuple[Fraction, Fraction, str]]:
-        """The order conditions up to the claimed order, at most 4 (Butcher 1963)."""
+        """The order conditions up to the claimed order, those of order 5 left out (Butcher 1963)."""
         a, b, c, s = self._full(), self.b, self.c, range(len(self.b))
         ac = [sum((a[i][j] * c[j] for j in s), Fraction(0)) for i in s]
         ac2 = [sum((a[i][j] * c[j] ** 2 for j in s), Fraction(0)) for i in s]
@@ -86,4 +86,26 @@ EULER = Tableau("euler", 1, _rows(""), _row("1"), "Euler 1768")
 HEUN = Tableau("heun", 2, _rows("", "1"), _row("1/2 1/2"), "Heun 1900")
 SSPRK3 = Tableau("ssprk3", 3, _rows("", "1", "1/4 1/4"), _row("1/6 1/6 2/3"), "Shu & Osher 1988")
 RK4 = Tableau("rk4", 4, _rows("", "1/2", "0 1/2", "0 0 1"), _row("1/6 1/3 1/3 1/6"), "Kutta 1901")
+# Of the pair of orders 5 and 4; the seventh stage, at the result, is the first one of the next step.
+DORMAND_PRINCE = Tableau(
+    "rk45",
+    5,
+    _rows(
+        "",
+        "1/5",
+        "3/40 9/40",
+        "44/45 -56/15 32/9",
+        "19372/6561 -25360/2187 64448/6561 -212/729",
+        "9017/3168 -355/33 46732/5247 49/176 -5103/18656",
+    ),
+    _row("35/384 0 500/1113 125/192 -2187/6784 11/84"),
+    "Dormand & Prince 1980",
+)
+# Weights of the seven stages: of the difference of both results, and of the value in the middle of a step to order 4
+# (Shampine 1986).
+DORMAND_PRINCE_ERROR = _row("71/57600 0 -71/16695 71/1920 -17253/339200 22/525 -1/40")
+DORMAND_PRINCE_MIDDLE = _row(
+    "6025192743/60171106304 0 51252292925/130801643196 -2691868925/90256659456 187940372067/3189068634112 "
+    "-1776094331/39487288512 11237099/470086768"
+)
 TABLEAUX = {method.name: method for method in (EULER, HEUN, SSPRK3, RK4)}
