@@ -8,7 +8,6 @@ import numpy as np
 
 from symdiff.diff.jacobian import eye
 from symdiff.front.diagonals import tril
-from symdiff.front.linalg import inv
 from symdiff.front.sorting import argsort
 from symdiff.ir.node import Node, const
 from symdiff.ir.primitive import cast
@@ -22,15 +21,15 @@ from symdiff.optimize.vectors import count, total
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """B = scale I - W M W', W (n, 2m) and M (2m, 2m) made from m pairs of steps and changes of the gradient.
+    """B = scale I - W K^-1 W', W (n, 2m) and K (2m, 2m) made from m pairs of steps and changes of the gradient.
 
-    With S and Y the pairs as columns, W = [Y, scale S] and M is the inverse of [[-D, L'], [L, scale S'S]], D the
-    diagonal of S'Y and L what is below it (Byrd, Nocedal & Schnabel 1994, theorem 2.3).
+    With S and Y the pairs as columns, W = [Y, scale S] and K = [[-D, L'], [L, scale S'S]], D the diagonal of S'Y and L
+    what is below it (Byrd, Nocedal & Schnabel 1994, theorem 2.3).
     """
 
     scale: Node
     wide: Node
-    middle: Node
+    inner: Node
 
     @classmethod
     def learnt(cls, steps: Node, changes: Node, scale: Node, known: Node) -> Model:
@@ -44,23 +43,26 @@ class Model:
         upper = concatenate(-diagonal - unknown, transpose(below, perm=(1, 0)), axis=1)
         lower = concatenate(below, lengths + unknown, axis=1)
         wide = transpose(concatenate(changes, scale * steps, axis=0), perm=(1, 0))
-        return cls(scale, wide, inv(concatenate(upper, lower, axis=0)))
+        return cls(scale, wide, concatenate(upper, lower, axis=0))
 
     def along(self, v: Node) -> Node:
         """Return W'v."""
         return matmul(transpose(self.wide, perm=(1, 0)), v)
 
+    def across(self, p: Node) -> Node:
+        """Return K^-1 p."""
+        return solve(self.inner, p)
+
     def times(self, v: Node) -> Node:
         """Return B v."""
-        return self.scale * v - matmul(self.wide, matmul(self.middle, self.along(v)))
+        return self.scale * v - matmul(self.wide, self.across(self.along(v)))
 
     def solve(self, r: Node, free: Node) -> Node:
         """Return the solution of B p = r over the free entries, zero elsewhere (Sherman, Morrison & Woodbury)."""
-        n, k = self.wide.shape
         r = where(free, r, 0.0)
-        part = where(reshape(free, shape=(n, 1)), self.wide, 0.0)
-        inner = eye(k, r.dtype) - matmul(self.middle, matmul(transpose(part, perm=(1, 0)), part)) / self.scale
-        lift = solve(inner, matmul(self.middle, matmul(transpose(part, perm=(1, 0)), r)))
+        part = where(reshape(free, shape=(self.wide.shape[0], 1)), self.wide, 0.0)
+        turned = transpose(part, perm=(1, 0))
+        lift = solve(self.inner - matmul(turned, part) / self.scale, matmul(turned, r))
         return r / self.scale + matmul(part, lift) / self.scale**2
 
 
@@ -78,7 +80,7 @@ def cauchy_point(model: Model, x: Node, g: Node, low: Node, high: Node) -> Node:
     moving = where(times > 0, -g, 0.0)
     p = model.along(moving)
     dd = total(moving * moving)
-    f2 = model.scale * dd - total(p * matmul(model.middle, p))
+    f2 = model.scale * dd - total(p * model.across(p))
     least = float(np.finfo(g.dtype).eps) * f2
     n, start = count(g), total(cast(times <= 0, "int64"))
 
@@ -93,7 +95,7 @@ def cauchy_point(model: Model, x: Node, g: Node, low: Node, high: Node) -> Node:
         gb, w, reached = take(g, entry, axis=0), take(model.wide, entry, axis=0), here(k)
         dt = reached - t
         c = c + dt * p
-        mw = matmul(model.middle, w)
+        mw = model.across(w)
         # The entry stands on its bound at z_b - x_b = -reached * g_b, and its part of the direction ends.
         f1 = f1 + dt * f2 + gb**2 - model.scale * gb**2 * reached - gb * total(mw * c)
         f2 = f2 - model.scale * gb**2 - 2 * gb * total(mw * p) - gb**2 * total(mw * w)

@@ -25,12 +25,11 @@ class LBFGSB(Rule):
 
     The model's Hessian B comes from the last `memory` steps and changes of the gradient. The first local minimum of the
     model along the projected gradient path, the Cauchy point, says which unknowns lie on their bounds; the model is
-    minimised over the others, the result is taken back to the box, and a step along the line from x to there is found
-    by Wolfe's conditions. Without bounds this is L-BFGS, written with B instead of its inverse.
+    minimised over the others as far as the box allows, and a step along the line from x to there is found by Wolfe's
+    conditions. Without bounds this is L-BFGS, written with B instead of its inverse.
 
     Needs: 4 memory n numbers for n unknowns; time some 4 memory² n a step beside the function.
-    Method: Byrd, Lu, Nocedal & Zhu 1995 (algorithm CP and the direct primal method); Morales & Nocedal 2011 (projection
-    of the subspace minimiser).
+    Method: Byrd, Lu, Nocedal & Zhu 1995 (algorithm CP and the direct primal method).
 
     >>> import symdiff as sd
     >>> x, y = sd.symbols("x y")
@@ -62,7 +61,9 @@ class LBFGSB(Rule):
         model = Model.learnt(steps, changes, scale, count)
         direction = _towards(model, x, g, low, high)
         first = first_trial(point, count > 0)
-        new, moved = search(objective, point, unpack(direction, point.x), first, _room(x, direction, low, high, first))
+        # Rounding may let the first trial out, which is taken back to the box.
+        longest = maximum(cast(_room(x, direction, low, high), first.dtype), first)
+        new, moved = search(objective, point, unpack(direction, point.x), first, longest)
         s, y = pack(new.x) - x, pack(new.grad) - g
         sy, good = curvature(s, y)
         scale = where(good, total(y * y) / sy, scale)
@@ -71,23 +72,26 @@ class LBFGSB(Rule):
 
 
 def _towards(model: Model, x: Node, g: Node, low: Node, high: Node) -> Node:
-    """Return the direction from x to the projected minimiser of the model over what is free at the Cauchy point."""
+    """Return the direction from x to the minimiser of the model over what is free at the Cauchy point.
+
+    The way from the Cauchy point to the free minimiser ends where it meets the first bound.
+    """
     cauchy = cauchy_point(model, x, g, low, high)
     free = (cauchy > low) & (cauchy < high)
-    slope = g + model.times(cauchy - x)
-    best = minimum(maximum(cauchy - model.solve(slope, free), low), high)
-    # Rounding, or the projection, may turn the direction uphill: to the Cauchy point it leads down.
+    way = -model.solve(g + model.times(cauchy - x), free)
+    best = minimum(maximum(cauchy + minimum(1.0, _room(cauchy, way, low, high)) * way, low), high)
+    # Rounding may turn the direction uphill: to the Cauchy point it leads down.
     chosen = where(total((best - x) * g) < 0, best, cauchy)
     steepest = minimum(maximum(x - g / model.scale, low), high)
     return where(total((chosen - x) * g) < 0, chosen, steepest) - x
 
 
-def _room(x: Node, direction: Node, low: Node, high: Node, first: Node) -> Node:
-    """Return the longest step within the bounds; at least the first trial, which only rounding leads out."""
+def _room(x: Node, direction: Node, low: Node, high: Node) -> Node:
+    """Return the longest step along a direction within the bounds."""
     inf = float("inf")
     up = where(direction > 0, (high - x) / where(direction > 0, direction, 1.0), inf)
     down = where(direction < 0, (low - x) / where(direction < 0, direction, 1.0), inf)
-    return maximum(cast(min_(minimum(up, down), axes=(0,)), first.dtype), first)
+    return min_(minimum(up, down), axes=(0,))
 
 
 def _appended(rows: Node, row: Node, good: Node) -> Node:
