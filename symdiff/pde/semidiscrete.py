@@ -51,13 +51,14 @@ class Semidiscrete:
     @cached_property
     def blocks(self) -> dict[Node, Node]:
         """The symbol of the unknowns of each field."""
-        return {u: _array(f"{u.params['name']}_block", layout.extents) for u, layout in self.layout.items()}
+        return {u: _array(f"{u.params['name']}_block", self.layout[u].extents) for u in self.problem.fields}
 
     @cached_property
     def extensions(self) -> dict[Node, Node]:
         """The symbol of the unknowns of each field with the points beyond them."""
         out = {}
-        for u, layout in self.layout.items():
+        for u in self.problem.fields:
+            layout = self.layout[u]
             shape = tuple(d + (lower + upper) for d, (lower, upper) in zip(layout.extents, layout.beyond, strict=True))
             out[u] = _array(f"{u.params['name']}_extension", shape)
         return out

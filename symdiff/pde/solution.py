@@ -16,7 +16,8 @@ from symdiff.pde.domain import Grid
 def lookup(fields: dict[Node, Any], key: Any) -> Any:
     """Return the entry of a field, given itself or by name. Raises UnknownSymbolError."""
     for u, value in fields.items():
-        if key is u or key == u.params["name"]:
+        # dt(u), the derivative of a field, and the field that it has become, have the same name.
+        if u.params["name"] in (key, key.params.get("name") if isinstance(key, Node) else None):
             return value
     names = ", ".join(u.params["name"] for u in fields)
     raise UnknownSymbolError(f"There is no field {key!s}; the solution has {names}.")
