@@ -196,7 +196,7 @@ def _sparse(X: Any, who: Estimator) -> Any:
 
 def _sklearns(name: str, ours: type[Any]) -> type[Any]:
     """Return scikit-learn's class of that name, which is ours too, if scikit-learn is in use."""
-    if "sklearn" not in sys.modules:
+    if not sys.modules.get("sklearn"):
         return ours
     from symdiff.models import with_sklearn
 
