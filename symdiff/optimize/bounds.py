@@ -43,12 +43,17 @@ class Box(Objective):
         """Return the point `x` with its loss and gradient."""
         # A slotted dataclass is a new class: the zero-argument super() would look for the old one.
         free = Objective.at(self, self.project(x))
-        target = self.project([w - g for w, g in zip(free.x, free.grad, strict=True)])
-        return replace(free, norm=infinity_norm([p - w for p, w in zip(target, free.x, strict=True)]))
+        sides = zip(free.x, free.grad, self.lower, self.upper, strict=True)
+        return replace(free, norm=infinity_norm([step_within(w, -g, low, high) for w, g, low, high in sides]))
 
     def is_nearer(self, new: Point, old: Point) -> Node:
         """Whether the projected gradient is shorter: the gradient itself need not vanish at a solution."""
         return new.norm < old.norm
+
+
+def step_within(x: Node, step: Node, low: Node, high: Node) -> Node:
+    """Return P(x + step) - x for a point within the bounds, without the cancellation: a large x may hide a step."""
+    return minimum(maximum(step, low - x), high - x)
 
 
 def walls(objective: Objective) -> tuple[Node, Node]:
@@ -89,7 +94,8 @@ def read_bounds(problem: Problem, bounds: Any) -> tuple[Side, Side]:
     strange = [key for key in bounds if key not in by_key]
     if strange:
         names = ", ".join(brief(node) for node in problem.keys)
-        raise UnknownSymbolError(f"bounds gives {strange[0]!s}, which is no unknown; the unknowns are {names}.")
+        what = f"the string {strange[0]!r}" if isinstance(strange[0], str) else str(strange[0])
+        raise UnknownSymbolError(f"bounds gives {what}, which is no unknown; its keys are symbols among {names}.")
     lower: Side = {}
     upper: Side = {}
     for symbol, value in problem.start.items():
@@ -145,4 +151,4 @@ def _symbols(problem: Problem, side: str) -> Arrays:
     )
 
 
-__all__ = ["Box", "check_takes_bounds", "read_bounds", "walls", "with_bounds"]
+__all__ = ["Box", "check_takes_bounds", "read_bounds", "step_within", "walls", "with_bounds"]

@@ -10,6 +10,7 @@ import numpy as np
 
 from symdiff.diff.wrt import as_function
 from symdiff.ir.errors import DomainError, DTypeError
+from symdiff.ir.graph import free_symbols
 from symdiff.ir.node import PRIMITIVES, Node, as_node, brief, const, make
 from symdiff.ops.elementwise import where
 from symdiff.ops.reduce import sum_
@@ -71,6 +72,8 @@ def is_single(constraints: Any) -> bool:
 
 def _read(node: Node) -> Constraint:
     name = node.op.name
+    if not free_symbols([node]):
+        raise DomainError(f"minimize: the constraint {brief(node)} ({node.line}) is a constant.")
     if node.dtype != "bool":
         return Constraint(as_function(node), False)
     if name in ("ge", "le", "eq"):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from symdiff.ir.node import Node, const
 from symdiff.ir.primitive import cast
 from symdiff.ops.elementwise import maximum, minimum, where
-from symdiff.optimize.bounds import walls
+from symdiff.optimize.bounds import step_within, walls
 from symdiff.optimize.line_search import backtrack
 from symdiff.optimize.objective import Objective, Point, infinity_norm, pack, unpack
 from symdiff.optimize.rule import Move, Rule, State
@@ -46,8 +46,8 @@ class ProjectedGradient(Rule):
         """Search towards the projected end of a gradient step."""
         x, g = pack(point.x), pack(point.grad)
         low, high = walls(objective)
-        end = minimum(maximum(x - state[0] * g, low), high)
-        new, moved, _ = backtrack(objective, point, unpack(end - x, point.x), const(1.0, point.loss.dtype))
+        direction = step_within(x, -state[0] * g, low, high)
+        new, moved, _ = backtrack(objective, point, unpack(direction, point.x), const(1.0, point.loss.dtype))
         s, y = pack(new.x) - x, pack(new.grad) - g
         ss, sy = total(s * s), total(s * y)
         lr = where(sy > 0, minimum(maximum(ss / sy, _SHORTEST), _LONGEST), _LONGEST)

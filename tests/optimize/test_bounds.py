@@ -180,6 +180,8 @@ def test_what_cannot_be_done_is_refused() -> None:
         run([(0, 1)])
     with pytest.raises(sd.UnknownSymbolError, match="bounds gives z, which is no unknown"):
         run({sd.symbols("z"): (0, 1)})
+    with pytest.raises(sd.UnknownSymbolError, match="the string 'x', which is no unknown; its keys are symbols"):
+        run({"x": (0, 1)})
     with pytest.raises(sd.DTypeError, match="are a pair"):
         run({x: 3.0})
     with pytest.raises(sd.ShapeError, match=r"a bound of 'v', of shape \(3,\)"):
@@ -199,3 +201,12 @@ def test_the_start_is_taken_into_the_box() -> None:
     x = sd.symbols("x")
     res = sd.minimize(x - sd.log(x), {x: -5.0}, bounds={x: (1.5, None)}, method="lbfgs-b", target="reference")
     assert (res.converged, res.steps, float(res.x[x])) == (True, 0, 1.5)
+
+
+@pytest.mark.parametrize("method", OURS)
+def test_a_function_that_falls_forever_within_its_bounds_does_not_converge(method: str) -> None:
+    """Far out x + 1 is x in floating point: a projected gradient as a difference of points would vanish."""
+    x = sd.symbols("x")
+    res = sd.minimize(-x, {x: 1.0}, bounds={x: (0, None)}, method=method, target="reference")
+    assert not res.converged
+    assert res.grad_norm == 1.0

@@ -180,6 +180,8 @@ def test_wrong_input_is_named() -> None:
         run([])
     with pytest.raises(sd.DomainError, match="is strict; write <= or >="):
         run([x < 1])
+    with pytest.raises(sd.DomainError, match="is a constant"):
+        run([3.0])
     with pytest.raises(sd.DomainError, match="is no comparison"):
         run([(x <= 1) & (y <= 1)])
     with pytest.raises(sd.DomainError, match="constraints are for rules of"):
