@@ -310,7 +310,7 @@ CASES = {
         ),
         Case(
             "crank_nicolson", "heat equation on n×n inner points of the unit square, 0 at the edge, dt = 0.001",
-            _grid((128, 256), 20), {"n": 15, "steps": 4}, ("u",), 1e-8,
+            _grid((128, 256, 512), 20), {"n": 15, "steps": 4}, ("u",), 1e-8,
             "step and point", lambda p: p["steps"] * p["n"] ** 2, _modes,
         ),
         Case(

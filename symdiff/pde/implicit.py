@@ -39,9 +39,14 @@ class Implicit(Stepper):
         """The linear solver."""
         return self.solver or PLAIN
 
+    @property
+    def note(self) -> str:
+        """How its linear systems are solved."""
+        return f"; linear systems by {self.linear.describe()}"
+
     def describe(self) -> str:
         """Name the linear solver too."""
-        return f"{self.name}: implicit, order {self.order} in time; linear systems by {self.linear.describe()}"
+        return f"{self.name}: implicit, order {self.order} in time{self.note}"
 
     def implicit_part(self, semi: Semidiscrete) -> Semidiscrete:
         """Return the part of the equations that is solved for."""

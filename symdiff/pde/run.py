@@ -67,6 +67,7 @@ class Run(ABC):
             except KeyboardInterrupt:
                 # The state is that of the last whole chunk.
                 stopped, message = True, f"interrupted at t = {self.t:g}"
+            message += self.stepper.note
             if not stopped:
                 self._look(force=True)
             if self.live:

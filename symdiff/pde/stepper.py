@@ -46,6 +46,11 @@ class Stepper(ABC):
     def is_implicit(self) -> bool:
         """Whether every decaying solution of u' = lambda*u decays with every dt (A-stability)."""
 
+    @property
+    def note(self) -> str:
+        """What a run's message says of the method, nothing for an explicit one."""
+        return ""
+
     def describe(self) -> str:
         """Say in a line what the method is."""
         return f"{self.name}: explicit, order {self.order} in time"
