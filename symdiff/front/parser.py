@@ -12,7 +12,7 @@ import keyword
 import math
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
@@ -72,10 +72,15 @@ class _Frame:
     done: list[Value] = field(default_factory=list)
 
 
-def parse(text: str, symbols: Mapping[str, Any] | Iterable[Node] | None = None) -> Node:
+def parse(
+    text: str,
+    symbols: Mapping[str, Any] | Iterable[Node] | None = None,
+    functions: Mapping[str, Callable[..., Any]] | None = None,
+) -> Node:
     """Read an expression; unknown names become scalar symbols, unless `symbols` lists the names allowed.
 
-    The text is one expression, or lines `name = expression` and a last one, as `str` prints large expressions.
+    `functions` adds names that the text may call; they take and return expressions and numbers. The text is one
+    expression, or lines `name = expression` and a last one, as `str` prints large expressions.
     Raises ParseError with the place and a hint for anything else; nothing in the text is ever executed.
 
     >>> print(parse("sin(x)*y**2 + Piecewise((x, x > 0), (0, True))"))
@@ -85,7 +90,7 @@ def parse(text: str, symbols: Mapping[str, Any] | Iterable[Node] | None = None) 
         raise ParseError(f"parse takes a string, got {type(text).__name__}.")
     if len(text) > MAX_LENGTH:
         raise ParseError(f"The text has {len(text)} characters; parse takes at most {MAX_LENGTH}.")
-    return _Parser(text, _table(symbols)).parse()
+    return _Parser(text, _table(symbols), {**FUNCTIONS, **(functions or {})}).parse()
 
 
 def _table(symbols: Mapping[str, Any] | Iterable[Node] | None) -> dict[str, Value] | None:
@@ -106,8 +111,8 @@ def _table(symbols: Mapping[str, Any] | Iterable[Node] | None) -> dict[str, Valu
 class _Parser:
     """The state of one reading: the text, the names, and a stack of open brackets."""
 
-    def __init__(self, text: str, names: dict[str, Value] | None):
-        self.text = text
+    def __init__(self, text: str, names: dict[str, Value] | None, functions: Mapping[str, Callable[..., Any]]):
+        self.text, self.functions = text, functions
         self.names: dict[str, Value] = dict(names or {})
         self.closed = names is not None
 
@@ -223,9 +228,9 @@ class _Parser:
         if function is not None:
             if keyword.iskeyword(function) and function not in ("True", "False"):
                 self.fail(f"The Python keyword {function!r} is not part of the language", at)
-            if function not in FUNCTIONS:
+            if function not in self.functions:
                 is_symbol = function in self.names or function in CONSTANTS
-                hint = "; write * between factors" if is_symbol else suggest(function, FUNCTIONS)
+                hint = "; write * between factors" if is_symbol else suggest(function, self.functions)
                 self.fail(f"Unknown function {function[:40]!r}{hint}", at)
         if len(frames) > MAX_DEPTH:
             self.fail(f"Brackets are nested deeper than {MAX_DEPTH}", at)
@@ -345,7 +350,7 @@ class _Parser:
         if name != "Piecewise":
             for a in args:
                 self.scalar(a, at)
-        return self.checked(lambda: FUNCTIONS[name](*args), args, at)
+        return self.checked(lambda: self.functions[name](*args), args, at)
 
     def checked(self, build: Any, args: Iterable[Value], at: int) -> Node:
         """Build a node; literals that overflow or are undefined are errors in a text."""

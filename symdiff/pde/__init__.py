@@ -19,9 +19,11 @@ from symdiff.pde.equations import Eq
 from symdiff.pde.errors import RunError
 from symdiff.pde.jets import coordinates, d, dn, dt, dx, dy, dz, field
 from symdiff.pde.problem import Problem
+from symdiff.pde.problem_file import ProblemFile, from_toml
 from symdiff.pde.solution import Progress, Solution
 from symdiff.pde.solver import Solver
 from symdiff.pde.terms import div, dot, grad, gradient_squared, integral, laplacian, mean, upwind, vector
+from symdiff.pde.text import parse
 from symdiff.pde.verify import Convergence, convergence, manufactured
 
 __all__ = [
@@ -34,6 +36,7 @@ __all__ = [
     "Neumann",
     "Periodic",
     "Problem",
+    "ProblemFile",
     "Progress",
     "Robin",
     "RunError",
@@ -50,12 +53,14 @@ __all__ = [
     "dy",
     "dz",
     "field",
+    "from_toml",
     "grad",
     "gradient_squared",
     "integral",
     "laplacian",
     "manufactured",
     "mean",
+    "parse",
     "upwind",
     "vector",
 ]

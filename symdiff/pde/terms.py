@@ -285,11 +285,11 @@ def component(f: Node, axis: str, axes: Sequence[str]) -> Node:
         else:
             settings = {k: v for k, v in s.params.items() if k not in ("name", "shape", "dtype", "term", "by")}
             table[s] = term(s.params["term"], **settings, by=(*rest, axis))
-    return substitute([without(f, absent)], table)[0]
+    return without(substitute([f], table)[0], absent)
 
 
 def without(f: Node, gone: Sequence[Node]) -> Node:
-    """Return an expression in which the symbols `gone` are exact zeros: no 0*x is left behind."""
+    """Return an expression in which the symbols `gone` are exact zeros: no 0*x is left behind, and no 1*x."""
     absent = set(gone)
     table: dict[Node, Node | None] = {}
     for node in topological([f]):
@@ -302,6 +302,8 @@ def without(f: Node, gone: Sequence[Node]) -> Node:
 def _remaining(node: Node, args: Sequence[Node | None]) -> Node | None:
     """Return what is left of a node whose arguments of value 0 are None."""
     present = [a for a in args if a is not None]
+    if node.op.name == "mul" and const(1.0) in present and len(present) == 2:
+        return present[1] if present[0] is const(1.0) else present[0]
     if len(present) == len(args):
         return rebuild(node, present) if args else node
     match node.op.name:
