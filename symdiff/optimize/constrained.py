@@ -43,7 +43,7 @@ class ConstrainedResult(OptimizeResult):
     c = b - a, and multipliers of inequalities are not negative. `grad_norm` is the infinity norm of the difference,
     `violation` the largest amount by which a constraint fails; `converged` is True only if both are at most tol, and
     the multipliers of inequalities that hold with room are zero to that tolerance. `history` has an entry for each
-    round: "step", "loss", "grad_norm", "violation", "penalty".
+    round: "step", "loss", "grad_norm", "violation", "penalty". A callback sees the function of a round, not f.
     """
 
     multipliers: list[np.ndarray] = field(default_factory=list)
