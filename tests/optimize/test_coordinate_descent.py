@@ -48,13 +48,13 @@ def test_several_unknowns_of_several_shapes() -> None:
     s, v, m = sd.symbols("s"), sd.vector("v", 3), sd.matrix("m", 2, 2)
     f = (s - 1) ** 2 + sd.sum((v - s) ** 2) + sd.sum((m - v[0]) ** 2) * 2
     start = {s: 0.0, v: np.zeros(3), m: np.ones((2, 2))}
-    res = sd.minimize(f, start, method=CoordinateDescent(), tol=1e-10, target="reference")
+    res = sd.minimize(f, start, method=CoordinateDescent(), tol=1e-7, target="reference")
     assert res.converged
     for u in (s, v, m):
-        np.testing.assert_allclose(res.x[u], 1.0, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(res.x[u], 1.0, rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("order", ["cyclic", "random"])
+@pytest.mark.parametrize(("order", "target"), [("cyclic", "reference"), ("random", "cpu")])
 def test_functions_that_are_no_quadratics(order: str, target: str) -> None:
     p = regression()
     x, y = p.data
@@ -74,7 +74,7 @@ def test_no_curvature_and_negative_curvature() -> None:
     assert res.converged
     assert float(res.x[y]) == 5.0
     for f in (x**2 - y**2 + x * y, x**2 - y):
-        res = sd.minimize(f, {x: 1.0, y: 0.5}, method=CoordinateDescent(), target="reference")
+        res = sd.minimize(f, {x: 1.0, y: 0.5}, method=CoordinateDescent(), max_steps=99, target="reference")
         assert not res.converged
     # cos has a maximum at 0: its curvature is not followed there.
     res = sd.minimize(sd.cos(x), {x: 0.1}, method=CoordinateDescent(), target="reference")

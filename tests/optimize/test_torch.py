@@ -10,11 +10,12 @@ import pytest
 
 import symdiff as sd
 from symdiff import optimize
-from symdiff.optimize import SGD, Adam, Clip, Cosine, InverseSqrt, InverseTime, StepDecay, WarmUp
+from symdiff.optimize import SGD, Adam, Averaged, Clip, Cosine, InverseSqrt, InverseTime, StepDecay, WarmUp
 from symdiff.optimize.schedules import Schedule, rate
-from tests.optimize.record_torch import FILE, STEPS, W0, C
+from tests.optimize.record_torch import AVERAGED, CLIPPED, FACTORS, FILE, STEPS, W0, C
 
-RUNS = json.loads(FILE.read_text(encoding="utf-8"))["runs"]
+RECORD = json.loads(FILE.read_text(encoding="utf-8"))
+RUNS = RECORD["runs"]
 
 
 def _schedule(lr: float, scheduler: Any) -> Any:
@@ -23,10 +24,23 @@ def _schedule(lr: float, scheduler: Any) -> Any:
     name, given = scheduler
     if name == "StepLR":
         return StepDecay(lr, given["step_size"], given["gamma"])
+    if name in FACTORS:
+        return getattr(optimize, name)(lr, **given)
     return Cosine(lr, given["T_max"], given["eta_min"])
 
 
-@pytest.mark.parametrize("run", RUNS, ids=lambda r: f"{r['rule']}-{len(r['settings'])}-{bool(r['scheduler'])}")
+def _cases() -> list[Any]:
+    """Every run on the interpreter, compiled those that differ by more than the schedule."""
+    cases = []
+    for run in RUNS:
+        schedule = run["scheduler"][0] if run["scheduler"] else "constant"
+        name = f"{run['rule']}-{len(run['settings'])}-{schedule}"
+        targets = ["reference"] if schedule in FACTORS else ["reference", "cpu"]
+        cases += [pytest.param(run, target, id=f"{name}-{target}") for target in targets]
+    return cases
+
+
+@pytest.mark.parametrize(("run", "target"), _cases())
 def test_iterates_are_those_of_pytorch(run: dict[str, Any], target: str) -> None:
     settings = {k: tuple(v) if isinstance(v, list) else v for k, v in run["settings"].items()}
     settings["lr"] = _schedule(settings["lr"], run["scheduler"])
@@ -38,6 +52,19 @@ def test_iterates_are_those_of_pytorch(run: dict[str, Any], target: str) -> None
         got = res.x[w]
         # 20 steps of a dozen roundings each.
         np.testing.assert_allclose(got, run["iterates"][steps - 1], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["clipped", "averaged"])
+def test_wrappers_are_those_of_pytorch(name: str) -> None:
+    if name == "clipped":
+        rule: Any = Clip(SGD(**CLIPPED[1]), CLIPPED[2])  # type: ignore[arg-type]  # settings by name
+    else:
+        rule = Averaged(SGD(**AVERAGED[1]), *AVERAGED[2:])  # type: ignore[arg-type]  # settings by name
+    w, c = sd.matrix("w", 2, 3), sd.matrix("c", 2, 3)
+    f = sd.sum((w - c) ** 4) + sd.sum(w**2)
+    for steps in range(1, STEPS + 1):
+        res = sd.minimize(f, {w: W0}, {c: C}, rule, tol=0.0, max_steps=steps, target="reference")
+        np.testing.assert_allclose(res.x[w], RECORD[name][steps - 1], rtol=1e-12, atol=1e-12)
 
 
 def test_schedules_at_their_steps() -> None:

@@ -59,7 +59,7 @@ RULES: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("name", "make"), RULES, ids=[name for name, _ in RULES])
 def test_it_is_the_run_of_minimize_and_has_derivatives(name: str, make: Any) -> None:
-    p, steps = regression(), 10
+    p, steps = regression(), 6
     a, b = 0.03, 0.2
     start = 0.1 * np.arange(1.0, 6.0)
     rule = make(lr, other)
@@ -75,9 +75,9 @@ def test_it_is_the_run_of_minimize_and_has_derivatives(name: str, make: Any) -> 
     assert wrt
     reverse, forward = slopes[: len(wrt)], slopes[len(wrt) :]
     np.testing.assert_allclose(reverse, forward, rtol=1e-10, atol=1e-12)
-    exact = sd.finite_difference(loss, {s: values[s] for s in given}, wrt=wrt, method="richardson")
-    # Richardson's differences keep some ten digits here.
-    np.testing.assert_allclose(reverse, exact, rtol=1e-6, atol=1e-9)
+    exact = sd.finite_difference(loss, {s: values[s] for s in given}, wrt=wrt, method="central")
+    # Central differences keep two thirds of the digits.
+    np.testing.assert_allclose(reverse, exact, rtol=1e-6, atol=1e-8)
 
 
 def test_hypergradients_in_closed_form(target: str) -> None:
@@ -126,7 +126,7 @@ def test_unrolled_and_implicit_hypergradients_agree() -> None:
 def test_memory_can_be_bounded() -> None:
     p = regression()
     plain, bounded = (
-        sd.gradient(sd.sum(unroll(p.f, p.start, SGD(lr=lr), 60, max_bytes=m)[p.w]), lr) for m in (None, 2000)
+        sd.gradient(sd.sum(unroll(p.f, p.start, SGD(lr=lr), 30, max_bytes=m)[p.w]), lr) for m in (None, 1000)
     )
     a, b = (sd.compile(g, [*p.data, lr]) for g in (plain, bounded))
     assert a(*p.data.values(), 0.03) == pytest.approx(b(*p.data.values(), 0.03), rel=1e-12)
