@@ -14,6 +14,7 @@ RUNS = {
     "03_logistic_regression": (["100"], ["Newton", "accuracy"]),
     "04_heat_equation": (["16"], ["crank-nicolson", "order"]),
     "05_structure": (["200"], ["cross-country", "states", "by hand"]),
+    "06_network": (["30"], ["zalandoresearch", "64-512-512-10", "unseen"]),
     "07_convergence": (["2000"], ["heavy ball", "1 - factor", "holds"]),
     "08_hypergradients": (["200"], ["implicit function theorem", "reverse mode", "Tuned in"]),
 }

@@ -67,7 +67,12 @@ def build(case: str, dtype: str = "float64") -> tuple[Any, Any, Any, Any, dict[A
     return x, w, CASES[case](w, x, training), training, {x: given, **nn.pairs(w, params)}
 
 
-@pytest.mark.parametrize("case", CASES)
+# Compiled: those that are more than a product and an activation.
+COMPILED = ("conv2d", "max_pool", "batch_norm-2d", "attention-causal", "lstm", "gelu")
+RUNS = [(case, "reference") for case in CASES] + [(case, "cpu") for case in COMPILED]
+
+
+@pytest.mark.parametrize(("case", "target"), RUNS)
 def test_values_and_gradients_are_those_of_pytorch(case: str, target: str) -> None:
     x, w, y, _, values = build(case)
     bar = sd.array("bar", ("n", *recorded(case, "y").shape[1:]))
