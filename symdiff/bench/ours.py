@@ -132,14 +132,14 @@ def adam_loop(p: Sizes, features: np.ndarray, labels: np.ndarray, start: np.ndar
 
 
 def lbfgs(p: Sizes, start: np.ndarray, target: str = "cpu") -> Job:
-    """A whole `minimize` with ten stored pairs."""
+    """A prepared solver with ten stored pairs: a run includes the checks, the record of losses and the result."""
 
     def build() -> Any:
         v = sd.vector("v", p["n"])
         a, b = v[0::2], v[1::2]
         f = sd.sum(100 * (b - a**2) ** 2 + (1 - a) ** 2)
-        rule = LBFGS(memory=PAIRS_KEPT)
-        return lambda: sd.minimize(f, {v: start}, method=rule, tol=PAIRS_TOLERANCE, target=target).x[v]
+        solve = sd.optimize.solver(f, [v], LBFGS(memory=PAIRS_KEPT), tol=PAIRS_TOLERANCE, target=target)
+        return lambda: solve({v: start}).x[v]
 
     return Job(build, pairs_check)
 

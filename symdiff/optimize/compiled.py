@@ -60,12 +60,30 @@ class Compiled:
         return self._plans[shapes]
 
 
-@dataclass(slots=True)
+@dataclass
 class Plan:
     """A carry without values, and how many steps were seen to fit in a chunk: a run begins where another left off."""
 
     blank: Carry
     steps: int = 0
+
+    def begin(self, x: Sequence[Any]) -> list[Any]:
+        """Return the flat carry of a run from `x`."""
+        values = self._flat.copy()
+        values[self._first : self._first + len(x)] = x
+        return values
+
+    def x(self, values: Sequence[Any]) -> Sequence[Any]:
+        """Return the point of a flat carry."""
+        return values[self._first : self._first + len(self.blank.x)]
+
+    @functools.cached_property
+    def _flat(self) -> list[Any]:
+        return self.blank.flat()
+
+    @functools.cached_property
+    def _first(self) -> int:
+        return len(self._flat) - sum(map(len, self.blank[7:]))
 
 
 def compiled(iteration: Iteration, data: Sequence[Node], target: str) -> Compiled:

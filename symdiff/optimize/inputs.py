@@ -19,6 +19,7 @@ from symdiff.ir.node import Node, as_node, brief
 from symdiff.optimize.objective import Objective
 
 Values = dict[Node, np.ndarray]
+_DTYPES = {name: np.dtype(name) for name in ("float64", "float32", "int64", "bool")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,15 +70,18 @@ class Question:
             fixed = {s: _as_array(s, data[key], "data") for s, key in self.data.items()} if self.data else {}
         except KeyError as error:
             raise UnknownSymbolError(f"The value of {brief(as_node(error.args[0]))} is missing.") from None
-        both = {**values, **fixed} if fixed else values
-        if any(v.shape != s.shape for s, v in both.items()):  # so it is with run-time sizes, or by mistake
-            bind_sizes(both)
-        if all(v.size for v in values.values()):
-            # The run changes its arrays, and its results are the caller's.
-            return Problem(self.objective, {s: v.copy() for s, v in values.items()}, fixed, self.keys)
+        if not (_has_shapes(values) and _has_shapes(fixed)):  # so it is with run-time sizes, or by mistake
+            bind_sizes({**values, **fixed})
+        if 0 not in [v.size for v in values.values()]:
+            return Problem(self.objective, values, fixed, self.keys)
         varied = {s: v for s, v in values.items() if v.size}
         fixed |= {s: v for s, v in values.items() if not v.size}
         return Problem(Objective(self.objective.f, tuple(varied)), varied, fixed, self.keys)
+
+
+def _has_shapes(values: Values) -> bool:
+    """Whether every array has the very shape of its symbol."""
+    return [v.shape for v in values.values()] == [s.shape for s in values]
 
 
 def read_problem(f: Any, start: Mapping[Any, Any], data: Mapping[Any, Any] | None) -> Problem:
@@ -166,7 +170,7 @@ def _described(symbol: Node) -> str:
 
 def _as_array(symbol: Node, value: Any, what: str) -> np.ndarray:
     """Return a C-contiguous array of the symbol's dtype. Raises DTypeError where that would lose the meaning."""
-    if type(value) is np.ndarray and value.dtype == symbol.dtype and value.flags.c_contiguous:
+    if type(value) is np.ndarray and value.dtype is _DTYPES[symbol.dtype] and value.flags.c_contiguous:
         return value
     try:
         array = np.asarray(value)

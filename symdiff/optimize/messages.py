@@ -8,13 +8,15 @@ from symdiff.optimize.inputs import Problem, not_finite
 from symdiff.optimize.loop import Carry, Status
 
 
+def converged(steps: int, measure: str, norm: float, tol: float) -> str:
+    """Return the message of a run that has converged."""
+    return f"Converged {_after(steps)}: {measure} {norm:.3e} <= tol {tol:.1e}."
+
+
 def explain(end: Status, c: Carry, problem: Problem, tol: float, first_loss: float) -> str:
-    """Return the message of a run that ended with `end` at the carry `c`."""
+    """Return the message of a run that ended otherwise, with `end` at the carry `c`."""
     n = c.step
-    at = f"after {n} step{'' if n == 1 else 's'}"
-    norm = f"{problem.objective.measure} {c.norm:.3e}"
-    if end is Status.CONVERGED:
-        return f"Converged {at}: {norm} <= tol {tol:.1e}."
+    at, norm = _after(n), f"{problem.objective.measure} {c.norm:.3e}"
     best = f"the best point, from step {int(c.best_step)} with loss {float(c.best_loss):.6g}, is returned"
     match end:
         case Status.NOT_FINITE:
@@ -32,6 +34,10 @@ def explain(end: Status, c: Carry, problem: Problem, tol: float, first_loss: flo
             return f"Stopped by the callback {at}: {norm}, tol {tol:.1e}."
         case _:
             return f"Not converged {at} (max_steps): {norm} > tol {tol:.1e}.{_trend(float(c.loss), first_loss)}"
+
+
+def _after(steps: int) -> str:
+    return f"after {steps} step{'' if steps == 1 else 's'}"
 
 
 def _trend(loss: float, first: float) -> str:

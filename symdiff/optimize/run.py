@@ -16,8 +16,8 @@ from symdiff.optimize.batches import Batches
 from symdiff.optimize.checkpoint import Checkpoint, identity
 from symdiff.optimize.compiled import Compiled, compiled
 from symdiff.optimize.inputs import Problem
-from symdiff.optimize.loop import FEW_STEPS, MOST_STEPS, Iteration, Status
-from symdiff.optimize.messages import explain
+from symdiff.optimize.loop import FEW_STEPS, MOST_STEPS, Carry, Iteration, Status
+from symdiff.optimize.messages import converged, explain
 from symdiff.optimize.objective import GRADIENT_NORM
 from symdiff.optimize.progress import PERIOD, Progress, panel
 from symdiff.optimize.result import History, OptimizeResult
@@ -25,6 +25,9 @@ from symdiff.optimize.rule import Rule
 
 Callback = Callable[[Progress], Any]
 Path = str | os.PathLike[str]
+# Where these stand in a flat carry, and two states that are asked for often: an IntEnum's members are slow to find.
+STEP, STATUS, LOSS, NORM = 0, 1, 2, 3
+NEW, RUNNING = int(Status.NEW), int(Status.RUNNING)
 _GROWTH = 8  # of the chunk, at most, from one to the next: a first measurement is rough
 
 
@@ -61,19 +64,18 @@ def go(
     problem: Problem, rule: Rule, functions: Compiled, limits: Limits, batches: Batches | None = None
 ) -> OptimizeResult:
     """Run the compiled functions of a rule on a problem."""
+    file = None
+    if limits.checkpoint is not None:
+        drawn = (batches.seed, batches.sampling, batches.size) if batches else None
+        file = Checkpoint(limits.checkpoint, identity(problem.objective, problem.start, problem.data, rule, drawn))
     title = f"minimize ({type(rule).__name__})"
     with panel(title, limits.max_steps, limits.tol) if limits.progress else nullcontext() as live:
-        file = None
-        if limits.checkpoint is not None:
-            drawn = (batches.seed, batches.sampling, batches.size) if batches else None
-            whose = identity(problem.objective, problem.start, problem.data, rule, drawn)
-            file = Checkpoint(limits.checkpoint, whose)
         whole = _Run(problem, functions, limits, live, batches, file)
         return whole.finish(whole.go())
 
 
 class _Run:
-    """The carry between the chunks, the record so far, and the clock."""
+    """The carry between the chunks as a flat list of values, the record so far, and the clock."""
 
     def __init__(
         self, problem: Problem, functions: Compiled, limits: Limits, live: Live | None, batches: Batches | None,
@@ -84,13 +86,13 @@ class _Run:
         self.fixed = list(problem.data.values())
         start = list(problem.start.values())
         self.plan = functions.plan(start, self.fixed if batches is None else [*self.fixed, *batches.values(0, 1)])
-        self.carry = self.plan.blank._replace(x=tuple(start))
+        self.values = self.plan.begin(start)
         self.losses: list[Any] = []
         self.norms: list[Any] = []
         self.began = self.looked = time.perf_counter()
         if file is not None:
             self._take_up(file)
-        if self.carry.status == Status.NEW:
+        if self.values[STATUS] == NEW:
             # Where nobody looks at the start, the first steps are made with it.
             self._advance(0 if live or limits.callback else min(self.plan.steps, FEW_STEPS - 1))
         if file is not None:
@@ -101,15 +103,19 @@ class _Run:
         found = file.load()
         if found is None:
             return
-        values, losses, norms = found
-        c = self.carry.like(values)
-        met = c.norm <= self.tol
-        if c.status in (Status.RUNNING, Status.CONVERGED):
-            c = c._replace(status=int(Status.CONVERGED if met else Status.RUNNING))
-        self.carry, self.losses, self.norms = c, [losses], [norms]
+        self.values, losses, norms = found
+        self.losses, self.norms = [losses], [norms]
+        if self.values[STATUS] in (Status.RUNNING, Status.CONVERGED):
+            met = self.carry.norm <= self.tol
+            self.values[STATUS] = int(Status.CONVERGED if met else Status.RUNNING)
+
+    @property
+    def carry(self) -> Carry:
+        """The values by name."""
+        return self.plan.blank.like(self.values)
 
     def _state(self) -> tuple[list[Any], list[Any], list[Any], int]:
-        return self.carry.flat(), self.losses, self.norms, self.carry.step + 1
+        return self.values, self.losses, self.norms, self.values[STEP] + 1
 
     def go(self) -> Status:
         """Run until it ends; returns why. RUNNING means that max_steps are made."""
@@ -118,16 +124,16 @@ class _Run:
                 return Status.STOPPED
             n, self.began = max(1, self.plan.steps), time.perf_counter()
             while self._is_going():
-                before, t0 = self.carry.step, time.perf_counter()
+                before, t0 = self.values[STEP], time.perf_counter()
                 self._advance(n)
-                made, seconds = self.carry.step - before, time.perf_counter() - t0
+                made, seconds = self.values[STEP] - before, time.perf_counter() - t0
                 fitting = int(max(made, 1) * PERIOD / max(seconds, 1e-9))
                 n = self.plan.steps = max(1, min(n * _GROWTH, fitting, MOST_STEPS))
                 if self.file is not None and self.file.is_due:
                     self.file.save(*self._state())
                 if self._is_going() and self._look():
                     return Status.STOPPED
-            return Status(self.carry.status)
+            return Status(self.values[STATUS])
         except KeyboardInterrupt:
             # The carry is that of the last whole chunk, so what was reached stays.
             return Status.INTERRUPTED
@@ -137,35 +143,43 @@ class _Run:
 
     def _advance(self, n: int) -> None:
         """Make up to n steps, beginning with the start if it is new."""
-        before, is_new = self.carry.step, self.carry.status == Status.NEW
-        n = min(n, self.max_steps - before, self.batches.most_steps if self.batches else n)
-        on_host = self.functions.on_host
-        if on_host is not None:
+        before, is_new = self.values[STEP], self.values[STATUS] == NEW
+        n = min(n, self.max_steps - before)
+        if self.functions.on_host is not None:
             # The host gives each step a part of its state, from the start on.
             n = 0 if is_new else min(n, 1)
             if n:
-                self.carry = self.carry._replace(state=tuple(on_host(self.carry.x, self.carry.grad, self.fixed)))
-        rows = self.batches.values(before + 1 - is_new, n + is_new) if self.batches else ()
+                c = self.carry
+                self.values = c._replace(state=tuple(self.functions.on_host(c.x, c.grad, self.fixed))).flat()
+        rows: Sequence[Any] = ()
+        if self.batches is not None:
+            n = min(n, self.batches.most_steps)
+            rows = self.batches.values(before + 1 - is_new, n + is_new)
         blank = self.functions.blank(n + is_new)
         *values, losses, norms = self.functions.chunk(
-            *self.carry.flat(), blank, blank, before + n, self.tol, *self.fixed, *rows
+            *self.values, blank, blank, before + n, self.tol, *self.fixed, *rows
         )
-        reached = self.carry.like(values)
-        made = reached.step - before + is_new
+        made = values[STEP] - before + is_new
         self.losses.append(losses[:made])
         self.norms.append(norms[:made])
         # Last, and in one assignment: Ctrl-C between these lines leaves a history that is too long, which
         # `finish` cuts, never one that is too short.
-        self.carry = reached
+        self.values = values
 
     def finish(self, end: Status) -> OptimizeResult:
         """Build the result, and show it to callback and panel."""
-        c, problem = self.carry, self.problem
+        problem, step, loss, norm = self.problem, self.values[STEP], self.values[LOSS], self.values[NORM]
+        x = self.plan.x(self.values)
         # What the run reached last is the answer, unless it ran away or was cut off on the way.
         best = end in (Status.NOT_FINITE, Status.UNBOUNDED, Status.INTERRUPTED)
-        x, loss, norm = (c.best_x, c.best_loss, c.best_norm) if best else (c.x, c.loss, c.norm)
-        history = History(self.losses, self.norms, c.step + 1)
-        message = explain(end, c, problem, self.tol, self.losses[0][0])
+        if best:
+            c = self.carry
+            x, loss, norm = c.best_x, c.best_loss, c.best_norm
+        history = History(self.losses, self.norms, step + 1)
+        if end is Status.CONVERGED:
+            message = converged(step, problem.objective.measure, norm, self.tol)
+        else:
+            message = explain(end, self.carry, problem, self.tol, self.losses[0][0])
         if self.file is not None and self.file.problem is not None:
             message += f" The checkpoint {self.file.path} could not be written: {self.file.problem}."
         if self.callback is not None and end not in (Status.STOPPED, Status.INTERRUPTED):
@@ -175,12 +189,12 @@ class _Run:
         if self.live:
             self.live.close(self._progress(x, loss, norm), message)
         if not best and GRADIENT_NORM not in problem.objective.measure:
-            norm = max((float(np.max(np.abs(g))) for g in c.grad), default=0.0)
+            norm = max((float(np.max(np.abs(g))) for g in self.carry.grad), default=0.0)
         named = problem.named(dict(zip(problem.start, x, strict=True)))
-        return OptimizeResult(named, float(loss), float(norm), c.step, end is Status.CONVERGED, message, history)
+        return OptimizeResult(named, float(loss), float(norm), step, end is Status.CONVERGED, message, history)
 
     def _is_going(self) -> bool:
-        return self.carry.status == Status.RUNNING and self.carry.step < self.max_steps
+        return self.values[STATUS] == RUNNING and self.values[STEP] < self.max_steps
 
     def _look(self, force: bool = False) -> bool:
         """Draw the panel and call the callback if it is time; returns whether the callback asks to stop."""
@@ -190,13 +204,14 @@ class _Run:
         if not force and now - self.looked < PERIOD:
             return False
         self.looked = now
-        state = self._progress(self.carry.x, self.carry.loss, self.carry.norm)
+        c = self.carry
+        state = self._progress(c.x, c.loss, c.norm)
         if self.live:
             self.live.show(state)
         return self.callback is not None and self.callback(state) is True
 
     def _progress(self, x: Sequence[Any], loss: Any, norm: Any) -> Progress:
-        elapsed, step = time.perf_counter() - self.began, self.carry.step
+        elapsed, step = time.perf_counter() - self.began, self.values[STEP]
         values = {s: np.array(v) for s, v in zip(self.problem.start, x, strict=True)}
         rate = step / elapsed if elapsed > 0 else 0.0
         return Progress(step, float(loss), float(norm), self.problem.named(values), elapsed, rate)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from symdiff.ir.errors import DomainError
@@ -24,7 +25,7 @@ class Solver:
 
     def __init__(self, question: Question, rule: Rule, tol: float, max_steps: int, target: str):
         self.question, self.rule, self.target = question, rule, target
-        self.tol, self.max_steps = float(tol), int(max_steps)
+        self.limits = Limits(float(tol), int(max_steps))
 
     def __call__(
         self,
@@ -44,7 +45,7 @@ class Solver:
         whole = problem.objective is self.question.objective
         # An unknown without entries is no unknown: another function, compiled when that happens.
         functions = self.functions if whole else self._compiled(problem.objective, list(problem.data))
-        limits = Limits(self.tol, self.max_steps, progress, callback)
+        limits = replace(self.limits, progress=progress, callback=callback) if progress or callback else self.limits
         return go(problem, self.rule, functions, limits)
 
     @functools.cached_property
@@ -57,7 +58,8 @@ class Solver:
 
     def __repr__(self) -> str:
         names = ", ".join(str(s.params["name"]) for s in self.question.objective.unknowns)
-        return f"<symdiff solver ({names}) with {self.rule}, tol {self.tol:.1e}, at most {self.max_steps} steps>"
+        most = f"tol {self.limits.tol:.1e}, at most {self.limits.max_steps} steps"
+        return f"<symdiff solver ({names}) with {self.rule}, {most}>"
 
 
 def solver(

@@ -54,6 +54,11 @@ def each_start(start: Any) -> list[dict[Any, Any]] | None:
     """
     if not isinstance(start, Mapping):
         return None
+    for key, value in start.items():  # quick where nothing is to be told
+        if type(key) is not Node or type(value) is not np.ndarray or value.ndim != len(key.shape):
+            break
+    else:
+        return None
     more = {key: v for key, v in ((k, _array(v)) for k, v in start.items()) if v.ndim == _rank(key) + 1}
     if not more:
         return None
