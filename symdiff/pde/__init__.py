@@ -24,6 +24,7 @@ from symdiff.pde.solution import Progress, Solution
 from symdiff.pde.solver import Solver
 from symdiff.pde.terms import div, dot, grad, gradient_squared, integral, laplacian, mean, upwind, vector
 from symdiff.pde.text import parse
+from symdiff.pde.truncation import truncation_error
 from symdiff.pde.verify import Convergence, convergence, manufactured
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "manufactured",
     "mean",
     "parse",
+    "truncation_error",
     "upwind",
     "vector",
 ]

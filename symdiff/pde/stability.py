@@ -36,6 +36,8 @@ _POINTS = 65536  # of the grid whose coefficients are looked at
 _ROWS = 256  # of different coefficients that are looked at
 # Rounding errors let |R| of a neutral mode exceed 1 by some eps.
 _SLACK = 1e-10
+# What the slack leaves of a region that does not reach from 0 at all: Euler's on the imaginary axis.
+_NOTHING = 1e-4
 
 
 Spec = tuple[tuple[Formula | None, ...], ...]
@@ -248,4 +250,4 @@ def reach(stepper: Stepper, angle: np.ndarray) -> np.ndarray:
         mid = 0.5 * (low + high)
         stable = np.abs(stepper.amplification(mid * ray)) <= 1 + _SLACK
         low, high = np.where(stable, mid, low), np.where(stable, high, mid)
-    return low
+    return np.where(low < _NOTHING, 0.0, low)

@@ -112,6 +112,7 @@ def test_automatic_steps_are_stable(heat: Any) -> None:
 def test_pure_advection_has_no_step_for_euler() -> None:
     problem = pde.Problem(pde.Eq(pde.dt(u), pde.dx(u)), LINE, {"x": pde.Periodic()}, {u: sd.sin(2 * sd.pi * x)})
     solver = problem.discretize(16)
-    # The slack of |R| leaves a step of about 1e-5 of the spacing at most.
-    assert solver.stable_dt("euler") < 2e-4 / 16
+    assert solver.stable_dt("euler") == 0
+    with pytest.raises(sd.DomainError, match="no stable step here \\(every dt is unstable\\)"):
+        solver.run(0.1, "euler", target="reference")
     assert solver.stable_dt("rk4") == pytest.approx(2 * np.sqrt(2) / 16, rel=1e-3)
