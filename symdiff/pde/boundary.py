@@ -11,7 +11,7 @@ from symdiff.ir.graph import substitute
 from symdiff.ir.node import Node
 from symdiff.pde.conditions import Condition, Dirichlet, Neumann, Periodic, Robin
 from symdiff.pde.equations import Eq, System, solved, velocity
-from symdiff.pde.jets import NORMAL, TIME, all_jets, d, is_field, is_jet, jet, jets, orders
+from symdiff.pde.jets import NORMAL, TIME, all_jets, d, is_field, is_jet, is_term, jet, jets, orders, terms
 
 if TYPE_CHECKING:
     from symdiff.pde.domain import Box
@@ -167,8 +167,8 @@ def _check(table: Table, system: System, domain: Box) -> None:
 def _check_contents(condition: Condition, u: Node, axis: str, fields: list[Node], system: System) -> None:
     """Refuse what a condition cannot contain: derivatives, unknown fields, and fields that are known only later."""
     known = fields[: fields.index(u) + 1] if u in system.definitions else list(system.rates)
-    for w in all_jets(condition.expressions()):
-        if w not in known or (condition.kind == "value" and w is u) or not is_field(w):
+    for w in (*all_jets(condition.expressions()), *terms(condition.expressions())):
+        if is_term(w) or w not in known or (condition.kind == "value" and w is u) or not is_field(w):
             raise SymdiffError(
                 f"The {type(condition).__name__} condition of {u.params['name']!r} on axis {axis!r} contains "
                 f"{w.params['name']} ({w.line}); it may contain coordinates, t, parameters, other fields of the "

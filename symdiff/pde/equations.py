@@ -12,7 +12,7 @@ from symdiff.ir.errors import DTypeError, SymdiffError
 from symdiff.ir.graph import depends_on, substitute
 from symdiff.ir.node import Node, as_node
 from symdiff.pde.domain import Box
-from symdiff.pde.jets import TIME, all_jets, all_symbols, is_field, is_term, jet, jets, term
+from symdiff.pde.jets import NORMAL, TIME, all_jets, all_symbols, is_field, is_term, jet, jets, term
 from symdiff.pde.terms import expanded, without
 
 
@@ -58,7 +58,7 @@ def system(equations: Any, domain: Box) -> System:
     equations = list(equations) if isinstance(equations, (list, tuple)) else [equations]
     if not equations:
         raise SymdiffError("A Problem needs at least one equation; write pde.Eq(pde.dt(u), pde.laplacian(u)).")
-    given = [_as_equation(eq) for eq in equations]
+    given = [_as_equation(eq, equations) for eq in equations]
     velocities = _velocities(given)
     sides = [(eq, _lowered(eq.lhs, velocities), _lowered(eq.rhs, velocities)) for eq in given]
     moving = [(eq, a, b) for eq, a, b in sides if _times(a, b)]
@@ -88,7 +88,12 @@ def system(equations: Any, domain: Box) -> System:
     return _checked(out, domain)
 
 
-def _as_equation(eq: Any) -> Eq:
+def _as_equation(eq: Any, equations: Sequence[Any]) -> Eq:
+    # Late: both modules make equations.
+    if isinstance(eq, str):
+        from symdiff.pde.text import parse_equation
+
+        return parse_equation(eq, [text for text in equations if isinstance(text, str)])
     if is_sympy(eq):
         from symdiff.pde.sympy_equations import from_sympy
 
@@ -200,6 +205,10 @@ def _along(f: Node, domain: Box, known: Iterable[Node]) -> Node:
     for w in _top(out):
         if not is_term(w) and jet(w.params["field"], ()) not in known:
             raise SymdiffError(f"The field {w.params['field']!r} ({w.line}) has no equation; add Eq(dt(…), …) for it.")
+        if w.params.get("field") in domain.axes:
+            raise SymdiffError(f"The field {w.params['field']!r} ({w.line}) has the name of an axis; rename one.")
+        if NORMAL in w.params["by"]:
+            raise SymdiffError(f"{w.params['name']} ({w.line}) is for boundary conditions; an equation has dx, dy, dz.")
         for axis in w.params["by"]:
             if axis not in domain.axes:
                 raise SymdiffError(

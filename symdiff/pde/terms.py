@@ -56,9 +56,13 @@ def vector(*components: Any, **named: Any) -> Node:
     return added([as_node(value) * _unit(axis) for axis, value in pairs])
 
 
-def _unit(axis: int | str) -> Node:
-    """Return the component, along the open axis, of the unit vector of an axis given by its place or its name."""
-    return leaves.symbol(name=f"e{axis}", shape=(), dtype="float64", unit=axis)
+def _unit(axis: int | str | None, may_be_none: bool = False) -> Node:
+    """Return the component, along the open axis, of the unit vector of an axis given by its place or its name.
+
+    None is the only axis that there is; `may_be_none` marks the name of a symbol that need not be an axis.
+    """
+    name = "e" if axis is None else f"e{axis}"
+    return leaves.symbol(name=name, shape=(), dtype="float64", unit=axis, may_be_none=may_be_none)
 
 
 def grad(f: Any) -> Node:
@@ -74,7 +78,7 @@ def grad(f: Any) -> Node:
         return derived(node, INDEX)
     found = [*jets([node]), *terms([node])]
     rest = [s for s in free_symbols([node]) if s not in found and s.shape == () and s.dtype == "float64"]
-    slopes = [*(derived(w, INDEX) for w in found), *(_unit(s.params["name"]) for s in rest)]
+    slopes = [*(derived(w, INDEX) for w in found), *(_unit(s.params["name"], may_be_none=True) for s in rest)]
     out: Node = jvp(node, [*found, *rest], slopes)
     return out
 
@@ -153,7 +157,7 @@ def upwind(velocity: Any, u: Any, order: int | None = None) -> Node:
     if order is not None and order not in UPWIND_ORDERS:
         raise DomainError(f"The order of upwind is 1 to 8, got {order!r}.")
     if not _is_open(v):
-        v = v * _unit(0)
+        v = v * _unit(None)
     return term(
         "upwind", _vector(v, "upwind"), f"upwind({_short(v)}, {w.params['name']})", moved=w, accuracy=order or 0
     )
@@ -272,7 +276,7 @@ def component(f: Node, axis: str, axes: Sequence[str]) -> Node:
     table: dict[Node, Node] = {}
     absent = []
     for s in _open_symbols(f):
-        if "unit" in s.params and s.params["unit"] not in (axis, axes.index(axis)):
+        if "unit" in s.params and not _is_along(s, axis, axes):
             absent.append(s)
             continue
         if "unit" in s.params:
@@ -286,6 +290,23 @@ def component(f: Node, axis: str, axes: Sequence[str]) -> Node:
             settings = {k: v for k, v in s.params.items() if k not in ("name", "shape", "dtype", "term", "by")}
             table[s] = term(s.params["term"], **settings, by=(*rest, axis))
     return without(substitute([f], table)[0], absent)
+
+
+def _is_along(unit: Node, axis: str, axes: Sequence[str]) -> bool:
+    """Whether a unit vector is that of an axis. Raises SymdiffError for one that no axis of the domain has."""
+    of = unit.params["unit"]
+    if of is None and len(axes) > 1:
+        raise SymdiffError(
+            f"The velocity of upwind ({unit.line}) is a number, and the domain has the axes {', '.join(axes)}; "
+            "write it as pde.vector(a, b)."
+        )
+    if not unit.params["may_be_none"] and of is not None and of not in axes and of not in range(len(axes)):
+        place = f"the axis {of!r}" if isinstance(of, str) else f"axis {of}"
+        raise SymdiffError(
+            f"A vector ({unit.line}) has a component along {place}, which the domain does not have; "
+            f"its axes are {', '.join(axes)}."
+        )
+    return of in (None, axis, axes.index(axis))
 
 
 def without(f: Node, gone: Sequence[Node]) -> Node:

@@ -78,6 +78,22 @@ def rate(name: str, text: Any, fields: Iterable[str], known: Mapping[str, Node])
     return parsed if isinstance(parsed, Eq) else Eq(dt(field(name)), parsed)
 
 
+def parse_equation(text: str, together: Iterable[str]) -> Eq:
+    """Read an equation; the fields are the names in dt(…), and those alone before "=", in any of the texts `together`.
+
+    >>> print(parse_equation("dt(u) = laplace(u) - w", ["dt(u) = laplace(u) - w", "w = u**2"]))
+    u_t = u_laplacian - w
+    """
+    fields = [n for t in together for n in (*re.findall(r"\bdt\(\s*(\w+)", t), *re.findall(r"^\s*(\w+)\s*=", t))]
+    if not fields or len(_EQUALS.split(text)) != 2:
+        raise ParseError(
+            f'The text {text!r} is no equation that names its field; write "dt(u) = …", or use '
+            'pde.parse("laplace(u) = 1", fields="u").'
+        )
+    equation: Eq = parse(text, fields)
+    return equation
+
+
 def field_of(name: str) -> Node:
     """Return the field of a name: for "dt(u)" the velocity of u."""
     match = re.fullmatch(r"\s*dt\(\s*(\w+)\s*\)\s*", name)

@@ -180,10 +180,32 @@ def test_conditions_as_equations() -> None:
         pde.Problem(two, line, circle, {u: 0, v: 0})
 
 
+def test_equations_of_a_problem_as_text() -> None:
+    box, sides = pde.Box(x=(0, 1)), {"x": pde.Neumann(0)}
+    text = pde.Problem(["dt(u) = k*laplace(w)", "w = u**3 - laplace(u)"], box, sides, {u: x})
+    w = pde.field("w")
+    same = pde.Problem(
+        [pde.Eq(pde.dt(u), k * pde.laplacian(w)), pde.Eq(w, u**3 - pde.laplacian(u))], box, sides, {u: x}
+    )
+    assert text.all_rhs == same.all_rhs
+    for wrong in ("laplace(u) = 1", "dt(u)"):
+        with pytest.raises(sd.ParseError, match="no equation that names its field"):
+            pde.Problem(wrong, box, sides, {u: x})
+
+
 def test_other_statements_that_have_no_meaning() -> None:
     line, sides = pde.Box(x=(0, 1)), {"x": pde.Dirichlet(0)}
-    w = pde.field("w")
+    w, z = pde.field("w"), pde.field("x")
+    plane = pde.Box(x=(0, 1), y=(0, 1))
+    with pytest.raises(sd.SymdiffError, match=r"velocity of upwind .* is a number"):
+        pde.Problem(pde.Eq(pde.dt(u), pde.upwind(1, u)), plane, sides, {u: 0})
+    with pytest.raises(sd.SymdiffError, match="condition of 'u' on axis 'x' contains integral"):
+        pde.Problem(pde.Eq(pde.dt(u), u), line, {"x": pde.Neumann(pde.integral(u))}, {u: 0})
     for equations, match in (
+        ([pde.Eq(pde.dt(u), pde.div(pde.vector(1, 2) * u))], "component along axis 1, which the domain"),
+        ([pde.Eq(pde.dt(u), pde.div(pde.vector(y=2) * u))], "component along the axis 'y', which the domain"),
+        ([pde.Eq(pde.dt(u), pde.dn(u))], "is for boundary conditions"),
+        ([pde.Eq(pde.dt(z), pde.laplacian(z))], "has the name of an axis"),
         ([pde.Eq(pde.dt(u), w), pde.Eq(w, u), pde.Eq(w, 2 * u)], "Two equations"),
         ([pde.Eq(pde.dt(u), w), pde.Eq(w, pde.laplacian(v)), pde.Eq(v, pde.laplacian(w))], "defined by each other"),
         ([pde.Eq(pde.dt(u), pde.grad(u))], "stands where a number is expected"),
