@@ -70,6 +70,8 @@ class Body:
 
     def _is_cheap(self, node: Node) -> bool:
         op = node.op
+        if op.name == "take":
+            return node.args[1].shape == ()  # a row, which is read where it stands
         return isinstance(op, Elementwise) and op.native in _CHEAP and all(a in self.block.views for a in node.args)
 
     def value(self, root: Node) -> int:

@@ -97,8 +97,13 @@ def _taken_over(out: Node, slot: Node, users: dict[Node, list[Node]], outputs: S
     loop, k = out.args[0], out.params["k"]
     if loop.args.count(slot) != 1 or loop.args[k] is not slot or slot in outputs:
         return False
-    earlier = set(made_order(loop.args))
-    return all(u is loop or (u.op.name == "take" and u in earlier) for u in users[slot])
+    earlier = {loop, *made_order(loop.args)}
+
+    def comes_before(u: Node) -> bool:
+        # A row is read where it is used, which then has to be before the loop.
+        return u.op.name == "take" and u in earlier and all(v in earlier for v in users.get(u, ()))
+
+    return all(u is loop or (comes_before(u) and u not in outputs) for u in users[slot])
 
 
 def update_nests(chain: Sequence[Node], home: View, where: Mapping[Node, View]) -> list[Nest]:

@@ -1,8 +1,12 @@
 """What recurrences and sorting become: one call each, over views of what is in memory already."""
 
+from typing import Any
+
 import numpy as np
+import pytest
 
 import symdiff as sd
+from symdiff.ops.rows import set_row
 from symdiff.program.ir import Call, Nest
 from symdiff.program.schedule import schedule
 
@@ -61,3 +65,23 @@ def test_a_copy_for_a_library_call_does_not_change_what_others_read():
     np.testing.assert_array_equal(shifted, full + 1.5)
     np.testing.assert_allclose(product, full @ weights, rtol=64 * np.finfo(float).eps)  # sums of six terms
     np.testing.assert_array_equal(order, np.argsort(full, 0, kind="stable"))
+
+
+def test_a_row_that_is_read_where_it_stands_is_read_before_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The inner loop would work on the rows in place, and one of them is needed before and after it."""
+    monkeypatch.setenv("SYMDIFF_CACHE_MB", "0")
+    s, zero = sd.matrix("s", 4, 3), sd.array("zero", (), "int64")
+
+    def inner(j: Any, t: Any, w: Any) -> list[Any]:
+        return [j + 1, set_row(t, w + 1.0 * j, j), w * 0.5]
+
+    def turn(k: Any, t: Any, r: Any) -> list[Any]:
+        row = sd.take(t, k, axis=0)
+        _, t1, w = sd.while_loop(lambda j, *_: j < 4, inner, [zero, t, 2.0 * row])
+        return [k + 1, t1, r + row + w]
+
+    outputs = list(sd.while_loop(lambda k, *_: k < 3, turn, [zero, s, sd.zeros(3)]))
+    a = np.arange(12.0).reshape(4, 3)
+    got, expected = (sd.compile(outputs, [s, zero], target=t)(a, 0) for t in ("cpu", "reference"))
+    for x, y in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(x, y)
