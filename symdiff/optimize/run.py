@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,9 @@ def go(
     if limits.checkpoint is not None:
         drawn = (batches.seed, batches.sampling, batches.size) if batches else None
         file = Checkpoint(limits.checkpoint, identity(problem.objective, problem.start, problem.data, rule, drawn))
+    seen = rule.view(problem.objective)
+    if seen is not problem.objective:  # a term of the rule's own, and another norm
+        problem = replace(problem, objective=seen)
     title = f"minimize ({type(rule).__name__})"
     with panel(title, limits.max_steps, limits.tol) if limits.progress else nullcontext() as live:
         whole = _Run(problem, functions, limits, live, batches, file)

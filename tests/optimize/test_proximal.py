@@ -73,6 +73,7 @@ def test_the_lasso_meets_its_optimality_conditions(rule: Rule, target: str) -> N
     assert not np.any(np.signbit(w[zero]))
     assert res.fun == pytest.approx(p.value(w) + L1 * np.abs(w).sum(), rel=64 * EPS)
     assert abs(lasso_gap(p, w)) <= 1e-8
+    assert "proximal gradient norm" in res.message
 
 
 def test_the_lasso_of_scikit_learn() -> None:
