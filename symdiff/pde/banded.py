@@ -16,7 +16,7 @@ from typing import final
 
 from symdiff.ir.dims import Extent, multiply
 from symdiff.ir.node import Node, const
-from symdiff.ops.banded import banded_solve
+from symdiff.ops.banded import banded_solve, transposed_bands
 from symdiff.ops.bits import shift_right
 from symdiff.ops.control import build_loop
 from symdiff.ops.elementwise import eq, mod, where
@@ -46,6 +46,12 @@ class Banded(LinearSolver):
         right = reshape(_joined(semi, b), shape=(_count(semi), 1))
         x = banded_solve(self._diagonals(system), right, lower=self.reach)
         return _parted(semi, reshape(x, shape=(_count(semi),)))
+
+    def solve_transposed(self, system: System, b: Sequence[Node]) -> Vector:
+        """Eliminate along the diagonals of A'."""
+        semi, diagonals = system.semi, transposed_bands(self._diagonals(system), self.reach)
+        right = reshape(_joined(semi, b), shape=(_count(semi), 1))
+        return _parted(semi, reshape(banded_solve(diagonals, right, lower=self.reach), shape=(_count(semi),)))
 
     def _diagonals(self, system: System) -> Node:
         semi, width = system.semi, 2 * self.reach + 1

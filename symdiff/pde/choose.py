@@ -20,13 +20,14 @@ from symdiff.ir.node import const
 from symdiff.pde.averaged import averaged_for
 from symdiff.pde.banded import Banded
 from symdiff.pde.implicit import Implicit
-from symdiff.pde.krylov import BiCGStab, ConjugateGradients, weighed
+from symdiff.pde.krylov import BiCGStab, ConjugateGradients
 from symdiff.pde.layout import fewest_points
 from symdiff.pde.linear import LinearSolver, System
 from symdiff.pde.newton import direction
 from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.stepper import Stepper
 from symdiff.pde.transform import transform_for
+from symdiff.pde.weights import weighed
 
 if TYPE_CHECKING:
     from symdiff.pde.solver import Solver

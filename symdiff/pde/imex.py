@@ -113,7 +113,7 @@ class ImexRungeKutta(_Imex):
         for i, (row, c) in enumerate(zip(table.a, table.c, strict=True)):
             fixed = _combined(start, dt, (row, slopes), (table.explicit[i], others))
             part, now = row[-1] * dt, t + c * dt
-            v, residual = stage(stiff, self.linear, v, fixed, part, now, semi.given(now))
+            v, residual = stage(stiff, self.linear, v, fixed, part, now, semi.given(now), self.is_differentiable)
             slopes.append([(x - b) / part for x, b in zip(v, fixed, strict=True)])
             residuals.append(residual)
             if any(e[i + 1] for e in table.explicit[i + 1 :] if len(e) > i + 1):
@@ -162,7 +162,7 @@ class SBDF2(_Imex):
             u + more * (u - b) + scale * (f + w * (f - g))
             for u, b, f, g in zip(start, before, rate, rate_before, strict=True)
         ]
-        v, residual = stage(stiff, self.linear, start, fixed, scale, t + dt, semi.given(t + dt))
+        v, residual = stage(stiff, self.linear, start, fixed, scale, t + dt, semi.given(t + dt), self.is_differentiable)
         return Stepped(dict(zip(blocks, v, strict=True)), residual, [dt, *start, *rate])
 
 

@@ -22,12 +22,15 @@ from symdiff.pde.stepper import Stepped, Stepper
 class Implicit(Stepper):
     """A stepper whose stages are equations; `solver` solves their linear systems, None leaves the choice open.
 
+    Stages whose derivatives are wanted carry them (`is_differentiable`).
+
     Dirichlet values are exact at the time of every stage.
     """
 
     name: str
     order: int
     solver: LinearSolver | None = None
+    is_differentiable: bool = False
 
     @property
     def is_implicit(self) -> bool:
@@ -78,7 +81,7 @@ class Theta(Implicit):
             old = semi.rates(blocks, t, extended=extended).values()
             fixed = [u + ((1 - self.theta) * dt) * f for u, f in zip(start, old, strict=True)]
             part = self.theta * dt
-        v, residual = stage(semi, self.linear, start, fixed, part, t + dt, semi.given(t + dt))
+        v, residual = stage(semi, self.linear, start, fixed, part, t + dt, semi.given(t + dt), self.is_differentiable)
         return Stepped(dict(zip(blocks, v, strict=True)), residual)
 
 
@@ -105,7 +108,7 @@ class DiagonallyImplicit(Implicit):
             known = [(a * dt, k) for a, k in zip(row, slopes, strict=False) if a]
             fixed = [total([u, *(a * k[j] for a, k in known)]) for j, u in enumerate(start)]
             part, now = row[-1] * dt, t + c * dt
-            v, residual = stage(semi, self.linear, v, fixed, part, now, semi.given(now))
+            v, residual = stage(semi, self.linear, v, fixed, part, now, semi.given(now), self.is_differentiable)
             # From the stage's equation: F itself would multiply its rounding errors by 1/spacing**2.
             slopes.append([(x - b) / part for x, b in zip(v, fixed, strict=True)])
             residuals.append(residual)
@@ -145,7 +148,9 @@ class BDF2(Implicit):
         # u + (u - u_before)*w**2/(1 + 2w): what does not change stays to the last bit.
         more = w * w / (1 + 2 * w)
         fixed = [u + more * (u - b) for u, b in zip(start, before, strict=True)]
-        v, residual = stage(semi, self.linear, start, fixed, scale * dt, t + dt, semi.given(t + dt))
+        v, residual = stage(
+            semi, self.linear, start, fixed, scale * dt, t + dt, semi.given(t + dt), self.is_differentiable
+        )
         return Stepped(dict(zip(blocks, v, strict=True)), residual, [dt, *start])
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.ir.dims import Shape
+from symdiff.ir.dims import Extent, Shape
 from symdiff.ir.node import Node, const
 from symdiff.ir.primitive import cast
 from symdiff.ops import leaves
-from symdiff.ops.control import while_loop
+from symdiff.ops.control import build_loop
 from symdiff.ops.elementwise import maximum, where
 from symdiff.ops.reduce import max_
 from symdiff.pde.newton import ACCEPTED_RESIDUAL
@@ -20,8 +20,8 @@ from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.stepper import Stepper
 
 
-def loop(semi: Semidiscrete, stepper: Stepper) -> tuple[list[Node], list[Node]]:
-    """Return (outputs, inputs) of the steps i … stop - 1 from the time start + i*dt.
+def loop(semi: Semidiscrete, stepper: Stepper, turns: Extent | None = None) -> tuple[list[Node], list[Node]]:
+    """Return (outputs, inputs) of the steps i … stop - 1 from the time start + i*dt, `turns` if their number is known.
 
     Outputs: the next step's number, the largest relative residual of an implicit step (0 for explicit methods),
     whether an unknown is infinite or NaN (as 0 or 1), the unknowns with the points beyond them and what the method
@@ -44,9 +44,9 @@ def loop(semi: Semidiscrete, stepper: Stepper) -> tuple[list[Node], list[Node]]:
         return [i + 1, largest, *semi.extended(after.blocks, time(i + 1)), *after.memory]
 
     def going(i: Node, worst: Node, *_: Node) -> Node:
-        return (i < stop) & (worst <= ACCEPTED_RESIDUAL) if stepper.is_implicit else i < stop
+        return (i < stop) & (worst <= ACCEPTED_RESIDUAL) if stepper.is_implicit and turns is None else i < stop
 
-    i, worst, *state = while_loop(going, step, [first, const(0.0), *states.values(), *memory])
+    i, worst, *state = build_loop(going, step, [first, const(0.0), *states.values(), *memory], turns)
     bad = [_any_not_finite(semi.inner(u, ext)) for u, ext in zip(states, state, strict=False)]
     return [i, worst, functools.reduce(maximum, bad), *state], inputs
 

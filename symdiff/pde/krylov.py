@@ -8,11 +8,11 @@ from typing import final
 
 from symdiff.ir.node import Node, const
 from symdiff.ops.control import while_loop
-from symdiff.ops.elementwise import eq, where
-from symdiff.ops.index import reshape, zeros_like
-from symdiff.ops.leaves import iota, size
+from symdiff.ops.elementwise import where
+from symdiff.ops.index import zeros_like
 from symdiff.pde.averaged import Averaged
 from symdiff.pde.linear import LinearSolver, System, Vector, axpy, dot, ratio
+from symdiff.pde.weights import weighed, weighed_solve
 
 MatVec = Callable[[Sequence[Node]], Vector]
 # The tolerance on the residual relative to the right-hand side, and the limit of iterations.
@@ -32,6 +32,10 @@ class BiCGStab(LinearSolver):
         """Iterate until the residual is at most 1e-12 of `b`."""
         return bicgstab(system.matvec, b, TOLERANCE, ITERATIONS, _easy(self.preconditioner, system))
 
+    def solve_transposed(self, system: System, b: Sequence[Node]) -> Vector:
+        """Iterate with A'; the preconditioner is nearly its own transpose."""
+        return bicgstab(system.transposed_matvec, b, TOLERANCE, ITERATIONS, _easy(self.preconditioner, system))
+
     def describe(self) -> str:
         """The iteration and its preconditioner."""
         return f"BiCGStab{_by(self.preconditioner)}"
@@ -50,31 +54,16 @@ class ConjugateGradients(LinearSolver):
         weights = weighed(system)
         return cg(system.matvec, b, TOLERANCE, ITERATIONS, _easy(self.preconditioner, system), weights)
 
+    def solve_transposed(self, system: System, b: Sequence[Node]) -> Vector:
+        """A' = W A W^-1 with the weights W."""
+        return weighed_solve(self, system, b)
+
     def describe(self) -> str:
         """The iteration and its preconditioner."""
         return f"conjugate gradients{_by(self.preconditioner)}"
 
 
 PLAIN = BiCGStab()
-
-
-def weighed(system: System) -> Vector:
-    """Return the weights of the unknowns in the trapezoidal rule: 1/2 for each side on which they lie.
-
-    In this inner product a symmetric operator between Neumann sides is self-adjoint.
-    """
-    semi, out = system.semi, []
-    for u, v in zip(semi.problem.fields, system.v, strict=True):
-        weight = const(1.0)
-        for k, axis in enumerate(semi.axes):
-            kinds = [side.kind for side in semi.problem.boundary[u, axis]]
-            shape = tuple(d if j == k else 1 for j, d in enumerate(v.shape))
-            place = reshape(iota(n=v.shape[k]), shape=shape)
-            for kind, end in zip(kinds, (const(0, "int64"), size(dim=v.shape[k]) - 1), strict=True):
-                if kind not in ("periodic", "value"):
-                    weight = weight * where(eq(place, end), 0.5, 1.0)
-        out.append(weight)
-    return out
 
 
 def _easy(preconditioner: Averaged | None, system: System) -> MatVec:

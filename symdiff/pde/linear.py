@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from symdiff.diff.forward import jvp_nodes
+from symdiff.diff.reverse import vjp_nodes
 from symdiff.ir.node import Node
 from symdiff.ops.elementwise import eq, sqrt, where
 from symdiff.ops.reduce import sum_
@@ -46,6 +47,11 @@ class System:
             return [-(self.c * y) for y in along]
         return [self.shift * x - self.c * y for x, y in zip(p, along, strict=True)]
 
+    def transposed_matvec(self, p: Sequence[Node]) -> Vector:
+        """Return A' p."""
+        back = vjp_nodes(self.rates, self.v, list(p))
+        return [self.shift * x - self.c * y for x, y in zip(p, back, strict=True)]
+
 
 class LinearSolver(ABC):
     """A way to solve A p = b."""
@@ -55,6 +61,10 @@ class LinearSolver(ABC):
     @abstractmethod
     def solve(self, system: System, b: Sequence[Node]) -> Vector:
         """Return p; how well it solves the system is for the caller to see from its residual."""
+
+    @abstractmethod
+    def solve_transposed(self, system: System, b: Sequence[Node]) -> Vector:
+        """Return p with A' p = b."""
 
     @abstractmethod
     def describe(self) -> str:

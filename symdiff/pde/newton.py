@@ -12,7 +12,9 @@ from symdiff.ir.graph import depends_on
 from symdiff.ir.node import Node, const
 from symdiff.ops import leaves
 from symdiff.ops.control import while_loop
+from symdiff.ops.custom import stop_gradient
 from symdiff.ops.elementwise import maximum, sqrt
+from symdiff.pde.adjoint import with_derivative
 from symdiff.pde.fields import Side
 from symdiff.pde.linear import LinearSolver, System, Vector, dot, relative_residual
 from symdiff.pde.semidiscrete import Semidiscrete
@@ -34,9 +36,27 @@ def stage(
     c: Node,
     t: Node,
     given: Mapping[Side, Node],
+    is_differentiable: bool = False,
 ) -> tuple[Vector, Node]:
-    """Return v with v = fixed + c*F(v, t), from a first guess, and the relative residual of its linear systems."""
+    """Return v with v = fixed + c*F(v, t), from a first guess, and the relative residual of its linear systems.
 
+    Derivatives of v come from the implicit function theorem if `is_differentiable`, instead of from the iterations.
+    """
+    v, residual = _solved(semi, solver, start, fixed, c, t, given)
+    if is_differentiable:
+        return with_derivative(semi, solver, v, fixed, c, t, given), stop_gradient(residual)
+    return v, residual
+
+
+def _solved(
+    semi: Semidiscrete,
+    solver: LinearSolver,
+    start: Sequence[Node],
+    fixed: Sequence[Node],
+    c: Node,
+    t: Node,
+    given: Mapping[Side, Node],
+) -> tuple[Vector, Node]:
     def correction(v: Sequence[Node]) -> tuple[Vector, Node]:
         system = System(semi, list(v), t, dict(given), c)
         missing = [b + c * f - x for b, f, x in zip(fixed, system.rates, v, strict=True)]

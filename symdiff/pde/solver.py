@@ -9,25 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.diff.symbolic import diff
-from symdiff.front.symbols import symbols
 from symdiff.ir.errors import DomainError, ShapeError, UnknownSymbolError
-from symdiff.ir.graph import free_symbols
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node, as_node, const
-from symdiff.pde import stability, stencils
+from symdiff.pde import stencils
 from symdiff.pde.adaptive import Adaptive, AdaptiveKernel, adaptive_loop
 from symdiff.pde.adaptive_run import AdaptiveRun
 from symdiff.pde.choose import choose, ready
-from symdiff.pde.conditions import Dirichlet, Neumann, Robin
+from symdiff.pde.conditions import Dirichlet
 from symdiff.pde.domain import Grid
 from symdiff.pde.evaluate import on_points
-from symdiff.pde.fields import Fields
-from symdiff.pde.jets import TIME, jets
+from symdiff.pde.gradient import Gradient, discrete_adjoint
+from symdiff.pde.jets import jets
 from symdiff.pde.kernel import Kernel, loop
 from symdiff.pde.layout import fewest_points
 from symdiff.pde.linear import LinearSolver
-from symdiff.pde.methods import METHODS, as_stepper
+from symdiff.pde.methods import as_stepper
 from symdiff.pde.problem import Problem
 from symdiff.pde.run import FixedRun, Run
 from symdiff.pde.schedule import plan, positive
@@ -35,15 +32,10 @@ from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.solution import Progress, Solution
 from symdiff.pde.steady import find
 from symdiff.pde.stepper import Stepper
+from symdiff.pde.steps import Steps
 
 Values = dict[Node, float]
 State = list[np.ndarray]
-# The fraction of the stability limit that dt=None takes.
-_SAFETY = 0.9
-# Implicit methods have no limit: dt=None takes this multiple of explicit Euler's, and at least until/1000.
-_IMPLICIT = 10.0
-# Adaptive methods find their step; the first is this fraction of the stability limit.
-_FIRST = 0.1
 
 
 class Solver:
@@ -56,7 +48,7 @@ class Solver:
         self.semi = Semidiscrete(problem, order)
         axes = problem.domain.axes
         self.grid = Grid(problem.domain, self._checked(shape), [problem.is_periodic(a) for a in axes])
-        self._limits: dict[Any, float] = {}
+        self._steps = Steps(self)
         self.compiled: dict[Any, Callable[..., Sequence[Any]]] = {}
         self._linear: dict[str, LinearSolver] = {}
         self._chosen: dict[tuple[Stepper, str], Stepper] = {}
@@ -91,50 +83,7 @@ class Solver:
         stops when that makes its values infinite. A stable step need not be an accurate one.
         """
         stepper, values = as_stepper(method).adapted(self.problem), self._parameters(parameters)
-        return self._limit(stepper, values, self._start(values), until)
-
-    def _limit(self, stepper: Stepper, values: Values, state: State, until: float) -> float:
-        key = (stepper, tuple(values.values()), until)
-        if key not in self._limits:
-            times = np.linspace(0.0, until, 17) if self._changes and until else [0.0]
-            found = [stability.limit(stepper, self._eigenvalues(values, state, float(t))) for t in times]
-            self._limits[key] = float(np.min(found))
-        return self._limits[key]
-
-    @cached_property
-    def _linearised(self) -> dict[Node, list[stability.Entry]]:
-        return stability.linearised(self.problem)
-
-    @cached_property
-    def _changes(self) -> bool:
-        return stability.changes(self._linearised, symbols(TIME))
-
-    def _eigenvalues(self, values: Values, state: State, at: float) -> np.ndarray:
-        fields = Fields(self.semi, self.semi.blocks, const(at))
-        factors = {}
-        for f, row in self._linearised.items():
-            nodes = fields.evaluate([factor for _, _, factor in row], self.semi.layout[f].region)
-            factors[f] = interpret(nodes, self._inputs(values, state))
-        feedback = self._feedback(values, state, at)
-        return stability.eigenvalues(self.problem, self.order, self.grid.spacing, self._linearised, factors, feedback)
-
-    def _feedback(self, values: Values, state: State, at: float) -> dict[tuple[Node, int, int], float]:
-        """Return, for every Neumann or Robin side, the most damping derivative of its slope by the field itself."""
-        rates = {}
-        for u in self.problem.fields:
-            for axis, name in enumerate(self.grid.axes):
-                for end, condition in enumerate(self.problem.boundary[u, name]):
-                    if isinstance(condition, (Neumann, Robin)) and u in free_symbols([condition.slope_of(u)]):
-                        rates[u, axis, end] = diff(condition.slope_of(u), u)
-        fields = self.assemble(state, at, values) if rates else {}
-        out = {}
-        for (u, axis, end), rate in rates.items():
-            side = self._side(axis, end)
-            found = on_points(
-                rate, self._side_points(axis, side), at, values, {v: fields[v][side] for v in jets([rate])}
-            )
-            out[u, axis, end] = float(np.min(found))
-        return out
+        return self._steps.limit(stepper, values, self._start(values), until)
 
     def _side(self, axis: int, end: int) -> tuple[slice, ...]:
         one = slice(-1, None) if end else slice(0, 1)
@@ -294,7 +243,7 @@ class Solver:
         if save_every is not None:
             save_every = positive(save_every, "save_every", "it is the time between two saved states")
         state = self._start(values)
-        pieces = plan(until, self._choose(stepper, dt, values, state, until, force), save_every)
+        pieces = plan(until, self._steps.choose(stepper, dt, values, state, until, force), save_every)
         began = time.perf_counter()
         function = self._compile(stepper, target)
         seconds = time.perf_counter() - began
@@ -306,38 +255,6 @@ class Solver:
         else:
             run = FixedRun(Kernel(function, fixed), pieces, *common)
         return run.go(self._extended(stepper, values, state))
-
-    def _choose(
-        self, stepper: Stepper, dt: float | None, values: Values, state: State, until: float, force: bool
-    ) -> float:
-        """Return the largest allowed step. Raises DomainError for an unstable one."""
-        given = None if dt is None else positive(dt, "dt", "leave it out for an automatic one")
-        if given is not None and (force or stepper.is_implicit or isinstance(stepper, Adaptive)):
-            return given
-        limit = self._limit(METHODS["euler"] if stepper.is_implicit else stepper, values, state, until)
-        if isinstance(stepper, Adaptive):
-            return min(_FIRST * limit, until / 100) if limit > 0 else until / 1000
-        if np.isnan(limit) or limit == 0:
-            why = (
-                "the linearised equations are not finite at the initial state"
-                if np.isnan(limit)
-                else "every dt is unstable"
-            )
-            raise DomainError(
-                f"{stepper.name} has no stable step here ({why}); use another method or give dt with force=True."
-            )
-        if stepper.is_implicit:
-            return min(max(_IMPLICIT * limit, until / 1000), until) if np.isfinite(limit) else until / 1000
-        if given is None:
-            return min(_SAFETY * limit, until) if np.isfinite(limit) else until / 1000
-        if given > limit * (1 + 1e-9):
-            spacing = ", ".join(f"{h:.4g}" for h in self.grid.spacing)
-            raise DomainError(
-                f"dt = {given:g} is unstable for {stepper.name} with spacing {spacing}: the limit is {limit:.6g}, "
-                f"{given / limit:.3g} times smaller. Use a smaller dt or dt=None, an implicit method such as "
-                "'crank-nicolson', or force=True to run anyway."
-            )
-        return given
 
     def steady(
         self, parameters: Mapping[Any, Any] | None = None, target: str = "cpu", linear_solver: str = "auto"
@@ -361,6 +278,43 @@ class Solver:
         if linear_solver not in self._linear:
             self._linear[linear_solver] = choose(self, self.semi, linear_solver)
         return find(self, self._linear[linear_solver], values, self._start(values), target)
+
+    def gradient(
+        self,
+        functional: Any,
+        wrt: Any,
+        until: float,
+        method: str | Stepper = "rk4",
+        dt: float | None = None,
+        parameters: Mapping[Any, Any] | None = None,
+        target: str = "cpu",
+        force: bool = False,
+        linear_solver: str = "auto",
+        max_bytes: int = 2**30,
+    ) -> Gradient:
+        """Return a functional of the state at `until` and its derivatives, by the discrete adjoint.
+
+        `functional` is a number made of the fields, such as `pde.integral((u - goal)**2)`. `wrt` is a parameter, a
+        field (its initial values) or a list of these. Steps are those of `run` without saves. The states of all
+        steps are kept while they take no more than `max_bytes`; above, some are, and steps are computed again.
+
+        Raises: as `run`; DomainError for "rk45", whose steps depend on the state; ConvergenceError where the run fails.
+
+        >>> import symdiff as sd
+        >>> from symdiff import pde
+        >>> x, u, k = pde.coordinates("x"), pde.field("u"), sd.symbols("k")
+        >>> sides = {"x": pde.Periodic()}
+        >>> decay = pde.Problem(pde.Eq(pde.dt(u), -k * u), pde.Box(x=(0, 1)), sides, {u: 1})
+        >>> found = decay.discretize(4).gradient(pde.mean(u), wrt=k, until=1.0, dt=0.01, parameters={k: 0.5})
+        >>> print(f"{found.value:.6f} {found[k]:.6f}")  # exp(-k) and its derivative
+        0.606531 -0.606531
+        """
+        stepper, values = self._ready(method, linear_solver), self._parameters(parameters)
+        until, state = positive(until, "until", "it is the time at which the run ends"), self._start(values)
+        longest = self._steps.choose(stepper, dt, values, state, until, force)
+        several = list(wrt) if isinstance(wrt, (list, tuple)) else [wrt]
+        steps = plan(until, longest, None)[0]
+        return discrete_adjoint(self, functional, several, stepper, values, state, steps, target, max_bytes)
 
     def _ready(self, method: str | Stepper, linear_solver: str) -> Stepper:
         key = (as_stepper(method), linear_solver)

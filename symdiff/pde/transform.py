@@ -21,6 +21,7 @@ from symdiff.pde.fourier import Basis, Kind
 from symdiff.pde.jets import TIME, is_jet, orders
 from symdiff.pde.linear import LinearSolver, System, Vector
 from symdiff.pde.semidiscrete import Semidiscrete
+from symdiff.pde.weights import weighed
 
 _KEPT = 4  # sets of divisors, one for each c in use: each is as large as the unknowns
 # A divisor this small relative to the largest is zero but for rounding: its mode is left out.
@@ -59,13 +60,22 @@ class Transform(LinearSolver):
 
     def solve(self, system: System, b: Sequence[Node]) -> Vector:
         """Transform, divide and transform back."""
+        return self._solve(system, b, adjoint=False)
+
+    def solve_transposed(self, system: System, b: Sequence[Node]) -> Vector:
+        """A' = W B W^-1 with the weights W, where B has the conjugate transposed matrix for every mode."""
+        weights = weighed(system)
+        found = self._solve(system, [x / w for x, w in zip(b, weights, strict=True)], adjoint=True)
+        return [w * x for x, w in zip(found, weights, strict=True)]
+
+    def _solve(self, system: System, b: Sequence[Node], adjoint: bool) -> Vector:
         slopes = substitute(self.slopes, {symbols(TIME): system.t})
         scalars = [const(system.shift), system.c, *system.semi.spacings, *slopes]
         packed = concatenate(*(reshape(cast(s, "float64"), shape=(1,)) for s in scalars), axis=0)
         shape = b[0].shape
         m = len(b)
         stacked = concatenate(*(reshape(x, shape=(1, *shape)) for x in b), axis=0)
-        divide = _Division(self.basis, self.order, self.terms, m)
+        divide = _Division(self.basis, self.order, self.terms, m, adjoint)
         takes = ((stacked.shape, "float64"), ((len(scalars),), "float64"))
         callback = Callback(divide, "transform", takes, stacked.shape, "float64")
         self._held.append(callback)
@@ -78,8 +88,8 @@ class Transform(LinearSolver):
 class _Division:
     """The numerical part: b and (shift, c, spacings, factors of the terms) to p."""
 
-    def __init__(self, basis: Basis, order: int, terms: Sequence[Term], m: int):
-        self.basis, self.order, self.terms, self.m = basis, order, tuple(terms), m
+    def __init__(self, basis: Basis, order: int, terms: Sequence[Term], m: int, adjoint: bool):
+        self.basis, self.order, self.terms, self.m, self.adjoint = basis, order, tuple(terms), m, adjoint
         self._kept: dict[Any, np.ndarray] = {}
 
     def __call__(self, b: np.ndarray, scalars: np.ndarray) -> np.ndarray:
@@ -106,6 +116,8 @@ class _Division:
         matrix[..., range(self.m), range(self.m)] = shift
         for (row, column, counts), factor in zip(self.terms, factors, strict=True):
             matrix[..., row, column] -= c * factor * symbol(counts, self.order, theta, spacings, kind)
+        if self.adjoint:
+            matrix = np.conj(np.swapaxes(matrix, -1, -2))
         if self.m == 1:
             out = matrix[..., 0, 0]
             out = out if np.iscomplexobj(out) and out.imag.any() else out.real
