@@ -63,6 +63,9 @@ class BFGS(Rule):
 class LBFGS(Rule):
     """x1 = x - a H g, H made from the last `memory` steps and changes of the gradient.
 
+    Where there are known to be no more than `memory` unknowns, H itself takes no more room than the pairs, and is kept:
+    that is `BFGS`, whose H learns from all steps.
+
     Needs: 2 memory n numbers for n unknowns; time 4 memory n a step beside the function.
     Method: Liu & Nocedal 1989; Nocedal & Wright 2006, algorithms 7.4 and 7.5.
 
@@ -83,14 +86,18 @@ class LBFGS(Rule):
     def init(self, objective: Objective, point: Point) -> State:
         """Return room for the pairs, their 1/(s'y), the scale of H and the number of pairs so far."""
         g = pack(point.grad)
+        if self._keeps_all(g):
+            return BFGS().init(objective, point)
         one = const(1.0, g.dtype)
         room = broadcast_to(0.0 * one, shape=(self.memory, g.shape[0]))
         return room, room, broadcast_to(0.0 * one, shape=(self.memory,)), one, const(0, "int64")
 
     def step(self, objective: Objective, point: Point, state: State, t: Node) -> Move:
         """Search along -H g and remember the step."""
-        steps, changes, rho, scale, count = state
         g = pack(point.grad)
+        if self._keeps_all(g):
+            return BFGS().step(objective, point, state, t)
+        steps, changes, rho, scale, count = state
         direction = _downhill(-self._times(state, g), g)
         new, moved = search(objective, point, unpack(direction, point.x), first_trial(point, count > 0))
         s, y = pack(new.x) - pack(point.x), pack(new.grad) - g
@@ -101,6 +108,10 @@ class LBFGS(Rule):
         rho = set_row(rho, where(good, 1 / sy, 0.0), row)
         scale = where(good, sy / total(y * y), scale)
         return Move(new, (steps, changes, rho, scale, count + cast(good, "int64")), moved)
+
+    def _keeps_all(self, g: Node) -> bool:
+        n = g.shape[0]
+        return isinstance(n, int) and n <= self.memory
 
     def _times(self, state: State, g: Node) -> Node:
         """Return H g by the two loops over the pairs, the latest first."""
