@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from backends.cpu import lapack, orthogonal
+from backends.cpu import gemm, lapack, orthogonal
 from backends.cpu.assembler import Value
 from backends.cpu.banded import banded_solve
 from backends.cpu.fortran import Base, Fortran
 from backends.cpu.frame import Frame, i64
 from backends.cpu.python_call import emit_python_call
 from symdiff.program.ir import Call
+
+# Entries of a matrix from which on its threads help a routine. OpenBLAS starts them for a 5 x 5 matrix with 5 right
+# sides already, and on a busy machine a barrier of theirs costs milliseconds.
+_SHARED = 512 * 512
 
 
 def emit_call(frame: Frame, call: Call, base: Base) -> None:
@@ -26,10 +30,19 @@ def emit_call(frame: Frame, call: Call, base: Base) -> None:
     points = extents[1]
     for e in extents[2:]:
         points = frame.builder.mul(points, e)
-    frame.when(
-        frame.builder.icmp_signed(">", points, i64(0)),
-        lambda: fortran.each(extents[0], lambda k: run(fortran, k, extents[1:], operands, call.flags)),
-    )
+
+    def each() -> None:
+        fortran.each(extents[0], lambda k: run(fortran, k, extents[1:], operands, call.flags))
+
+    def alone() -> None:
+        before = gemm.on_one_thread(frame)
+        each()
+        gemm.restore(frame, before)
+
+    b = frame.builder
+    some, small = b.icmp_signed(">", points, i64(0)), b.icmp_signed("<", points, i64(_SHARED))
+    frame.when(b.and_(some, small), alone)
+    frame.when(b.icmp_signed(">=", points, i64(_SHARED)), each)
 
 
 _Routine = Callable[[Fortran, Value, list[Value], list[Value], tuple[str, ...]], None]
