@@ -54,7 +54,8 @@ def test_primal_and_dual_meet(loss: str, n_classes: int) -> None:
     assert dual.coef_.shape == ((1 if n_classes == 2 else 3), 4)
 
 
-def test_on_the_interpreter() -> None:
+def test_on_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("symdiff.models.coordinate_ascent._CHUNK", 200)
     x, y = real_data("iris")
     few = LinearSVC(target="reference").fit(x, y)
     np.testing.assert_allclose(few.coef_, LinearSVC().fit(x, y).coef_, rtol=0, atol=1e-8)
