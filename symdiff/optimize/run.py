@@ -11,20 +11,21 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.checkpoint import Checkpoint, identity
 from symdiff.live import Live
 from symdiff.optimize.batches import Batches
-from symdiff.optimize.checkpoint import Checkpoint, identity
 from symdiff.optimize.compiled import Compiled, compiled
 from symdiff.optimize.inputs import Problem
 from symdiff.optimize.loop import FEW_STEPS, MOST_STEPS, Carry, Iteration, Status
 from symdiff.optimize.messages import converged, explain
 from symdiff.optimize.objective import GRADIENT_NORM
-from symdiff.optimize.progress import PERIOD, Progress, panel
+from symdiff.optimize.progress import PERIOD, Progress, panel, remaining
 from symdiff.optimize.result import History, OptimizeResult
 from symdiff.optimize.rule import Rule
 
 Callback = Callable[[Progress], Any]
 Path = str | os.PathLike[str]
+_FORMAT = "symdiff minimize 1"  # of the files in which runs are kept
 # Where these stand in a flat carry, and two states that are asked for often: an IntEnum's members are slow to find.
 STEP, STATUS, LOSS, NORM = 0, 1, 2, 3
 NEW, RUNNING = int(Status.NEW), int(Status.RUNNING)
@@ -67,7 +68,8 @@ def go(
     file = None
     if limits.checkpoint is not None:
         drawn = (batches.seed, batches.sampling, batches.size) if batches else None
-        file = Checkpoint(limits.checkpoint, identity(problem.objective, problem.start, problem.data, rule, drawn))
+        key = identity(problem.objective, problem.start, problem.data, rule, drawn)
+        file = Checkpoint(limits.checkpoint, key, _FORMAT, "function, start, data, method or batches")
     seen = rule.view(problem.objective)
     if seen is not problem.objective:  # a term of the rule's own, and another norm
         problem = replace(problem, objective=seen)
@@ -99,15 +101,16 @@ class _Run:
             # Where nobody looks at the start, the first steps are made with it.
             self._advance(0 if live or limits.callback else min(self.plan.steps, FEW_STEPS - 1))
         if file is not None:
-            file.begin(*self._state())
+            file.begin(self._state())
 
     def _take_up(self, file: Checkpoint) -> None:
         """Go on from where the file says, if there is one; the tolerance may have changed."""
         found = file.load()
         if found is None:
             return
-        self.values, losses, norms = found
-        self.losses, self.norms = [losses], [norms]
+        carry = [found[f"carry{k}"] for k in range(len(found) - 2)]
+        self.values = [a if a.ndim else a.item() for a in carry]
+        self.losses, self.norms = [found["losses"]], [found["norms"]]
         if self.values[STATUS] in (Status.RUNNING, Status.CONVERGED):
             met = self.carry.norm <= self.tol
             self.values[STATUS] = int(Status.CONVERGED if met else Status.RUNNING)
@@ -117,8 +120,11 @@ class _Run:
         """The values by name."""
         return self.plan.blank.like(self.values)
 
-    def _state(self) -> tuple[list[Any], list[Any], list[Any], int]:
-        return self.values, self.losses, self.norms, self.values[STEP] + 1
+    def _state(self) -> dict[str, Any]:
+        """Return what a run that is taken up again needs."""
+        points = self.values[STEP] + 1
+        record = {"losses": np.concatenate(self.losses)[:points], "norms": np.concatenate(self.norms)[:points]}
+        return {**{f"carry{k}": np.asarray(v) for k, v in enumerate(self.values)}, **record}
 
     def go(self) -> Status:
         """Run until it ends; returns why. RUNNING means that max_steps are made."""
@@ -133,7 +139,7 @@ class _Run:
                 fitting = int(max(made, 1) * PERIOD / max(seconds, 1e-9))
                 n = self.plan.steps = max(1, min(n * _GROWTH, fitting, MOST_STEPS))
                 if self.file is not None and self.file.is_due:
-                    self.file.save(*self._state())
+                    self.file.save(self._state())
                 if self._is_going() and self._look():
                     return Status.STOPPED
             return Status(self.values[STATUS])
@@ -142,7 +148,7 @@ class _Run:
             return Status.INTERRUPTED
         finally:
             if self.file is not None:
-                self.file.save(*self._state())
+                self.file.save(self._state())
 
     def _advance(self, n: int) -> None:
         """Make up to n steps, beginning with the start if it is new."""
@@ -183,8 +189,8 @@ class _Run:
             message = converged(step, problem.objective.measure, norm, self.tol)
         else:
             message = explain(end, self.carry, problem, self.tol, self.losses[0][0])
-        if self.file is not None and self.file.problem is not None:
-            message += f" The checkpoint {self.file.path} could not be written: {self.file.problem}."
+        if self.file is not None and self.file.note:
+            message += f" {self.file.note}"
         if self.callback is not None and end not in (Status.STOPPED, Status.INTERRUPTED):
             # The run is over: Ctrl-C here has nothing left to stop, and must not cost the result.
             with suppress(KeyboardInterrupt):
@@ -217,7 +223,9 @@ class _Run:
         elapsed, step = time.perf_counter() - self.began, self.values[STEP]
         values = {s: np.array(v) for s, v in zip(self.problem.start, x, strict=True)}
         rate = step / elapsed if elapsed > 0 else 0.0
-        return Progress(step, float(loss), float(norm), self.problem.named(values), elapsed, rate)
+        recent = np.concatenate(self.norms[-2:])
+        eta, end = remaining(recent, self.tol, self.max_steps - step, rate)
+        return Progress(step, float(loss), float(norm), self.problem.named(values), elapsed, rate, eta, end)
 
 
 __all__ = ["Callback", "Limits", "Path", "go", "run"]

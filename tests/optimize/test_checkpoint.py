@@ -103,12 +103,12 @@ def test_an_interrupted_run_goes_on(tmp_path: pathlib.Path) -> None:
 def test_a_process_that_is_killed_leaves_a_whole_file(tmp_path: pathlib.Path) -> None:
     file = tmp_path / "run.npz"
     code = f"""
-import os, symdiff as sd
+import os, symdiff as sd, symdiff.checkpoint
 x = sd.symbols("x")
 def look(state):
     if state.step > 5:
         os._exit(9)
-sd.optimize.checkpoint._PERIOD = sd.optimize.checkpoint._SHARE = 0.0
+sd.checkpoint._PERIOD = sd.checkpoint._SHARE = 0.0
 sd.minimize((x - 1) ** 2, {{x: 0.0}}, method=sd.optimize.Adam(), tol=0.0, max_steps=10**9, callback=look,
             target="reference", checkpoint={str(file)!r})
 """

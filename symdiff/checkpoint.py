@@ -1,7 +1,7 @@
 """Checkpoints: what a run needs to go on, in a file that is always whole.
 
-A chunk depends on nothing but its carry, the data and the number of the step, so a run that is taken up again makes
-the same steps bit for bit, wherever it was cut.
+Where a chunk of a run depends on nothing but the state before it, a run that is taken up again makes the same steps
+bit for bit, wherever it was cut.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ import contextlib
 import hashlib
 import io
 import os
-import tempfile
+import secrets
 import time
 import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
@@ -24,21 +24,24 @@ from symdiff.ir.errors import DomainError
 from symdiff.ir.node import Node
 from symdiff.ir.text import to_text
 
-_FORMAT = "symdiff minimize 1"
 # Seconds between two saves, and how many times longer than a save that is at least.
 _PERIOD, _SHARE = 10.0, 50.0
 
 
+@final
 class Checkpoint:
-    """The file of a run; `identity` tells the problems apart."""
+    """The file of a run; `identity` tells the problems apart, by the things that `parts` lists in words.
 
-    def __init__(self, path: str | os.PathLike[str], identity: str):
-        self.path, self.identity = os.fspath(path), identity
+    `format` names the kind of run and the version of what it saves.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], identity: str, format: str, parts: str):
+        self.path, self.identity, self.format, self.parts = os.fspath(path), identity, format, parts
         self.problem: str | None = None  # why the last save failed
         self._due = 0.0
 
-    def load(self) -> tuple[list[Any], np.ndarray, np.ndarray] | None:
-        """Return carry, losses and gradient norms, or None if there is no file yet.
+    def load(self) -> dict[str, np.ndarray] | None:
+        """Return what was saved, or None if there is no file yet.
 
         Raises DomainError for a file that cannot be read, is damaged, or belongs to another problem.
         """
@@ -53,24 +56,22 @@ class Checkpoint:
             with np.load(io.BytesIO(raw), allow_pickle=False) as found:
                 values = {name: found[name] for name in found.files}
             named, identity = str(values.pop("format")), str(values.pop("identity"))
-            losses, norms = values.pop("losses"), values.pop("norms")
-            carry = [values[f"carry{k}"] for k in range(len(values))]
         except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, NotImplementedError) as error:
             raise DomainError(
                 f"checkpoint: {self.path} is no whole checkpoint ({error}); remove it, or name another file."
             ) from None
-        if named != _FORMAT:
-            raise DomainError(f"checkpoint: {self.path} has the format {named!r}, this version reads {_FORMAT!r}.")
+        if named != self.format:
+            raise DomainError(f"checkpoint: {self.path} has the format {named!r}, this version reads {self.format!r}.")
         if identity != self.identity:
             raise DomainError(
-                f"checkpoint: {self.path} belongs to another problem: its function, start, data, method or batches "
-                "differ from these. Remove it to begin anew, or name another file."
+                f"checkpoint: {self.path} belongs to another problem: its {self.parts} differ from these. "
+                "Remove it to begin anew, or name another file."
             )
-        return [a if a.ndim else a.item() for a in carry], losses, norms
+        return values
 
-    def begin(self, carry: Sequence[Any], losses: Sequence[Any], norms: Sequence[Any], points: int) -> None:
+    def begin(self, values: Mapping[str, Any]) -> None:
         """Save a state for the first time. Raises DomainError where the file cannot be written."""
-        self.save(carry, losses, norms, points, quietly=True)
+        self.save(values, quietly=True)
         if self.problem is not None:
             raise DomainError(f"checkpoint: {self.path} cannot be written: {self.problem}.")
 
@@ -79,36 +80,36 @@ class Checkpoint:
         """Whether it is time for the next save."""
         return time.monotonic() >= self._due
 
-    def save(
-        self, carry: Sequence[Any], losses: Sequence[Any], norms: Sequence[Any], points: int, quietly: bool = False
-    ) -> None:
+    @property
+    def note(self) -> str:
+        """What a run's message says of the file: nothing, unless the last save failed."""
+        if self.problem is None:
+            return ""
+        return f"The checkpoint {self.path} could not be written: {self.problem}."
+
+    def save(self, values: Mapping[str, Any], quietly: bool = False) -> None:
         """Write the state of a run; one that cannot be written is a warning, and the file stays what it was."""
         began = time.monotonic()
-        values: dict[str, Any] = {f"carry{k}": np.asarray(v) for k, v in enumerate(carry)}
-        values |= {"losses": np.concatenate(losses)[:points], "norms": np.concatenate(norms)[:points]}
-        values |= {"format": np.array(_FORMAT), "identity": np.array(self.identity)}
+        named = {"format": np.array(self.format), "identity": np.array(self.identity)}
         try:
-            with _replaced(self.path) as file:
-                np.savez(file, **values)
+            with replaced(self.path) as file:
+                np.savez(file, **named, **values)
             self.problem = None
         except OSError as error:
             self.problem = str(error.strerror or error)
             if not quietly:
-                warnings.warn(
-                    f"checkpoint: {self.path} could not be written: {self.problem}. The run goes on.",
-                    RuntimeWarning,
-                    stacklevel=2,
-                )
+                warnings.warn(f"{self.note} The run goes on.", RuntimeWarning, stacklevel=2)
         now = time.monotonic()
         self._due = now + max(_PERIOD, _SHARE * (now - began))
 
 
 @contextlib.contextmanager
-def _replaced(path: str) -> Iterator[Any]:
+def replaced(path: str | os.PathLike[str]) -> Iterator[Any]:
     """Open a new file that takes the place of `path` when all of it is written, and leaves nothing behind if not."""
-    handle, name = tempfile.mkstemp(dir=os.path.dirname(os.path.abspath(path)), prefix=".checkpoint-")
+    # Not from tempfile, whose files only their owner may read.
+    name = os.path.join(os.path.dirname(os.path.abspath(path)), f".unfinished-{os.getpid()}-{secrets.token_hex(4)}")
     try:
-        with open(handle, "wb") as file:
+        with open(name, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -148,4 +149,4 @@ def _pieces(value: Any) -> Iterator[Any]:
         yield repr(value).encode()
 
 
-__all__ = ["Checkpoint", "identity"]
+__all__ = ["Checkpoint", "identity", "replaced"]
