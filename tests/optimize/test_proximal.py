@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -26,19 +24,24 @@ def lasso_gap(p: Regression, w: np.ndarray) -> float:
     return float(p.value(w) + L1 * np.abs(w).sum() - (len(y) * dual @ (2 * y / len(y) - dual)) / 2)
 
 
-@pytest.mark.parametrize("rule", [ProximalGradient, FISTA])
-def test_the_textbook_iteration(rule: Any, target: str) -> None:
-    p, a, n = regression(), 0.06, 20
-    res = sd.minimize(p.f, p.start, p.data, rule(l1=L1, lr=a), tol=0.0, max_steps=n, target=target)
+@pytest.mark.parametrize("kind", ["ista", "fista", "restarted"])
+def test_the_textbook_iteration(kind: str, target: str) -> None:
+    p, a, n = regression(), 0.06, 40
+    rule = ProximalGradient(l1=L1, lr=a) if kind == "ista" else FISTA(l1=L1, lr=a, restart=kind == "restarted")
+    res = sd.minimize(p.f, p.start, p.data, rule, tol=0.0, max_steps=n, target=target)
     x = y = np.zeros(5)
-    s = 1.0
+    s, restarts = 1.0, 0
     losses = [p.value(x)]
     for _ in range(n):
         x1 = soft(y - a * p.gradient(y), a * L1)
         s1 = (1 + np.sqrt(1 + 4 * s * s)) / 2
-        y = x1 + (s - 1) / s1 * (x1 - x) if rule is FISTA else x1
+        factor = (s - 1) / s1 if kind != "ista" else 0.0
+        if kind == "restarted" and (y - x1) @ (x1 - x) > 0:
+            factor, s1, restarts = 0.0, 1.0, restarts + 1
+        y = x1 + factor * (x1 - x)
         x, s = x1, s1
         losses.append(p.value(x) + L1 * np.abs(x).sum())
+    assert (restarts > 0) == (kind == "restarted")
     np.testing.assert_allclose(res.x[p.w], x, rtol=0, atol=1e4 * EPS)
     np.testing.assert_allclose(res.history["loss"], losses, rtol=1e4 * EPS)
     residual = np.abs(x - soft(x - p.gradient(x), L1)).max()
