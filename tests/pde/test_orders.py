@@ -97,7 +97,7 @@ def test_a_system_whose_fields_have_different_sides() -> None:
         sides = {u: {"x": given.boundary[u, "x"]}, v: {"x": mixed}}
         problem = pde.Problem(given.equations, LINE, sides, given.initial, given.exact)
         for order in (2, 4):
-            result = pde.convergence(problem, [13, 25], 0.05, order, dts=[1e-3, 3e-4], target="reference")
+            result = pde.convergence(problem, [13, 25], 0.02, order, dts=[1e-3, 3e-4], target="reference")
             assert order - 0.2 < result.order < order + 1.3
 
 
