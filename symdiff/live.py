@@ -8,6 +8,8 @@ from types import TracebackType
 from typing import Any
 
 _LINE_PERIOD = 1.0  # seconds between two lines where the output is no terminal
+# Seconds between two pictures: one takes some milliseconds, and the run waits for it.
+_PICTURE_PERIOD = 0.25
 
 
 class Live:
@@ -30,7 +32,7 @@ class Live:
         self._console = Console()
         # No refresh thread: the loop between the chunks refreshes.
         self._live = RichLive(console=self._console, auto_refresh=False) if self._console.is_terminal else None
-        self._printed = -_LINE_PERIOD
+        self._shown = -_LINE_PERIOD
 
     def __enter__(self) -> Live:
         """Start the display."""
@@ -47,11 +49,13 @@ class Live:
 
     def show(self, now: Any) -> None:
         """Show the state of the run."""
+        if time.monotonic() - self._shown < (_PICTURE_PERIOD if self._live else _LINE_PERIOD):
+            return
         if self._live:
             self._live.update(self._picture(now, None), refresh=True)
-        elif time.monotonic() - self._printed >= _LINE_PERIOD:
-            self._printed = time.monotonic()
+        else:
             self._print(self._line(now))
+        self._shown = time.monotonic()
 
     def close(self, now: Any, message: str) -> None:
         """Show the last state and how the run ended."""

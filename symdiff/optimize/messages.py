@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from symdiff.ir.node import brief
 from symdiff.optimize.inputs import Problem, not_finite
 from symdiff.optimize.loop import Carry, Status
 
@@ -20,7 +21,7 @@ def explain(end: Status, c: Carry, problem: Problem, tol: float, first_loss: flo
     best = f"the best point, from step {int(c.best_step)} with loss {float(c.best_loss):.6g}, is returned"
     match end:
         case Status.NOT_FINITE:
-            return _diverged(c, at, best) if n else _not_started(c, problem)
+            return _diverged(c, problem, at, best) if n else _not_started(c, problem)
         case Status.UNBOUNDED:
             return f"Diverged {at}: the loss fell to {float(c.loss):.3e}, the function seems unbounded below; {best}."
         case Status.STUCK:
@@ -46,9 +47,11 @@ def _trend(loss: float, first: float) -> str:
     return f" The loss rose from {first:.6g} to {loss:.6g}: the run diverges; try a smaller lr."
 
 
-def _diverged(c: Carry, at: str, best: str) -> str:
+def _diverged(c: Carry, problem: Problem, at: str, best: str) -> str:
     what = "the gradient became infinite or NaN" if np.isfinite(c.loss) else f"the loss became {float(c.loss)}"
-    return f"Diverged {at}: {what}; {best}. Try a smaller lr, another start, or a method with a line search."
+    cause = _bad_data(problem)
+    hint = f"T{cause[1:]}." if cause else "Try a smaller lr, another start, or a method with a line search."
+    return f"Diverged {at}: {what}; {best}. {hint}"
 
 
 def _not_started(c: Carry, problem: Problem) -> str:
@@ -61,7 +64,23 @@ def _not_started(c: Carry, problem: Problem) -> str:
     cause = not_finite(problem.start)
     if cause:
         return f"Not started: {what}; the start value {cause}."
-    cause = not_finite({s: v for s, v in problem.data.items() if v.dtype.kind == "f"})
+    cause = _bad_data(problem)
     if cause:
-        return f"Not started: {what}; the data value {cause}."
+        return f"Not started: {what}; {cause}."
     return f"Not started: {what}, although all values are finite; start where the function is defined and smooth."
+
+
+def _bad_data(problem: Problem) -> str | None:
+    """Name the user's data that are not finite, or empty."""
+    names = {whole: part for part, whole in getattr(problem.objective, "rows", ())}  # of the data of batches
+    data = {names.get(s, s): v for s, v in problem.data.items()}
+    # A leading NUL marks what is ours, such as bounds, which may be infinite.
+    data = {s: v for s, v in data.items() if not s.params["name"].startswith("\0")}
+    cause = not_finite({s: v for s, v in data.items() if v.dtype.kind == "f"})
+    if cause:
+        return f"the data value {cause}"
+    empty = next((s for s, v in data.items() if not v.size), None)
+    return None if empty is None else f"the data of {brief(empty)} are empty, of shape {data[empty].shape}"
+
+
+__all__ = ["converged", "explain"]

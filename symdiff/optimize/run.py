@@ -94,12 +94,13 @@ class _Run:
         self.values = self.plan.begin(start)
         self.losses: list[Any] = []
         self.norms: list[Any] = []
-        self.began = self.looked = time.perf_counter()
         if file is not None:
             self._take_up(file)
         if self.values[STATUS] == NEW:
             # Where nobody looks at the start, the first steps are made with it.
             self._advance(0 if live or limits.callback else min(self.plan.steps, FEW_STEPS - 1))
+        # The first call has compiled.
+        self.began = self.looked = time.perf_counter()
         if file is not None:
             file.begin(self._state())
 

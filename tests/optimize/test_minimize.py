@@ -266,6 +266,29 @@ def test_other_bad_starts_are_explained(target: str) -> None:
     assert "the start value x is -inf" in far.message
 
 
+def test_bad_data_are_named(target: str) -> None:
+    a, y, w = sd.matrix("A", "n", 3), sd.vector("y", "n"), sd.vector("w", 3)
+    f = sd.mean((a @ w - y) ** 2)
+    rows, right = np.random.default_rng(5).standard_normal((7, 3)), np.ones(7)
+    rows[4, 1] = np.nan
+    whole = sd.minimize(f, {w: np.zeros(3)}, {a: rows, y: right}, target=target)
+    assert not whole.converged
+    assert "the data value A[4, 1] is nan" in whole.message
+    parts = sd.minimize(f, {w: np.zeros(3)}, {a: rows, y: right}, Adam(), batch_size=2, seed=5, target=target)
+    assert not parts.converged
+    assert parts.message.startswith("Diverged after")
+    assert "The data value A[4, 1] is nan" in parts.message
+    none = sd.minimize(f, {w: np.zeros(3)}, {a: np.zeros((0, 3)), y: np.zeros(0)}, target=target)
+    assert not none.converged
+    assert "the data of 'A' are empty, of shape (0, 3)" in none.message
+
+
+def test_bounds_are_no_bad_data() -> None:
+    x = sd.symbols("x")
+    res = sd.minimize(sd.log(x), {x: -1.0}, bounds={x: (None, 3.0)}, method="lbfgs-b", target="reference")
+    assert "although all values are finite" in res.message
+
+
 def test_divergence_is_reported(target: str) -> None:
     x = sd.symbols("x")
     res = sd.minimize(x**4, {x: 2.0}, method=GradientDescent(lr=1.0), target=target)
