@@ -90,10 +90,10 @@ class Checkpoint:
     def save(self, values: Mapping[str, Any], quietly: bool = False) -> None:
         """Write the state of a run; one that cannot be written is a warning, and the file stays what it was."""
         began = time.monotonic()
-        named = {"format": np.array(self.format), "identity": np.array(self.identity)}
+        named: dict[str, Any] = {"format": np.array(self.format), "identity": np.array(self.identity), **values}
         try:
             with replaced(self.path) as file:
-                np.savez(file, **named, **values)
+                np.savez(file, **named)
             self.problem = None
         except OSError as error:
             self.problem = str(error.strerror or error)

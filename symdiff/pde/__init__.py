@@ -22,7 +22,19 @@ from symdiff.pde.problem import Problem
 from symdiff.pde.problem_file import ProblemFile, from_toml
 from symdiff.pde.solution import Progress, Solution
 from symdiff.pde.solver import Solver
-from symdiff.pde.terms import div, dot, grad, gradient_squared, integral, laplacian, mean, upwind, vector
+from symdiff.pde.terms import (
+    div,
+    dot,
+    grad,
+    gradient_squared,
+    integral,
+    laplacian,
+    largest,
+    mean,
+    smallest,
+    upwind,
+    vector,
+)
 from symdiff.pde.text import parse
 from symdiff.pde.truncation import truncation_error
 from symdiff.pde.verify import Convergence, convergence, manufactured
@@ -59,9 +71,11 @@ __all__ = [
     "gradient_squared",
     "integral",
     "laplacian",
+    "largest",
     "manufactured",
     "mean",
     "parse",
+    "smallest",
     "truncation_error",
     "upwind",
     "vector",

@@ -60,7 +60,7 @@ def system(equations: Any, domain: Box) -> System:
         raise SymdiffError("A Problem needs at least one equation; write pde.Eq(pde.dt(u), pde.laplacian(u)).")
     given = [_as_equation(eq, equations) for eq in equations]
     velocities = _velocities(given)
-    sides = [(eq, _lowered(eq.lhs, velocities), _lowered(eq.rhs, velocities)) for eq in given]
+    sides = [(eq, lowered(eq.lhs, velocities), lowered(eq.rhs, velocities)) for eq in given]
     moving = [(eq, a, b) for eq, a, b in sides if _times(a, b)]
     still = [(eq, a, b) for eq, a, b in sides if not _times(a, b)]
     out = System({}, {}, velocities, not moving, tuple(given))
@@ -117,12 +117,12 @@ def velocity(name: str) -> Node:
     return jet(f"{name}_{TIME}", ())
 
 
-def _lowered(f: Node, velocities: dict[Node, Node]) -> Node:
+def lowered(f: Node, velocities: dict[Node, Node]) -> Node:
     """Return an expression with one time derivative of each field that has a velocity replaced by it."""
     table = {}
     for w in _top(f):
         if is_term(w):
-            of = _lowered(w.params["of"], velocities)
+            of = lowered(w.params["of"], velocities)
             settings = {k: v for k, v in w.params.items() if k not in ("name", "shape", "dtype", "term", "of")}
             new = term(w.params["term"], of, **settings)
         elif TIME in w.params["by"] and jet(w.params["field"], ()) in velocities:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from symdiff.ir.node import Node
 from symdiff.ops.index import broadcast_to, concatenate, reshape, slice_
-from symdiff.ops.reduce import sum_
+from symdiff.ops.reduce import max_, min_, sum_
 from symdiff.pde import stencils
 from symdiff.pde.jets import added, is_field, jet, jets, orders, terms
 from symdiff.pde.layers import cut, ghost, layer, scaled
@@ -35,6 +35,10 @@ def _term(fields: Fields, w: Node, region: Region) -> Node:
             return _flux(fields, w.params["of"], fields.semi.axes.index(w.params["by"][0]), region)
         case "biased":
             return _biased(fields, w, region)
+        case "largest":
+            return max_(_everywhere(fields, w.params["of"]), axes=tuple(range(fields.dim)))
+        case "smallest":
+            return min_(_everywhere(fields, w.params["of"]), axes=tuple(range(fields.dim)))
         case _:
             return _integral(fields, w.params["of"])
 
@@ -158,20 +162,29 @@ def _flux_ghosts(fields: Fields, f: Node, inside: Node, region: Region, axis: in
     return [ghost(g, here, inside, axis, end) for g in stencils.flux_ghosts(fields.semi.order, count)]
 
 
-# -- integrals ----------------------------------------------------------------------------------------------------
+# -- numbers of the whole domain ------------------------------------------------------------------------------------
+
+
+def _whole(fields: Fields) -> Region:
+    sizes = tuple(grid_size(axis) for axis in fields.semi.axes)
+    return Region((0,) * len(sizes), sizes)
+
+
+def _everywhere(fields: Fields, f: Node) -> Node:
+    """Return f at all points of the grid."""
+    return _on(fields, f, _whole(fields))
 
 
 def _integral(fields: Fields, f: Node) -> Node:
     """Return the integral of f over the domain, by a quadrature of the order of the formulas."""
-    semi = fields.semi
-    sizes = tuple(grid_size(axis) for axis in semi.axes)
-    (value,) = evaluate(fields, [f], Region((0,) * len(sizes), sizes))
+    region = _whole(fields)
+    (value,) = evaluate(fields, [f], region)
     if value.shape == ():
-        for lower, upper in semi.problem.domain.intervals:
+        for lower, upper in fields.semi.problem.domain.intervals:
             value = value * (upper - lower)
         return value
-    x = broadcast_to(value, shape=sizes)
-    for axis in reversed(range(len(sizes))):
+    x = broadcast_to(value, shape=region.extents)
+    for axis in reversed(range(fields.dim)):
         x = _integral_along(fields, x, axis)
     return reshape(x, shape=())
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from symdiff.diff.reverse import vjp_nodes
 from symdiff.ir.dims import as_extent
-from symdiff.ir.errors import ConvergenceError, DomainError, ShapeError, UnknownSymbolError
+from symdiff.ir.errors import ConvergenceError, DomainError, UnknownSymbolError
 from symdiff.ir.graph import substitute
 from symdiff.ir.node import Node, as_node, const
 from symdiff.ir.primitive import cast
@@ -23,15 +23,15 @@ from symdiff.ops import leaves
 from symdiff.ops.index import broadcast_to
 from symdiff.pde.adaptive import Adaptive
 from symdiff.pde.fields import Fields
+from symdiff.pde.functional import Functional
 from symdiff.pde.implicit import Implicit
-from symdiff.pde.jets import all_jets, is_field, jet
+from symdiff.pde.jets import is_field
 from symdiff.pde.kernel import loop
 from symdiff.pde.newton import ACCEPTED_RESIDUAL
 from symdiff.pde.schedule import Piece
 from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.solution import lookup
 from symdiff.pde.stepper import Stepper
-from symdiff.pde.terms import expanded
 
 if TYPE_CHECKING:
     from symdiff.pde.solver import Solver, State, Values
@@ -74,9 +74,10 @@ def discrete_adjoint(
         stepper = replace(stepper, is_differentiable=True)
     n, dt = steps.n, steps.dt
     keys = [_key(solver, w) for w in wrt]
-    goal = as_node(functional)
+    goal = Functional(solver.semi, functional, "The functional of a gradient")
+    goal.check(solver.grid.shape)
     keeps_all = n * sum(x.nbytes for x in state) <= max_bytes
-    cached = ("gradient", goal, tuple(keys), stepper, target, keeps_all)
+    cached = ("gradient", goal.expression, tuple(keys), stepper, target, keeps_all)
     if cached not in solver.compiled:
         solver.compiled[cached] = _compiled(solver, goal, keys, stepper, target, keeps_all)
     arrays = [np.zeros_like(x) for x in state] + [x for x, i in zip(state, _initial(solver), strict=True) if i is None]
@@ -107,7 +108,7 @@ def _initial(solver: Solver) -> list[Node | None]:
 
 
 def _compiled(
-    solver: Solver, goal: Node, keys: Sequence[Node], stepper: Stepper, target: str, keeps_all: bool
+    solver: Solver, goal: Functional, keys: Sequence[Node], stepper: Stepper, target: str, keeps_all: bool
 ) -> Callable[..., Sequence[Any]]:
     from symdiff.compile import compile  # late: it loads LLVM
 
@@ -125,7 +126,7 @@ def _compiled(
     _, residual, bad, *after = outputs
     final = {u: semi.inner(u, x) for u, x in zip(semi.blocks, after, strict=False)}
     (begin, stop, dt) = (fixed[2], fixed[1], fixed[3])
-    value = _value(semi, goal, final, begin + cast(stop, "float64") * dt)
+    value = goal.at(final, begin + cast(stop, "float64") * dt)
     wrt = [offsets[k] if is_field(k) else k for k in keys]
     back = vjp_nodes([value], wrt, [const(1.0)])
     return compile([value, residual, bad, *back], [*fixed, steps, *offsets.values(), *arrays.values()], target=target)
@@ -145,24 +146,6 @@ def _start(semi: Semidiscrete, initial: Sequence[Node | None], offsets: Mapping[
 
 def _by_symbol(semi: Semidiscrete, start: Mapping[Node, Node]) -> dict[Node, Node]:
     return {block: start[u] for u, block in semi.blocks.items()}
-
-
-def _value(semi: Semidiscrete, goal: Node, final: Mapping[Node, Node], t: Node) -> Node:
-    """Return the functional of the last state. Raises ShapeError where it is not one number."""
-    for w in all_jets([goal]):
-        if jet(w.params["field"], ()) not in semi.problem.all_fields:
-            raise UnknownSymbolError(
-                f"The functional contains {w!s}, of no field of the problem; it has "
-                f"{', '.join(map(str, semi.problem.all_fields))}."
-            )
-    fields = Fields(semi, final, t)
-    (value,) = fields.evaluate([expanded(goal, semi.axes)], semi.layout[semi.problem.fields[0]].region)
-    if value.shape != ():
-        raise ShapeError(
-            "The functional of a gradient is one number, and this one has a value at every point; take pde.integral or "
-            "pde.mean of it."
-        )
-    return value
 
 
 def _like(name: str, block: Node) -> Node:

@@ -20,6 +20,8 @@ from symdiff.ir.node import Node, as_node, brief, const
 from symdiff.ops import leaves
 
 TIME = "t"
+# The kinds of terms that are one number for the whole domain.
+WHOLE = ("integral", "largest", "smallest")
 # Stands for the sum of the second derivatives along the axes of the domain, which only the problem knows.
 LAPLACIAN = "laplacian"
 # Stands for each axis of the domain in turn: grad(u) is the one symbol u_INDEX, summed over in a divergence.
@@ -148,7 +150,7 @@ def derived(w: Node, *names: str) -> Node:
     by = (*w.params["by"], *names)
     if is_jet(w):
         return jet(w.params["field"], by)
-    if w.params["term"] == "integral" and set(names) != {TIME}:
+    if w.params["term"] in WHOLE and set(names) != {TIME}:
         return const(0.0)
     return term(**{**_settings(w), "by": by})
 

@@ -6,13 +6,13 @@ unknowns. To differentiate, the block of unknowns is extended by `beyond` points
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from symdiff.ir.dims import Extent, Shape, as_extent
 from symdiff.ir.node import Node
 from symdiff.pde import stencils
-from symdiff.pde.jets import jets, orders, terms
+from symdiff.pde.jets import WHOLE, jets, orders, terms
 from symdiff.pde.problem import Problem
 
 
@@ -56,18 +56,18 @@ class Layout:
         return Region(self.starts, self.extents)
 
 
-def layouts(problem: Problem, order: int) -> dict[Node, Layout]:
+def layouts(problem: Problem, order: int, also: Sequence[Node] = ()) -> dict[Node, Layout]:
     """Return the layout of every field.
 
-    A field reaches as far as the formulas of all equations need it, and on the earlier axes as far as a field whose
-    condition contains it.
+    A field reaches as far as the formulas of all equations need it, those of the numbers `also`, and on the earlier
+    axes as far as a field whose condition contains it.
     """
     axes = problem.domain.axes
     out = {}
     for u in problem.all_fields:
         ends = [_given(problem, u, axis) for axis in axes]
         extents = tuple(grid_size(axis) - lower - upper for axis, (lower, upper) in zip(axes, ends, strict=True))
-        beyond = tuple(_reach(problem, u, k, order) for k in range(len(axes)))
+        beyond = tuple(_reach(problem, u, k, order, also) for k in range(len(axes)))
         out[u] = Layout(tuple(lower for lower, _ in ends), extents, beyond)
     for _ in problem.all_fields:
         for (u, axis), sides in problem.boundary.items():
@@ -82,11 +82,11 @@ def _given(problem: Problem, u: Node, axis: str) -> tuple[int, int]:
     return int(lower.kind == "value"), int(upper.kind == "value")
 
 
-def _reach(problem: Problem, u: Node, axis: int, order: int) -> tuple[int, int]:
+def _reach(problem: Problem, u: Node, axis: int, order: int, also: Sequence[Node]) -> tuple[int, int]:
     """Return how many points beyond the unknowns of a field the formulas of all equations need."""
     name = problem.domain.axes[axis]
     own, reach = _given(problem, u, name), [0, 0]
-    for f, rhs in problem.all_rhs.items():
+    for f, rhs in [*problem.all_rhs.items(), *((u, number) for number in also)]:
         for w, wrapping in _uses([rhs]):
             if w.params["field"] != u.params["name"]:
                 continue
@@ -106,11 +106,11 @@ def _uses(roots: list[Node], wrapping: Node | None = None) -> Iterator[tuple[Nod
 
 
 def _reaches_sides(wrapping: Node | None, axis: str, is_periodic: bool) -> bool:
-    """Whether a term is evaluated on the sides of an axis too: an integral, and a flux along the axis."""
+    """Whether a term is evaluated on the sides of an axis too: one of the whole domain, and a flux along the axis."""
     if wrapping is None:
         return False
     kind = wrapping.params["term"]
-    return kind == "integral" or (kind == "flux" and wrapping.params["by"] == (axis,) and not is_periodic)
+    return kind in WHOLE or (kind == "flux" and wrapping.params["by"] == (axis,) and not is_periodic)
 
 
 def _needed(w: Node, wrapping: Node | None, axis: int, problem: Problem, order: int) -> tuple[int, int]:
@@ -118,7 +118,7 @@ def _needed(w: Node, wrapping: Node | None, axis: int, problem: Problem, order: 
     name = problem.domain.axes[axis]
     n = orders(w)[name]
     r = stencils.radius(n, order)
-    if wrapping is None or wrapping.params["term"] == "integral" or wrapping.params["by"] != (name,):
+    if wrapping is None or wrapping.params["term"] in WHOLE or wrapping.params["by"] != (name,):
         return r, r
     if wrapping.params["term"] == "biased":
         offsets = stencils.biased(wrapping.params["accuracy"] or order, wrapping.params["direction"])
@@ -141,11 +141,13 @@ def _widened(problem: Problem, found: Mapping[Node, Layout], v: Node, u: Node, a
     return replace(found[v], beyond=tuple(beyond))
 
 
-def fewest_points(problem: Problem, layout: Mapping[Node, Layout], axis: int, order: int) -> int:
+def fewest_points(
+    problem: Problem, layout: Mapping[Node, Layout], axis: int, order: int, also: Sequence[Node] = ()
+) -> int:
     """Return the smallest number of grid points along an axis that the formulas fit on."""
     name = problem.domain.axes[axis]
     need = 2
-    found = [s for f in problem.all_rhs.values() for s in terms([f])]
+    found = [s for f in [*problem.all_rhs.values(), *also] for s in terms([f])]
     if any(s.params["term"] == "integral" and not problem.is_periodic(name) for s in found):
         need = max(need, 2 * (order - 1))
     for u in problem.all_fields:

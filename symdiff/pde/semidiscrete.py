@@ -29,7 +29,7 @@ from symdiff.pde.problem import Problem
 
 @dataclass(frozen=True, eq=False)
 class Semidiscrete:
-    """A problem whose space is discretised to `order`.
+    """A problem whose space is discretised to `order`, its fields reaching as far as the numbers `also` need them.
 
     Its symbols: `blocks`, the unknowns of each field; `points`, the coordinates along each axis; `spacings`; and
     the problem's parameters.
@@ -37,11 +37,12 @@ class Semidiscrete:
 
     problem: Problem
     order: int
+    also: tuple[Node, ...] = ()
 
     @cached_property
     def layout(self) -> dict[Node, Layout]:
         """Where the unknowns of each field are."""
-        return layouts(self.problem, self.order)
+        return layouts(self.problem, self.order, self.also)
 
     @cached_property
     def axes(self) -> tuple[str, ...]:

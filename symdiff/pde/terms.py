@@ -25,6 +25,7 @@ from symdiff.ops.elementwise import maximum, minimum
 from symdiff.pde.jets import (
     INDEX,
     LAPLACIAN,
+    WHOLE,
     added,
     all_jets,
     d,
@@ -184,6 +185,28 @@ def mean(f: Any) -> Node:
     return integral(f) / integral(1.0)
 
 
+def largest(f: Any) -> Node:
+    """Return the largest value at a grid point of an expression in fields and coordinates.
+
+    >>> from symdiff import pde
+    >>> print(largest(abs(pde.field("u"))))
+    largest(abs(u))
+    """
+    node = as_node(f)
+    return term("largest", node, f"largest({_short(node)})")
+
+
+def smallest(f: Any) -> Node:
+    """Return the smallest value at a grid point of an expression in fields and coordinates.
+
+    >>> from symdiff import pde
+    >>> print(smallest(pde.field("u")))
+    smallest(u)
+    """
+    node = as_node(f)
+    return term("smallest", node, f"smallest({_short(node)})")
+
+
 def _short(node: Node) -> str:
     text = str(node)
     return text if len(text) <= _SHOWN and "\n" not in text else brief(node)
@@ -216,7 +239,7 @@ def _vector(f: Any, user: str) -> Node:
 def expanded(f: Node, axes: Sequence[str]) -> Node:
     """Return an expression with Laplacians, inner products and divergences written along the axes of a domain.
 
-    Only fields, their derivatives, and the terms "flux", "biased" and "integral" are left.
+    Only fields, their derivatives, and the terms "flux", "biased" and those of the whole domain are left.
     Raises SymdiffError for a vector in the place of a number.
     """
     left = _open_symbols(f)
@@ -231,13 +254,9 @@ def expanded(f: Node, axes: Sequence[str]) -> Node:
 
 def _expanded_term(w: Node, axes: Sequence[str]) -> Node:
     kind, of, by = w.params["term"], w.params["of"], w.params["by"]
-    if kind == "integral":
-        inner = expanded(of, axes)
-        return (
-            derived(term("integral", inner, w.params["label"]), *by)
-            if by
-            else term("integral", inner, w.params["label"])
-        )
+    if kind in WHOLE:
+        number = term(kind, expanded(of, axes), w.params["label"])
+        return derived(number, *by) if by else number
     if kind in ("flux", "biased"):
         return w
     parts = [(expanded(component(of, axis, axes), axes), axis) for axis in axes]

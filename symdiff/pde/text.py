@@ -13,7 +13,19 @@ from symdiff.ir.errors import ParseError
 from symdiff.ir.node import Node
 from symdiff.pde.equations import Eq, velocity
 from symdiff.pde.jets import d, dn, dt, field
-from symdiff.pde.terms import div, dot, grad, gradient_squared, integral, laplacian, mean, upwind, vector
+from symdiff.pde.terms import (
+    div,
+    dot,
+    grad,
+    gradient_squared,
+    integral,
+    laplacian,
+    largest,
+    mean,
+    smallest,
+    upwind,
+    vector,
+)
 
 _EQUALS = re.compile(r"(?<![<>=!])=(?!=)")
 _NAME = re.compile(r"[^\W0-9]\w*")
@@ -24,7 +36,8 @@ def parse(text: str, fields: str | Iterable[Any], known: Mapping[str, Node] | No
     """Read an expression, or an equation where the text contains "=", in fields, coordinates and parameters.
 
     Besides the functions of `symdiff.parse` there are laplace(u) or laplacian(u), grad, div, dot, gradient_squared,
-    integral, mean, upwind, vector, dt(u), dt(u, 2), dn(u), and dx(u), d_dx(u), dx(u, 2), d2_dx2(u), … for each axis.
+    integral, mean, largest, smallest, upwind, vector, dt(u), dt(u, 2), dn(u), and dx(u), d_dx(u), dx(u, 2),
+    d2_dx2(u), … for each axis.
     Names that are no fields are coordinates or parameters; with `known` only those are allowed.
 
     Raises ParseError, naming the place. Nothing in the text is ever executed.
@@ -56,7 +69,8 @@ def _functions(names: Iterable[str]) -> dict[str, Callable[..., Any]]:
     table: dict[str, Callable[..., Any]] = {
         "laplace": laplacian, "laplacian": laplacian, "grad": grad, "gradient": grad, "div": div, "divergence": div,
         "dot": dot, "inner": dot, "gradient_squared": gradient_squared, "integral": integral, "mean": mean,
-        "average": mean, "upwind": upwind, "vector": vector, "dn": dn, "dt": dt,
+        "average": mean, "largest": largest, "smallest": smallest, "upwind": upwind, "vector": vector,
+        "dn": dn, "dt": dt,
     }  # fmt: skip
     for name in names:
         match = _DERIVATIVE.fullmatch(name)

@@ -18,7 +18,7 @@ from symdiff.pde.conditions import Condition, Dirichlet, Neumann, Periodic, Robi
 from symdiff.pde.domain import Box
 from symdiff.pde.equations import Eq, system
 from symdiff.pde.evaluate import on_points
-from symdiff.pde.jets import TIME, d, is_field, jets, term, terms
+from symdiff.pde.jets import TIME, WHOLE, d, is_field, jets, term, terms
 from symdiff.pde.problem import Problem
 from symdiff.pde.terms import plain
 
@@ -76,8 +76,8 @@ def _exact(f: Node, solution: Mapping[Node, Node]) -> Node:
     """Return an expression with the exact solution in it; integrals stay, for the quadrature to take."""
     table = {w: _derivative(solution, w) for w in jets([f])}
     for s in terms([f]):
-        if s.params["term"] == "integral":
-            table[s] = term("integral", _exact(s.params["of"], solution), s.params["label"])
+        if s.params["term"] in WHOLE:
+            table[s] = term(s.params["term"], _exact(s.params["of"], solution), s.params["label"])
         else:
             table[s] = _exact(plain(s), solution)
     return substitute([f], table)[0] if table else f
