@@ -77,7 +77,7 @@ TORUS = pde.Problem(
     ("problem", "shape", "method"),
     [
         *((HEAT, 9, m) for m in ("heun", "leapfrog", "bdf2", "imex-sbdf2", "imex-ars2")),
-        (BODY, (6, 7), "crank-nicolson"),
+        (BODY, (4, 5), "crank-nicolson"),
         (TORUS, (6, 7), "sdirk2"),
     ],
     ids=lambda p: p if isinstance(p, str) else "",
@@ -101,7 +101,7 @@ def test_against_differences_of_runs(problem: Any, shape: Any, method: str) -> N
 
 def test_compiled_and_with_little_memory() -> None:
     solver = HEAT.discretize(33)
-    options: dict[str, Any] = {"until": 0.01, "method": "rk4", "parameters": {k: 0.3, a: 1.3}}
+    options: dict[str, Any] = {"until": 0.01, "method": "euler", "parameters": {k: 0.3, a: 1.3}}
     plain = solver.gradient(pde.mean(u**2), [k, u], **options)
     spare = solver.gradient(pde.mean(u**2), [k, u], max_bytes=1, **options)
     assert spare[k] == pytest.approx(plain[k], rel=1e-13)

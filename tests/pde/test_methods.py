@@ -27,7 +27,13 @@ NEW = ["sdirk2", "sdirk3", "bdf2", *IMEX]
 def test_order_in_time_with_moving_sides_and_a_nonlinear_source(method: str) -> None:
     reaction = pde.Eq(pde.dt(u), k * pde.laplacian(u) + u * (1 - u))
     problem = pde.manufactured(reaction, {u: sd.exp(-t) * sd.sin(2 * x + 1)}, LINE, {"x": (pde.Dirichlet, pde.Neumann)})
-    dts = [1 / 16, 1 / 32, 1 / 64] if method.startswith("sdirk") else [1 / 20, 1 / 40, 1 / 80]
+    dts = (
+        [1 / 16, 1 / 32, 1 / 64]
+        if method == "sdirk3"
+        else [1 / 8, 1 / 16, 1 / 32]
+        if method == "sdirk2"
+        else [1 / 20, 1 / 40, 1 / 80]
+    )
     result = pde.convergence(problem, [7], 1.0, method=method, dts=dts, parameters={k: 0.05}, **REFERENCE)
     assert result.order == pytest.approx(METHODS[method].order, abs=0.1)
 
@@ -193,7 +199,7 @@ def test_rk45_says_where_a_solution_ends(target: str) -> None:
 
 def test_rk45_stays_at_its_stability_limit() -> None:
     """A mode that has decayed needs no accuracy, but the steps must stay stable."""
-    solver = heat(17)
+    solver = heat(9)
     sol = solver.run(0.5, method="rk45", **REFERENCE)
     assert np.abs(sol[u]).max() < 1e-12
     limit = solver.stable_dt("rk45")
