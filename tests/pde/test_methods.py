@@ -199,12 +199,12 @@ def test_rk45_says_where_a_solution_ends(target: str) -> None:
 
 def test_rk45_stays_at_its_stability_limit() -> None:
     """A mode that has decayed needs no accuracy, but the steps must stay stable."""
-    solver = heat(9)
-    sol = solver.run(0.5, method="rk45", **REFERENCE)
-    assert np.abs(sol[u]).max() < 1e-12
+    solver = heat(17)
+    sol = solver.run(0.3, method="rk45", tol=1e-4, **REFERENCE)
+    assert np.abs(sol[u]).max() < 1e-9
     limit = solver.stable_dt("rk45")
     assert limit == pytest.approx(3.306 / 4 * solver.grid.spacing[0] ** 2, rel=1e-3)  # Hairer & Wanner, IV.2
-    assert 0.6 < 0.5 / sol.steps / limit < 1.1
+    assert 0.6 < 0.3 / sol.steps / limit < 1.1
     with pytest.raises(sd.DomainError, match="tol is a positive"):
         solver.run(0.5, method="rk45", tol=0.0)
 
