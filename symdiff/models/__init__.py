@@ -1,6 +1,6 @@
 """Losses and estimators: mathematics on top of expressions and `minimize`."""
 
-from symdiff.models import kernels, selection
+from symdiff.models import kernels, nn, selection
 from symdiff.models.estimator import Classifier, Estimator, Regressor, Transformer
 from symdiff.models.gaussian_process import GaussianProcessRegressor
 from symdiff.models.kernel_ridge import KernelRidge
@@ -58,6 +58,7 @@ __all__ = [
     "logistic",
     "mse",
     "nll",
+    "nn",
     "perceptron",
     "selection",
     "smooth_l1",
