@@ -17,6 +17,7 @@ from symdiff.pde.conditions import Condition, Dirichlet, Neumann, Periodic, Robi
 from symdiff.pde.domain import Box, Grid
 from symdiff.pde.equations import Eq
 from symdiff.pde.errors import RunError
+from symdiff.pde.files import load
 from symdiff.pde.jets import coordinates, d, dn, dt, dx, dy, dz, field
 from symdiff.pde.problem import Problem
 from symdiff.pde.problem_file import ProblemFile, from_toml
@@ -72,6 +73,7 @@ __all__ = [
     "integral",
     "laplacian",
     "largest",
+    "load",
     "manufactured",
     "mean",
     "parse",

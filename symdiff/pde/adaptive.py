@@ -21,11 +21,13 @@ from symdiff.ops import leaves
 from symdiff.ops.control import while_loop
 from symdiff.ops.elementwise import maximum, minimum, where
 from symdiff.ops.reduce import max_
+from symdiff.ops.rows import set_row
 from symdiff.pde.explicit import advance, stages
 from symdiff.pde.linear import ratio
 from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.stepper import Stepped, Stepper
 from symdiff.pde.tableaux import DORMAND_PRINCE, DORMAND_PRINCE_ERROR, DORMAND_PRINCE_MIDDLE
+from symdiff.pde.track import MOST_STEPS, Track
 
 _SAFETY, _SMALLEST, _LARGEST = 0.9, 0.2, 5.0  # of the factor from one step's size to the next
 _INTEGRAL, _PROPORTIONAL = 0.7 / 5, 0.4 / 5
@@ -66,12 +68,13 @@ class Adaptive(Stepper):
         return Stepped({u: advance(x, dt, DORMAND_PRINCE.b, [r[u] for r in rates]) for u, x in blocks.items()})
 
 
-def adaptive_loop(semi: Semidiscrete) -> tuple[list[Node], list[Node]]:
+def adaptive_loop(semi: Semidiscrete, track: Track | None = None) -> tuple[list[Node], list[Node]]:
     """Return (outputs, inputs) of steps until the time `stop` is passed, `most` were tried or dt is `least`.
 
     The state, in both: numbers of accepted and of rejected steps, the time, the next step's size, the last error and
     the last accepted step's size; then for every field the unknowns with the points beyond them, their rates, and of
     the last step the unknowns at its start, their rates there and the unknowns in its middle. No step passes `until`.
+    Behind it are the records of the numbers to `track` and of the time, one entry for each accepted step.
     """
     most, counts = _symbol("most", dtype="int64"), [_symbol(n, dtype="int64") for n in ("accepted", "rejected")]
     stop, until, least, tol = (_symbol(n) for n in ("stop", "until", "least", "tol"))
@@ -80,12 +83,14 @@ def adaptive_loop(semi: Semidiscrete) -> tuple[list[Node], list[Node]]:
     others = [_symbol(f"{kind} {k}", b.shape) for kind in range(4) for k, b in enumerate(blocks.values())]
     n = len(exts)
     fixed = [*semi.spacings, *semi.points, *semi.problem.parameters]
-    inputs = [most, stop, until, least, tol, *fixed, *counts, *numbers, *exts, *others]
+    records = track.records(also=1) if track else []
+    inputs = [most, stop, until, least, tol, *fixed, *counts, *numbers, *exts, *others, *records]
 
     def going(tried: Node, yes: Node, no: Node, t: Node, dt: Node, *rest: Node) -> Node:
         return (tried < most) & (t < stop) & (dt > least)
 
-    def turn(tried: Node, yes: Node, no: Node, t: Node, dt: Node, error: Node, used: Node, *arrays: Node) -> list[Node]:
+    def turn(tried: Node, yes: Node, no: Node, t: Node, dt: Node, error: Node, used: Node, *rest: Node) -> list[Node]:
+        arrays, record = rest[: 5 * n], rest[5 * n :]
         now = {u: semi.inner(u, x) for u, x in zip(blocks, arrays, strict=False)}
         first = dict(zip(blocks, arrays[n : 2 * n], strict=True))
         # The last step ends exactly at `until`.
@@ -107,9 +112,12 @@ def adaptive_loop(semi: Semidiscrete) -> tuple[list[Node], list[Node]]:
         kept = [where(good, f, a) for f, a in zip(found, arrays, strict=True)]
         one = where(good, const(1, "int64"), const(0, "int64"))
         scalars = [where(good, after, t), factor * h, where(good, free, error), where(good, h, used)]
-        return [tried + 1, yes + one, no + (1 - one), *scalars, *kept]
+        # What a rejected step writes, the next one overwrites.
+        rows = [*track.at(new, after, dict(zip(blocks, ext, strict=True))), after] if track else []
+        written = [set_row(a, row, yes - counts[0]) for a, row in zip(record, rows, strict=True)]
+        return [tried + 1, yes + one, no + (1 - one), *scalars, *kept, *written]
 
-    _, *state = while_loop(going, turn, [const(0, "int64"), *counts, *numbers, *exts, *others])
+    _, *state = while_loop(going, turn, [const(0, "int64"), *counts, *numbers, *exts, *others, *records])
     return state, inputs
 
 
@@ -154,13 +162,18 @@ class March:
 class AdaptiveKernel:
     """The compiled loop with everything bound but the limits and the state."""
 
-    def __init__(self, function: Callable[..., Sequence[Any]], fixed: tuple[Any, ...]):
-        self.function, self.fixed = function, fixed
+    def __init__(self, function: Callable[..., Sequence[Any]], fixed: tuple[Any, ...], n_records: int = 0):
+        self.function, self.fixed, self.n_records = function, fixed, n_records
 
-    def __call__(self, most: int, stop: float, until: float, tol: float, march: March) -> March:
-        """Return the state when `stop` is passed, `most` steps were tried or the next step is nothing."""
+    def __call__(
+        self, most: int, stop: float, until: float, tol: float, march: March
+    ) -> tuple[March, list[np.ndarray]]:
+        """Return the state when `stop` is passed, `most` steps were tried or the next is nothing, and the records."""
         numbers = (march.accepted, march.rejected, march.t, march.dt, march.error, march.used)
-        out = self.function(most, stop, until, FEWEST * until, tol, *self.fixed, *numbers, *march.arrays)
+        blank = [np.empty(MOST_STEPS) for _ in range(self.n_records)]
+        out = self.function(most, stop, until, FEWEST * until, tol, *self.fixed, *numbers, *march.arrays, *blank)
         accepted, rejected, *floats = out[:6]
         t, dt, error, used = map(float, floats)
-        return March(int(accepted), int(rejected), t, dt, error, used, [np.asarray(a) for a in out[6:]])
+        n = 6 + len(march.arrays)
+        rows = [np.array(a[: int(accepted) - march.accepted]) for a in out[n:]]
+        return March(int(accepted), int(rejected), t, dt, error, used, [np.asarray(a) for a in out[6:n]]), rows

@@ -3,60 +3,84 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from typing import Any, final
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 from symdiff.pde.adaptive import AdaptiveKernel, March
-from symdiff.pde.errors import RunError
-from symdiff.pde.run import PERIOD, Run
+from symdiff.pde.run import Failure, Run, Settings
+from symdiff.pde.stepper import Stepper
 
-_GROWTH = 8  # of the chunk, at most, from one to the next
+if TYPE_CHECKING:
+    from symdiff.pde.solver import Solver
+
+_NUMBERS = ("accepted", "rejected", "t", "dt", "error", "used")
 
 
 @final
 class AdaptiveRun(Run):
     """A run that saves at given times, which its steps need not hit: the states there come from the steps around."""
 
-    def __init__(self, kernel: AdaptiveKernel, tol: float, saves: Sequence[float], *common: Any):
-        super().__init__(*common)
-        self.kernel, self.tol, self.saves, self.chunk = kernel, tol, saves, 1
-        self.largest = 0.0
+    def __init__(
+        self, kernel: AdaptiveKernel, tol: float, saves: Sequence[float], solver: Solver, stepper: Stepper,
+        settings: Settings,
+    ):  # fmt: skip
+        super().__init__(solver, stepper, settings)
+        self.kernel, self.tol, self.saves = kernel, tol, saves
+        self.march = March(0, 0, 0.0, self.dt, 1.0, 0.0, [])
+        self.dt = 0.0
+
+    @property
+    def t(self) -> float:
+        """The time that is reached."""
+        return self.march.t
 
     @property
     def total(self) -> int:  # type: ignore[override]  # an estimate, which changes on the way
         """The steps made and about as many as are to come."""
         return max(round(self.step * self.until / self.t), self.step + (self.t < self.until)) if self.t else 1
 
+    def _position(self) -> dict[str, Any]:
+        return {"longest": np.array(self.dt), **{name: np.array(getattr(self.march, name)) for name in _NUMBERS}}
+
+    def _take_position(self, found: Mapping[str, np.ndarray]) -> None:
+        numbers = {name: found[name].item() for name in _NUMBERS}
+        self.dt, self.march = float(found["longest"]), March(**numbers, arrays=self.state)
+
     def _advance(self) -> bool:
-        count = len(self.solver.problem.fields)
-        march = March(0, 0, 0.0, self.dt, 1.0, 0.0, self.state)
-        self.dt = 0.0
-        for stop in self.saves:
-            while march.t < stop:
-                t0 = time.perf_counter()
-                after = self.kernel(self.chunk, stop, self.until, self.tol, march)
-                seconds = time.perf_counter() - t0
-                tried = after.accepted + after.rejected - march.accepted - march.rejected
-                self._take(after, seconds)
-                if tried < self.chunk and after.t < stop:
-                    raise RunError(self._reason(after), self._solution("failed", finished=False))
-                march = after
-                most = int(max(tried, 1) * PERIOD / max(seconds, 1e-9))
-                self.chunk = max(1, min(self.chunk * _GROWTH, most))
-                if march.t < self.until and self._look():
+        if not self.march.arrays:
+            self.march = replace(self.march, arrays=self.state)
+        for stop in self.saves[len(self.store.times) - 1 :]:
+            while self.march.t < stop:
+                self._try(stop)
+                if self.t < self.until and self._between():
                     return True
-            if stop == march.t:
-                self._save()
-            else:
-                unknowns = march.between(stop, count, self.solver.unknowns)
-                self._save_at(stop, self.solver.assemble(unknowns, stop, self.values))
+            self._save_at(stop)
         return False
 
-    def _take(self, march: March, seconds: float) -> None:
-        self.state, self.step, self.t = march.arrays, march.accepted, march.t
-        self.dt, self.busy = max(self.dt, march.used), self.busy + seconds
+    def _try(self, stop: float) -> None:
+        """Try the steps of a chunk."""
+        before, t0 = self.march, time.perf_counter()
+        after, rows = self.kernel(self.chunk, stop, self.until, self.tol, before)
+        seconds = time.perf_counter() - t0
+        tried = after.accepted + after.rejected - before.accepted - before.rejected
+        if rows:
+            self.records.append(rows[:-1])
+            self.record_times.append(rows[-1])
+        longest, busy = max(self.dt, after.used), self.busy + seconds
+        self.march, self.state, self.step, self.dt, self.busy = after, after.arrays, after.accepted, longest, busy
+        if tried < self.chunk and after.t < stop:
+            raise Failure(self._reason(after))
+        self._measured(tried, seconds)
+
+    def _save_at(self, stop: float) -> None:
+        if stop == self.march.t:
+            self._save()
+            return
+        unknowns = self.march.between(stop, len(self.solver.problem.fields), self.solver.unknowns)
+        self.store.append(stop, self.solver.assemble(unknowns, stop, self.values))
 
     def _reason(self, march: March) -> str:
         name = f"Step {march.accepted + 1} of {self.stepper.name}, from t = {march.t:g},"

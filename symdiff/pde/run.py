@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from symdiff.checkpoint import Checkpoint
 from symdiff.ir.node import Node
 from symdiff.pde.errors import RunError
 from symdiff.pde.kernel import Kernel
@@ -18,6 +20,8 @@ from symdiff.pde.panel import panel
 from symdiff.pde.schedule import Piece
 from symdiff.pde.solution import Progress, Solution
 from symdiff.pde.stepper import Stepper
+from symdiff.pde.store import Store
+from symdiff.pde.track import MOST_STEPS, Track
 
 if TYPE_CHECKING:
     from symdiff.pde.solver import Solver
@@ -26,64 +30,149 @@ PERIOD = 0.05  # seconds of one chunk
 _GROWTH = 8  # of the chunk, at most, from one to the next: a first measurement is rough
 
 
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What all runs are given: the values of the parameters, the end, what looks at the run and what keeps it."""
+
+    values: dict[Node, float]
+    until: float
+    dt: float
+    progress: bool
+    callback: Callable[[Progress], Any] | None
+    compile_seconds: float
+    store: Store
+    track: Track
+    checkpoint: Checkpoint | None
+
+
+class Failure(Exception):
+    """Why a run cannot go on."""
+
+
 class Run(ABC):
     """One call of `Solver.run`: the state between the chunks, and the clock. `total` steps are expected in all."""
 
     total: int
 
-    def __init__(
-        self,
-        solver: Solver,
-        stepper: Stepper,
-        values: dict[Node, float],
-        until: float,
-        dt: float,
-        progress: bool,
-        callback: Callable[[Progress], Any] | None,
-        compile_seconds: float,
-    ):
-        self.solver, self.stepper, self.values, self.until, self.dt = solver, stepper, values, until, dt
-        self.callback, self.compile_seconds = callback, compile_seconds
+    def __init__(self, solver: Solver, stepper: Stepper, settings: Settings):
+        self.solver, self.stepper = solver, stepper
+        self.values, self.until, self.dt = settings.values, settings.until, settings.dt
+        self.callback, self.compile_seconds = settings.callback, settings.compile_seconds
+        self.store, self.track, self.checkpoint = settings.store, settings.track, settings.checkpoint
         title = f"{stepper.name} on {' x '.join(map(str, solver.grid.shape))} points"
-        self.live = panel(title) if progress else None
-        self.t, self.step, self.busy = 0.0, 0, 0.0
+        self.live = panel(title) if settings.progress else None
+        self.step, self.busy, self.chunk = 0, 0.0, 1
         self.state: list[np.ndarray] = []
-        self.times: list[float] = []
-        self.saved: dict[Node, list[np.ndarray]] = {u: [] for u in solver.problem.fields}
+        self.record_times: list[np.ndarray] = []
+        self.records: list[Sequence[np.ndarray]] = []
+
+    @property
+    @abstractmethod
+    def t(self) -> float:
+        """The time that is reached."""
 
     @abstractmethod
     def _advance(self) -> bool:
-        """Go from time 0 to the end, save and look; returns whether the callback stopped the run."""
+        """Go to the end, save and look; returns whether the callback stopped the run."""
 
-    def go(self, state: list[np.ndarray]) -> Solution:
-        """Run from `state`, the unknowns with the points beyond them and what follows, at time 0 to the end."""
-        self.state = state
-        self._save()
+    @abstractmethod
+    def _position(self) -> dict[str, Any]:
+        """Return what a checkpoint holds, in addition to what `_kept` lists."""
+
+    @abstractmethod
+    def _take_position(self, found: Mapping[str, np.ndarray]) -> None:
+        """Undo `_position`."""
+
+    def go(self, state: list[np.ndarray], first: Sequence[float]) -> Solution:
+        """Run from `state`, the unknowns with the points beyond them and what follows, at time 0 to the end.
+
+        `first` are the tracked numbers at the start. A checkpoint's state goes before this one.
+        """
+        self._begin(state, first)
         self.began = self.looked = time.perf_counter()
+        self.first_step = self.step
+        stopped, message, failure = True, "", ""
         with self.live or nullcontext():
             try:
                 stopped = self._look(force=True) or self._advance()
                 message = f"stopped by the callback at t = {self.t:g}" if stopped else f"reached t = {self.t:g}"
             except KeyboardInterrupt:
                 # The state is that of the last whole chunk.
-                stopped, message = True, f"interrupted at t = {self.t:g}"
+                message = f"interrupted at t = {self.t:g}"
+            except Failure as error:
+                failure = str(error)
+            finally:
+                if self.checkpoint:
+                    self._keep(self.checkpoint)
+            if failure:
+                raise RunError(failure, self._solution("failed", finished=False))
             message += self.stepper.note
-            if not stopped:
-                self._look(force=True)
-            if self.live:
-                self.live.close(self._progress(), message)
+            # The run is over: Ctrl-C here has nothing left to stop, and must not cost the result.
+            with suppress(KeyboardInterrupt):
+                if not stopped:
+                    self._look(force=True)
+                if self.live:
+                    self.live.close(self._progress(), message)
         return self._solution(message, finished=not stopped)
+
+    # -- beginning and keeping --------------------------------------------------------------------------------------
+
+    def _begin(self, state: list[np.ndarray], first: Sequence[float]) -> None:
+        found = self.checkpoint.load() if self.checkpoint else None
+        self.store.begin(found)
+        self.state = state
+        if found is None:
+            self.record_times, self.records = [np.zeros(1)], [[np.array([x]) for x in first]]
+            self._save()
+        else:
+            self.state = [found[f"state{k}"] for k in range(len(state))]
+            self.step, self.busy = int(found["step"]), float(found["busy"])
+            self.record_times = [found["record times"]]
+            self.records = [[found[f"record{k}"] for k in range(len(first))]]
+            self._take_position(found)
+        if self.checkpoint:
+            self.checkpoint.begin(self._kept())
+
+    def _kept(self) -> dict[str, Any]:
+        """Return what a run that is taken up again needs."""
+        tracked = self._tracked()
+        return {
+            **{f"state{k}": array for k, array in enumerate(self.state)},
+            **{f"record{k}": array for k, array in enumerate(tracked.values.values())},
+            **self.store.values(),
+            **self._position(),
+            "record times": tracked.times,
+            "step": np.array(self.step),
+            "busy": np.array(self.busy),
+        }
+
+    def _keep(self, checkpoint: Checkpoint) -> None:
+        # A checkpoint never says that states are saved which are not.
+        if not self.store.note:
+            checkpoint.save(self._kept())
+
+    def _tracked(self) -> Any:
+        # A run that is cut between two assignments may have recorded more than its state says.
+        return self.track.tracked(self.record_times, self.records, self.step + 1)
 
     def _assemble(self) -> dict[Node, np.ndarray]:
         return self.solver.assemble(self.solver.unknowns(self.state), self.t, self.values)
 
     def _save(self) -> None:
-        self._save_at(self.t, self._assemble())
+        self.store.append(self.t, self._assemble())
 
-    def _save_at(self, t: float, fields: dict[Node, np.ndarray]) -> None:
-        self.times.append(t)
-        for u, array in fields.items():
-            self.saved[u].append(array)
+    # -- between the chunks -----------------------------------------------------------------------------------------
+
+    def _measured(self, made: int, seconds: float) -> None:
+        """Choose the length of the next chunk by what the last one took."""
+        most = min(self.chunk * _GROWTH, int(max(made, 1) * PERIOD / max(seconds, 1e-9)))
+        self.chunk = max(1, min(most, MOST_STEPS) if self.track.functionals else most)
+
+    def _between(self) -> bool:
+        """Keep, show and call back what is due; returns whether the callback asks to stop."""
+        if self.checkpoint and self.checkpoint.is_due:
+            self._keep(self.checkpoint)
+        return self._look()
 
     def _place_of_failure(self, state: Sequence[np.ndarray]) -> str:
         """Name the first field and point that is not finite; nothing if there is none."""
@@ -105,75 +194,98 @@ class Run(ABC):
 
     def _progress(self) -> Progress:
         elapsed = time.perf_counter() - self.began
-        rate = self.step / elapsed if elapsed > 0 else 0.0
+        rate = (self.step - self.first_step) / elapsed if elapsed > 0 else 0.0
         fields, grid = self.solver.problem.fields, self.solver.grid
         return Progress(self.t, self.until, self.step, self.total, elapsed, rate, grid, fields, self._assemble)
 
+    # -- the end ----------------------------------------------------------------------------------------------------
+
     def _solution(self, message: str, finished: bool) -> Solution:
-        if self.times[-1] != self.t:
+        if self.store.times[-1] != self.t:
             self._save()
-        last = {u: arrays[-1] for u, arrays in self.saved.items()}
+        notes = [self.store.note, self.checkpoint.note if self.checkpoint else ""]
         return Solution(
             grid=self.solver.grid,
-            arrays=last,
+            arrays=self._assemble(),
             t=self.t,
-            times=np.array(self.times),
-            saved={u: np.stack(arrays) for u, arrays in self.saved.items()},
+            times=np.array(self.store.times),
+            saved=self.store.saved(),
             steps=self.step,
             dt=self.dt,
-            message=message,
+            message=". ".join([message, *filter(None, notes)]),
             finished=finished,
             seconds=self.busy,
             compile_seconds=self.compile_seconds,
             method=self.stepper.name,
+            tracked=self._tracked(),
         )
 
 
 @final
 class FixedRun(Run):
-    """A run of pieces of equal steps."""
+    """A run of pieces of equal steps. Which piece it is in, the number of saved states says."""
 
-    def __init__(self, kernel: Kernel, pieces: Sequence[Piece], *common: Any):
-        super().__init__(*common)
-        self.kernel, self.pieces, self.chunk = kernel, pieces, 1
-        self.total = sum(p.n for p in pieces)
+    def __init__(self, kernel: Kernel, pieces: Sequence[Piece], solver: Solver, stepper: Stepper, settings: Settings):
+        super().__init__(solver, stepper, settings)
+        self.kernel, self.pieces = kernel, pieces
+        self.before = np.cumsum([0, *(p.n for p in pieces)]).tolist()
+        self.total = self.before[-1]
+
+    @property
+    def t(self) -> float:
+        """The time that is reached."""
+        k = int(np.searchsorted(self.before, self.step, side="right")) - 1
+        if k == len(self.pieces):
+            return self.until
+        piece = self.pieces[k]
+        return piece.start + (self.step - self.before[k]) * piece.dt
+
+    def _position(self) -> dict[str, Any]:
+        return {}
+
+    def _take_position(self, found: Mapping[str, np.ndarray]) -> None:
+        return
 
     def _advance(self) -> bool:
-        return any(self._piece(p) for p in self.pieces)
+        done = len(self.store.times) - 1
+        return any(self._piece(p, first) for p, first in zip(self.pieces[done:], self.before[done:], strict=False))
 
-    def _piece(self, piece: Piece) -> bool:
-        """Make the steps of a piece and save its end; returns whether the callback stopped the run."""
-        i = 0
-        while i < piece.n:
+    def _piece(self, piece: Piece, first: int) -> bool:
+        """Make the steps of a piece that are left, and save its end; returns whether the callback stopped the run."""
+        while (i := self.step - first) < piece.n:
             n = min(self.chunk, piece.n - i)
             t0 = time.perf_counter()
-            after, residual, finite, state = self.kernel(i, i + n, piece.start, piece.dt, self.state)
+            after, residual, finite, state, rows = self.kernel(i, i + n, piece.start, piece.dt, self.state)
             seconds = time.perf_counter() - t0
             if not (residual <= ACCEPTED_RESIDUAL and finite):
                 self._fail(piece, i, i + n)
-            self.state, self.step, self.busy = state, self.step + after - i, self.busy + seconds
-            i = after
-            self.t = piece.stop if i == piece.n else piece.start + i * piece.dt
-            self.chunk = max(1, min(self.chunk * _GROWTH, int(n * PERIOD / max(seconds, 1e-9))))
-            if i == piece.n:
-                self._save()
-            if self.step < self.total and self._look():
+            self._take(piece, i, after, state, rows)
+            self.busy += seconds
+            self._measured(n, seconds)
+            if self.step < first + piece.n and self._between():
                 return True
-        return False
+        self._save()
+        return self.step < self.total and self._between()
+
+    def _take(self, piece: Piece, i: int, after: int, state: list[np.ndarray], rows: list[np.ndarray]) -> None:
+        if rows:
+            times = piece.start + np.arange(i + 1, after + 1) * piece.dt
+            self.record_times.append(np.append(times[:-1], piece.stop) if after == piece.n else times)
+            self.records.append(rows)
+        self.state, self.step = state, self.step + after - i
 
     def _fail(self, piece: Piece, good: int, bad: int) -> None:
-        """Find the first bad step of a chunk, keep the state before it and raise RunError."""
+        """Find the first bad step of a chunk, keep the state before it and raise Failure."""
         while bad - good > 1:
             middle = (good + bad) // 2
-            after, residual, finite, state = self.kernel(good, middle, piece.start, piece.dt, self.state)
+            after, residual, finite, state, rows = self.kernel(good, middle, piece.start, piece.dt, self.state)
             if residual <= ACCEPTED_RESIDUAL and finite:
-                self.state, self.step, good = state, self.step + after - good, after
+                self._take(piece, good, after, state, rows)
+                good = after
             else:
                 bad = middle
-        self.t = piece.start + good * piece.dt
-        _, residual, _, state = self.kernel(good, good + 1, piece.start, piece.dt, self.state)
-        raised = RunError(self._reason(residual, state, piece.dt), self._solution("failed", finished=False))
-        raise raised
+        _, residual, _, state, _ = self.kernel(good, good + 1, piece.start, piece.dt, self.state)
+        raise Failure(self._reason(residual, state, piece.dt))
 
     def _reason(self, residual: float, state: Sequence[np.ndarray], dt: float) -> str:
         where = f"Step {self.step + 1} of {self.stepper.name}, from t = {self.t:g} with dt = {dt:g},"

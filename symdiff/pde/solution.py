@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +11,9 @@ import numpy as np
 
 from symdiff.ir.errors import UnknownSymbolError
 from symdiff.ir.node import Node
+from symdiff.pde import files
 from symdiff.pde.domain import Grid
+from symdiff.pde.track import Tracked
 
 
 def lookup(fields: dict[Node, Any], key: Any) -> Any:
@@ -27,7 +30,8 @@ def lookup(fields: dict[Node, Any], key: Any) -> Any:
 class Solution:
     """The outcome of a run: `sol[u]` is the last state of a field on `grid`, at the time `t`.
 
-    `times` are the saved times, the first and the last included, and `saved[u][k]` is the state at `times[k]`.
+    `times` are the saved times, the first and the last included, and `saved[u][k]` is the state at `times[k]`, read
+    from its file when a run saved to a folder. `tracked["mass"]` are the numbers at `tracked.times` that it recorded.
     `steps` were made, of size `dt` (the last before a save point may be smaller). `message` says how the run ended,
     `finished` whether it reached its end. `throughput` is grid points times steps per second, compilation
     (`compile_seconds`) left out.
@@ -37,7 +41,7 @@ class Solution:
     arrays: dict[Node, np.ndarray]
     t: float
     times: np.ndarray
-    saved: dict[Node, np.ndarray]
+    saved: dict[Node, Any]
     steps: int
     dt: float
     message: str
@@ -45,6 +49,7 @@ class Solution:
     seconds: float
     compile_seconds: float
     method: str
+    tracked: Tracked = field(default_factory=Tracked)
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """Return the last state of a field, given itself or by name."""
@@ -56,6 +61,20 @@ class Solution:
         """Grid points times steps per second, for each field."""
         points = float(np.prod(self.grid.shape))
         return points * self.steps / self.seconds if self.seconds > 0 else 0.0
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to a file, atomically: .npz, or with xarray installed .nc (netCDF) or .zarr.
+
+        `pde.load` reads it again. Raises DomainError for another kind of file, and where it cannot be written.
+        """
+        files.save(self, path)
+
+    def to_xarray(self) -> Any:
+        """Return the saved states as an xarray.Dataset: each field over t and the axes, tracked numbers over t_tracked.
+
+        Raises DomainError where xarray is not installed.
+        """
+        return files.to_xarray(self)
 
     def __repr__(self) -> str:
         names = ", ".join(f"{u.params['name']}: {a.shape}" for u, a in self.arrays.items())

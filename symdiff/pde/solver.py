@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -9,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from symdiff.checkpoint import Checkpoint, identity
 from symdiff.ir.errors import DomainError, ShapeError, UnknownSymbolError
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node, as_node, const
@@ -26,16 +28,21 @@ from symdiff.pde.layout import fewest_points
 from symdiff.pde.linear import LinearSolver
 from symdiff.pde.methods import as_stepper
 from symdiff.pde.problem import Problem
-from symdiff.pde.run import FixedRun, Run
+from symdiff.pde.run import FixedRun, Run, Settings
 from symdiff.pde.schedule import plan, positive
 from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.solution import Progress, Solution
 from symdiff.pde.steady import find
 from symdiff.pde.stepper import Stepper
 from symdiff.pde.steps import Steps
+from symdiff.pde.store import Folder, Memory, Store
+from symdiff.pde.track import Track
 
 Values = dict[Node, float]
 State = list[np.ndarray]
+# Of the files in which runs are kept, and what tells their problems apart.
+_FORMAT = "symdiff pde 1"
+_PARTS = "equations, grid, parameters, start, method, dt, until, save points, tracked numbers or target"
 
 
 class Solver:
@@ -215,6 +222,9 @@ class Solver:
         force: bool = False,
         linear_solver: str = "auto",
         tol: float = 1e-6,
+        track: Mapping[str, Any] | None = None,
+        save_to: str | os.PathLike[str] | None = None,
+        checkpoint: str | os.PathLike[str] | None = None,
     ) -> Solution:
         """Advance the initial state from time 0 to `until`.
 
@@ -232,9 +242,16 @@ class Solver:
         between chunks `progress` is shown and `callback` gets a `Progress` (also at the start and at the end) and may
         stop the run by returning True. Ctrl-C ends the run and returns what was reached.
 
-        Raises: DomainError for an unstable `dt` (unless `force`), naming the limit, and for other impossible values;
-        UnknownSymbolError for missing parameters; RunError, whose `solution` holds everything up to the last good
-        step, when values become infinite or NaN or an implicit step cannot be solved.
+        `track` names numbers to record after every step, `{"mass": pde.integral(u)}`, for `Solution.tracked`. Saved
+        states are kept in memory, or in the folder `save_to`, each in a file of its own (`pde.load` reads the folder
+        too). `checkpoint` names a file that is written from time to time, at the end and on Ctrl-C, always as a whole;
+        where it exists, the run goes on from it and gives the same numbers bit for bit. What cannot be written on the
+        way, because the disk is full, is a warning, and the run goes on.
+
+        Raises: DomainError for an unstable `dt` (unless `force`), naming the limit, for files that cannot be written at
+        the start or belong to another run, and for other impossible values; UnknownSymbolError for missing
+        parameters; RunError, whose `solution` holds everything up to the last good step, when values become infinite or
+        NaN or an implicit step cannot be solved.
         """
         if self.problem.is_steady:
             raise DomainError("Nothing evolves in this problem: its equations have no dt(...). Use solver.steady().")
@@ -244,17 +261,28 @@ class Solver:
             save_every = positive(save_every, "save_every", "it is the time between two saved states")
         state = self._start(values)
         pieces = plan(until, self._steps.choose(stepper, dt, values, state, until, force), save_every)
+        tol = positive(tol, "tol", "it bounds the error of a step")
+        tracker = Track(self.semi, track or {}, self.grid.shape)
+        store: Store = Memory(self.problem.fields)
+        if save_to is not None:
+            store = Folder(save_to, self.grid, self.problem.fields, stepper.name)
+        file, fixed = None, self._fixed(values)
+        if checkpoint is not None:
+            parts = (self._loop(stepper, tracker), list(fixed), state, pieces, tol, target, save_to is None)
+            file = Checkpoint(checkpoint, identity(*parts), _FORMAT, _PARTS)
         began = time.perf_counter()
-        function = self._compile(stepper, target)
+        function = self._compile(stepper, target, tracker)
         seconds = time.perf_counter() - began
-        fixed, ends = self._fixed(values), [p.stop for p in pieces]
-        common = (self, stepper, values, until, max(p.dt for p in pieces), progress, callback, seconds)
+        longest = max(p.dt for p in pieces)
+        settings = Settings(values, until, longest, progress, callback, seconds, store, tracker, file)
+        n = len(tracker.functionals)
         if isinstance(stepper, Adaptive):
-            tol = positive(tol, "tol", "it bounds the error of a step")
-            run: Run = AdaptiveRun(AdaptiveKernel(function, fixed), tol, ends, *common)
+            kernel = AdaptiveKernel(function, fixed, n + 1 if n else 0)
+            run: Run = AdaptiveRun(kernel, tol, [p.stop for p in pieces], self, stepper, settings)
         else:
-            run = FixedRun(Kernel(function, fixed), pieces, *common)
-        return run.go(self._extended(stepper, values, state))
+            run = FixedRun(Kernel(function, fixed, n), pieces, self, stepper, settings)
+        first = interpret(tracker.at(self.semi.blocks, const(0.0)), self._inputs(values, state))
+        return run.go(self._extended(stepper, values, state), [float(x) for x in first])
 
     def steady(
         self, parameters: Mapping[Any, Any] | None = None, target: str = "cpu", linear_solver: str = "auto"
@@ -336,15 +364,19 @@ class Solver:
     def _fixed(self, values: Values) -> tuple[Any, ...]:
         return (*self.grid.spacing, *self.grid.points, *values.values())
 
-    def _compile(self, stepper: Stepper, target: str) -> Callable[..., Sequence[Any]]:
-        key = (stepper, target)
+    def _loop(self, stepper: Stepper, track: Track) -> tuple[list[Node], list[Node]]:
+        wanted = track if track.functionals else None
+        if isinstance(stepper, Adaptive):
+            return adaptive_loop(self.semi, wanted)
+        return loop(self.semi, stepper, track=wanted)
+
+    def _compile(self, stepper: Stepper, target: str, track: Track) -> Callable[..., Sequence[Any]]:
+        key = (stepper, target, track.key)
         if key not in self.compiled:
             # Late: the compiler loads LLVM.
             from symdiff.compile import compile
 
-            is_adaptive = isinstance(stepper, Adaptive)
-            outputs, inputs = adaptive_loop(self.semi) if is_adaptive else loop(self.semi, stepper)
-            self.compiled[key] = compile(outputs, inputs, target=target)
+            self.compiled[key] = compile(*self._loop(stepper, track), target=target)
         return self.compiled[key]
 
     def __repr__(self) -> str:
