@@ -1,6 +1,6 @@
 """Problems from TOML files.
 
-    title = "Gray-Scott"                      # optional, as are [parameters] and [run]
+    title = "Gray-Scott"                      # optional, as are [parameters], [run], [track]
 
     [domain]                                  # axis = [lower, upper]
     x = [0, 2.5]
@@ -33,6 +33,9 @@
     until = 1000
     method = "rk4"
 
+    [track]                                   # name = a number to record after every step
+    mass = "integral(u)"
+
 Expressions are those of `symdiff.pde.parse`: text is parsed and never executed.
 """
 
@@ -58,7 +61,7 @@ from symdiff.pde.solution import Solution
 from symdiff.pde.solver import Solver
 from symdiff.pde.text import field_of, parse, rate
 
-_TABLES = ("title", "domain", "parameters", "equations", "initial", "boundary", "grid", "run")
+_TABLES = ("title", "domain", "parameters", "equations", "initial", "boundary", "grid", "run", "track")
 _NEEDED = ("domain", "equations", "boundary", "grid")
 _RUN = ("until", "method", "dt", "save_every", "target", "force", "linear_solver", "tol")
 
@@ -73,6 +76,7 @@ class ProblemFile:
     order: int
     parameters: dict[str, float]
     settings: dict[str, Any]
+    track: dict[str, Any]
 
     def solver(self) -> Solver:
         """Return the problem on its grid."""
@@ -80,7 +84,7 @@ class ProblemFile:
 
     def run(self, **more: Any) -> Solution:
         """Run the problem with the settings of the file; `more`, such as progress=True, goes before them."""
-        settings = {**self.settings, **more}
+        settings = {"track": self.track, **self.settings, **more}
         if "until" not in settings:
             raise ParseError("The problem file has no end of the run; add until = … to [run], or call run(until=…).")
         return self.solver().run(parameters=self.parameters, **settings)
@@ -162,7 +166,9 @@ class _Reader:
         equations = [self._equation(name, text) for name, text in self.data["equations"].items()]
         problem = Problem(equations, self.domain, self._boundary(), self._initial(shape))
         values = {s.params["name"]: self.parameters[s.params["name"]] for s in problem.parameters}
-        return ProblemFile(str(self.data.get("title", "")), problem, shape, grid.get("order", 2), values, dict(run))
+        track = {name: self._tracked(name, text) for name, text in self.data.get("track", {}).items()}
+        title, order = str(self.data.get("title", "")), grid.get("order", 2)
+        return ProblemFile(title, problem, shape, order, values, dict(run), track)
 
     @staticmethod
     def _at(table: str, key: str, build: Any) -> Any:
@@ -175,6 +181,9 @@ class _Reader:
     def _equation(self, name: str, text: Any) -> Eq:
         found: Eq = self._at("equations", name, lambda: rate(name, text, self.fields, self.known))
         return found
+
+    def _tracked(self, name: str, text: Any) -> Any:
+        return self._at("track", name, lambda: parse(str(text), self.fields, self.known))
 
     # -- conditions -----------------------------------------------------------------------------------------------
 

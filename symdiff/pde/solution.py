@@ -11,7 +11,7 @@ import numpy as np
 
 from symdiff.ir.errors import UnknownSymbolError
 from symdiff.ir.node import Node
-from symdiff.pde import files
+from symdiff.pde import files, pictures
 from symdiff.pde.domain import Grid
 from symdiff.pde.track import Tracked
 
@@ -75,6 +75,21 @@ class Solution:
         Raises DomainError where xarray is not installed.
         """
         return files.to_xarray(self)
+
+    def plot(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """Return a matplotlib figure of all fields, and write it to `path`, such as heat.png.
+
+        Over one axis it has up to five saved states, over more the last one; over three, its middle slice. Raises
+        DomainError where matplotlib is not installed, or the file cannot be written.
+        """
+        return pictures.plot(self, path)
+
+    def animate(self, path: str | os.PathLike[str], rate: int = 10) -> None:
+        """Write a film of the saved states, `rate` a second: .gif, or .mp4 where ffmpeg is installed.
+
+        Raises DomainError where matplotlib is not installed, there is only one state, or the file cannot be written.
+        """
+        pictures.animate(self, path, rate)
 
     def __repr__(self) -> str:
         names = ", ".join(f"{u.params['name']}: {a.shape}" for u, a in self.arrays.items())

@@ -1,4 +1,4 @@
-"""The command line: `symdiff tour`, `diff`, `minimize`, `compile`, `bench`, `doctor`, `repl`, `version`.
+"""The command line: `symdiff tour`, `diff`, `minimize`, `run`, `compile`, `bench`, `doctor`, `repl`, `version`.
 
 Commands load what they need when they run, so that `symdiff --help` is quick. An error is one line on standard
 error; the exit code is 2 for wrong usage and text that does not parse, 130 after Ctrl-C, else 1.
@@ -110,6 +110,34 @@ def minimize(
 
     if not run_minimize(output(), expression, start, method, tol, steps, data, target.value):
         raise typer.Exit(FAILURE)
+
+
+@app.command("run")
+def run_(
+    problem: Annotated[Path, typer.Argument(metavar="PROBLEM", help="A problem file, such as heat.toml.")],
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="PATH",
+            help="A .npz, .nc or .zarr file, or a folder that saved states are written to on the way. PROBLEM.npz by "
+            "default.",
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None, typer.Option("--picture", metavar="FILE", help="Such as heat.png; beside the output by default.")
+    ] = None,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option("--checkpoint", metavar="FILE", help="Keep the run here, and go on from there if it exists."),
+    ] = None,
+    target: Annotated[Target, typer.Option("--target", metavar="TARGET", help="cpu, cuda or reference.")] = Target.cpu,
+    overwrite: Annotated[bool, typer.Option("--overwrite", metavar="", help="Replace files that exist.")] = False,
+) -> None:  # fmt: skip
+    """Solve the partial differential equations of a TOML file; write the result and a picture."""
+    from symdiff.terminal.run_command import run_problem
+
+    if not run_problem(output(), problem, out, picture, checkpoint, target.value, overwrite):
+        raise typer.Exit(INTERRUPTED)
 
 
 @app.command("compile", context_settings={"ignore_unknown_options": True})
