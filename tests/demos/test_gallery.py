@@ -1,0 +1,45 @@
+"""The gallery on small grids: every figure within the bound that its problem derives."""
+
+from __future__ import annotations
+
+import runpy
+from typing import Any
+
+import pytest
+
+from demos.gallery.problems import GROUPS
+
+# The bounds are truncation errors, which grow with the spacing: fewer points show the same.
+SMALL: dict[str, dict[str, Any]] = {
+    "membrane": {"n": 65},
+    "turning": {"n": 51},
+    "drum": {"n": 23},
+    "cole_hopf": {"n": 33},
+    "nagumo": {"n": 101},
+    "ablowitz_zeppetella": {"n": 101},
+    "front": {"n": 101},
+    # Thousands of steps: compiled.
+    "steepest": {"n": 769, "target": "cpu"},
+    "slowest": {"n": 601, "target": "cpu"},
+    "circle": {"n": 61, "target": "cpu"},
+}
+PROBLEMS = [solve for group in GROUPS.values() for solve in group]
+
+
+@pytest.mark.parametrize("solve", PROBLEMS, ids=lambda f: f.__name__)
+def test_figures_are_within_their_bounds(solve: Any) -> None:
+    outcome = solve(**{"target": "reference", **SMALL.get(solve.__name__, {})})
+    for figure in outcome.figures:
+        assert figure.holds, f"{figure}"
+
+
+def test_the_table_prints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["demos.gallery", "poisson"])
+    with pytest.raises(SystemExit, match="0"):
+        runpy.run_module("demos.gallery", run_name="__main__")
+    printed = capsys.readouterr().out
+    assert "Green's" in printed
+    assert "✓" in printed
+    monkeypatch.setattr("sys.argv", ["demos.gallery", "poison"])
+    with pytest.raises(SystemExit, match="There is no problem poison"):
+        runpy.run_module("demos.gallery", run_name="__main__")
