@@ -11,7 +11,7 @@ from rich.console import Console
 
 import symdiff as sd
 from symdiff.data import load_breast_cancer
-from symdiff.terminal.plot import LinePlot, Series
+from symdiff.draw.plot import LinePlot, Series
 from symdiff.terminal.tables import table
 
 max_steps = int(sys.argv[1]) if len(sys.argv) > 1 else 20_000

@@ -11,7 +11,7 @@ from rich.console import Console
 
 import symdiff as sd
 from symdiff import pde
-from symdiff.terminal.heatmap import HeatMap
+from symdiff.draw.heatmap import HeatMap
 
 n = int(sys.argv[1]) if len(sys.argv) > 1 else 96
 console = Console()

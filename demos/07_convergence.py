@@ -9,7 +9,7 @@ import sys
 import theory
 from rich.console import Console
 
-from symdiff.terminal.plot import LinePlot, Series
+from symdiff.draw.plot import LinePlot, Series
 from symdiff.terminal.tables import table
 
 console = Console()

@@ -11,8 +11,8 @@ import numpy as np
 from rich.console import Console
 
 import symdiff as sd
+from symdiff.draw.plot import LinePlot, Mark, Series
 from symdiff.optimize import SGD, unroll
-from symdiff.terminal.plot import LinePlot, Mark, Series
 from symdiff.terminal.tables import table
 
 console = Console()

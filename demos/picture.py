@@ -10,8 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.terminal_theme import MONOKAI
 
+from symdiff.draw.heatmap import HeatMap
 from symdiff.terminal.comparison import ComparisonTable
-from symdiff.terminal.heatmap import HeatMap
 from symdiff.terminal.maths import Maths
 from symdiff.terminal.tour_derivatives import example, example_comparison
 from symdiff.terminal.tour_heat import plate

@@ -1,13 +1,23 @@
-"""A live line of a run: how far it is, at what rate, and how long it will take."""
+"""A live look at a run: how far it is, at what rate, how long it will take, and its fields."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from symdiff.ir.node import Node
 from symdiff.live import Live
+from symdiff.pde.domain import Grid
+from symdiff.pde.pictures import plane
 from symdiff.pde.solution import Progress
+
+_HEIGHT = 18  # lines of the picture: with the line above and the scale it fits a terminal of 24
 
 
 def panel(title: str) -> Live:
-    """Return the live display of a run, one line."""
+    """Return the live display of a run: a line, and below it in a terminal the fields."""
 
     def line(now: Progress) -> str:
         done = 100 * now.step / now.steps
@@ -18,4 +28,28 @@ def panel(title: str) -> Live:
     def closing(now: Progress, message: str) -> str:
         return f"{line(now)}: {message}"
 
-    return Live(line, lambda now, message: line(now) if message is None else closing(now, message), closing)
+    def whole(now: Progress, message: str | None) -> Any:
+        from rich.console import Group
+        from rich.text import Text
+
+        text = line(now) if message is None else closing(now, message)
+        shown = now.fields if len(now.grid.axes) == 1 else now.fields[:1]
+        return Group(Text(text), drawn(now.grid, {u: now[u] for u in shown}))
+
+    return Live(line, whole, closing)
+
+
+def drawn(grid: Grid, fields: Mapping[Node, np.ndarray]) -> Any:
+    """Return what draws fields in a terminal: their curves over one axis, else the map of the first.
+
+    Of a field with three axes it is the slice in the middle of the last.
+    """
+    from symdiff.draw.heatmap import HeatMap
+    from symdiff.draw.plot import LinePlot, Series
+
+    if len(grid.axes) == 1:
+        curves = [Series(u.params["name"], grid.points[0], values) for u, values in fields.items()]
+        return LinePlot(curves, height=_HEIGHT - 3, x_label=grid.axes[0])
+    (left, right), (lower, upper) = grid.box.intervals[:2]
+    values = next(iter(fields.values()))
+    return HeatMap(plane(values), height=_HEIGHT, aspect=(upper - lower) / (right - left))

@@ -12,8 +12,8 @@ import numpy as np
 from symdiff.bench.cases import CASES, Sizes
 from symdiff.bench.measure import OURS
 from symdiff.bench.runner import Comparison
+from symdiff.draw.plot import STYLES, LinePlot, Mark, Series
 from symdiff.ir.errors import CompileError
-from symdiff.terminal.plot import STYLES, LinePlot, Mark, Series
 
 TIMES = {"run_s": "run", "build_s": "build"}
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from symdiff.diff.batch import batch
+from symdiff.draw.plot import LinePlot, Series
 from symdiff.front.parser import parse
 from symdiff.ir.dims import as_extent
 from symdiff.ir.errors import ParseError
@@ -17,7 +18,6 @@ from symdiff.ir.node import PRIMITIVES, Node, make
 from symdiff.ops.reduce import sum_
 from symdiff.terminal.derivatives import example, from_expression, parse_values
 from symdiff.terminal.maths import Maths
-from symdiff.terminal.plot import LinePlot, Series
 from symdiff.terminal.tables import mark, seconds, table
 
 _ROWS = "rows"  # the run-time size of a file's columns

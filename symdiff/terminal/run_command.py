@@ -10,12 +10,10 @@ import numpy as np
 
 from symdiff.ir.errors import DomainError, ParseError
 from symdiff.pde.errors import RunError
-from symdiff.pde.pictures import plane
+from symdiff.pde.panel import drawn
 from symdiff.pde.problem_file import ProblemFile, from_toml
 from symdiff.pde.solution import Solution
 from symdiff.pde.solver import Solver
-from symdiff.terminal.heatmap import HeatMap
-from symdiff.terminal.plot import LinePlot, Series
 from symdiff.terminal.tables import mark, seconds, table
 
 _FILES = (".npz", ".nc", ".zarr")
@@ -46,7 +44,8 @@ def run_problem(
     console.print(_summary(sol, written, console))
     if error is not None:
         raise error
-    _draw(console, sol)
+    if not console.is_terminal:  # where the run has not left its last picture
+        console.print(drawn(sol.grid, sol.arrays))
     return sol.finished
 
 
@@ -108,13 +107,3 @@ def _summary(sol: Solution, written: list[str], console: Any) -> Any:
         out.add_row(name, f"{first:.10g} at the start, {last:.10g} at the end")
     out.add_row("written", ", ".join(written))
     return out
-
-
-def _draw(console: Any, sol: Solution) -> None:
-    """Draw the first field."""
-    u, values = next(iter(sol.arrays.items()))
-    if values.ndim == 1:
-        console.print(LinePlot([Series(u.params["name"], sol.grid.points[0], values)], x_label=sol.grid.axes[0]))
-        return
-    (left, right), (lower, upper) = sol.grid.box.intervals[:2]
-    console.print(HeatMap(plane(values), aspect=(upper - lower) / (right - left)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from symdiff.terminal.plot import STYLES, LinePlot, Mark, Series
+from symdiff.draw.plot import STYLES, LinePlot, Mark, Series
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult

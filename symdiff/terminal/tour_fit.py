@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symdiff.data import load_breast_cancer
+from symdiff.draw.plot import LinePlot, Series, sparkline
 from symdiff.front.arrays import mean
 from symdiff.front.arrays import sum as total
 from symdiff.front.functions import softplus
 from symdiff.front.symbols import matrix, symbols, vector
 from symdiff.ir.node import Node
 from symdiff.optimize import Adam, GradientDescent, Newton, OptimizeResult, Progress, Rule, minimize
-from symdiff.terminal.plot import LinePlot, Series, sparkline
 from symdiff.terminal.tables import seconds, table
 
 if TYPE_CHECKING:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symdiff import pde
+from symdiff.draw.heatmap import HeatMap
 from symdiff.front import functions as fn
 from symdiff.front.symbols import symbols
 from symdiff.ir.node import Node, const
 from symdiff.pde.evaluate import on_points
-from symdiff.terminal.heatmap import HeatMap
 from symdiff.terminal.tables import seconds, table
 
 if TYPE_CHECKING:

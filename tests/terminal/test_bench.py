@@ -10,9 +10,9 @@ import pytest
 from symdiff.bench.measure import PEERS
 from symdiff.bench.record import Record, kept
 from symdiff.bench.runner import Comparison, Entry
+from symdiff.draw.plot import STYLES
 from symdiff.terminal.app import run
 from symdiff.terminal.bench_plot import curves, save_png
-from symdiff.terminal.plot import STYLES
 
 FACTS = {"processor": "none", "llvm_name": "x86-64", "cores": 2, "load": 0.25}
 

@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 import symdiff as sd
+from symdiff.draw.plot import LinePlot, Mark, Series
 from symdiff.terminal.app import run
 from symdiff.terminal.comparison import ComparisonTable
-from symdiff.terminal.plot import LinePlot, Mark, Series
 from symdiff.terminal.sweep import SweepPlot
 
 x = sd.symbols("x")

@@ -1,4 +1,4 @@
-"""Heat maps, plots, sparklines and formulas: what is drawn, not only that something is."""
+"""Heat maps, plots and sparklines: what is drawn, not only that something is."""
 
 import io
 
@@ -6,13 +6,10 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-import symdiff as sd
+from symdiff.draw.colours import LEVELS, MAPS, palette
+from symdiff.draw.heatmap import HeatMap
+from symdiff.draw.plot import LinePlot, Series, sparkline
 from symdiff.ir.errors import DomainError, ShapeError
-from symdiff.terminal.colours import LEVELS, MAPS, palette
-from symdiff.terminal.heatmap import HeatMap
-from symdiff.terminal.maths import Maths, layout
-from symdiff.terminal.plot import LinePlot, Series, sparkline
-from symdiff.terminal.repl import names
 
 
 def draw(thing, width=80, colours=False):
@@ -112,43 +109,3 @@ def test_sparkline():
     assert sparkline([1, 2, np.nan, 8]) == "▁▂ █"
     assert len(sparkline(np.arange(1000), width=10)) == 10
     assert sparkline([]) == ""
-
-
-def formula(node):
-    return [line.rstrip() for line in layout(node).lines]
-
-
-def test_formulas():
-    x, y = sd.symbols("x y")
-    alpha1 = sd.symbols("alpha1")
-    assert formula(x**2 * y) == ["x²·y"]
-    assert formula(-(x + y) * alpha1) == ["-(x + y)·α₁"]
-    assert formula(sd.sqrt(x + 1) / y) == ["√(x + 1)", "────────", "   y"]
-    assert formula(x - (y - x)) == ["x - (y - x)"]
-    assert formula(sd.where(x > 0, x, -y)) == ["⎧ x   if x > 0", "⎩ -y  otherwise"]
-    assert formula(abs(x)) == ["│x│"]
-
-
-def test_a_formula_that_is_too_wide_is_written_in_one_line():
-    x, y = sd.symbols("x y")
-    f = sd.exp(-(x**2)) / y
-    for _ in range(5):
-        f = f + sd.sin(f * y)
-    text = draw(Maths(f, "f"), width=40)
-    assert max(map(len, text)) <= 40
-    assert "".join(text).replace(" ", "").startswith("f=")
-
-
-def test_a_large_graph_is_not_laid_out():
-    x = sd.symbols("x")
-    f = x
-    for _ in range(64):
-        f = sd.sin(f) * f  # as a tree it has 2**64 leaves
-    assert layout(f) is None
-    assert draw(Maths(f))
-
-
-def test_the_prompt_knows_the_promised_names():
-    known = names()
-    assert {"sd", "np", "pde", "x", "y", "z", "t", "sin", "diff", "gradient", "compare", "compile"} <= set(known)
-    assert known["x"] is sd.symbols("x")

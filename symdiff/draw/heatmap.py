@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from symdiff.draw.colours import BAD, LEVELS, palette
 from symdiff.ir.errors import ShapeError
-from symdiff.terminal.colours import BAD, LEVELS, palette
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -47,7 +47,7 @@ class HeatMap:
         """Draw the picture."""
         field = np.asarray(self.values, dtype=float)
         if field.ndim == 1:
-            from symdiff.terminal.plot import LinePlot, Series
+            from symdiff.draw.plot import LinePlot, Series
 
             low, high = self.scale()
             series = Series("", np.arange(len(field)), field)
