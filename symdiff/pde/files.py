@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _ABOUT = "symdiff"  # the entry with everything that is no array, as JSON
 _FORMAT = "symdiff solution 1"
 _FRAME = re.compile(r"\d{6,}\.npz")
+_SUMMARY = "run.npz"
 _KINDS = (".npz", ".nc", ".zarr")
 _NEEDS = {".nc": ("h5py", "h5netcdf"), ".zarr": ("zarr",)}
 _DAMAGED = (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, NotImplementedError)
@@ -56,6 +57,17 @@ def write_frame(path: Path, grid: Grid, t: float, fields: Mapping[Node, np.ndarr
     about = {"steps": 0, "dt": float("nan"), "method": method, "message": f"saved at t = {t:g}", "finished": False}
     saved = {u.params["name"]: array[None] for u, array in fields.items()}
     _write_npz(path, _about(grid, list(saved), about), {**_points(grid), TIME: np.array([t]), **saved})
+
+
+def write_summary(folder: Path, sol: Solution) -> None:
+    """Write what is known of a run at its end: everything but its states."""
+    about, arrays = _about_run(sol)
+    _write_npz(folder / _SUMMARY, about, {**_points(sol.grid), **arrays})
+
+
+def remove_summary(folder: Path) -> None:
+    """Remove what a run that goes on will write again."""
+    (folder / _SUMMARY).unlink(missing_ok=True)
 
 
 @final
@@ -163,14 +175,17 @@ def to_xarray(sol: Solution) -> Any:
 
 def _contents(sol: Solution) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Return everything that a file holds: what is no array, and the arrays by name."""
+    about, tracked = _about_run(sol)
     saved = {u.params["name"]: np.asarray(states) for u, states in sol.saved.items()}
+    return about, {**_points(sol.grid), TIME: sol.times, **saved, **tracked}
+
+
+def _about_run(sol: Solution) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what is no array, and the tracked numbers."""
     names = ("steps", "dt", "method", "message", "finished", "seconds", "compile_seconds")
-    about = _about(sol.grid, list(saved), {name: getattr(sol, name) for name in names})
-    arrays = {**_points(sol.grid), TIME: sol.times, **saved}
-    if len(sol.tracked):
-        about["tracked"] = list(sol.tracked)
-        arrays |= {RECORD_TIME: sol.tracked.times, **sol.tracked.values}
-    return about, arrays
+    about = _about(sol.grid, [u.params["name"] for u in sol.arrays], {name: getattr(sol, name) for name in names})
+    about["tracked"] = list(sol.tracked)
+    return about, {RECORD_TIME: sol.tracked.times, **sol.tracked.values} if len(sol.tracked) else {}
 
 
 def _about(grid: Grid, fields: Sequence[str], rest: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,6 +235,9 @@ def _from_folder(folder: Path) -> Solution:
     shape = tuple(len(arrays[axis]) for axis in about["axes"])
     times = np.array([_time(file) for file in files])
     saved = {jet(name, ()): Frames(files, name, shape) for name in about["fields"]}
+    if (folder / _SUMMARY).exists():
+        about, tracked = _read_npz(folder / _SUMMARY)
+        arrays |= tracked
     return _solution(about, {**arrays, TIME: times}, saved)
 
 

@@ -204,7 +204,7 @@ class Run(ABC):
         if self.store.times[-1] != self.t:
             self._save()
         notes = [self.store.note, self.checkpoint.note if self.checkpoint else ""]
-        return Solution(
+        sol = Solution(
             grid=self.solver.grid,
             arrays=self._assemble(),
             t=self.t,
@@ -219,6 +219,7 @@ class Run(ABC):
             method=self.stepper.name,
             tracked=self._tracked(),
         )
+        return self.store.finish(sol)
 
 
 @final

@@ -262,7 +262,7 @@ class Solver:
         state = self._start(values)
         pieces = plan(until, self._steps.choose(stepper, dt, values, state, until, force), save_every)
         tol = positive(tol, "tol", "it bounds the error of a step")
-        tracker = Track(self.semi, track or {}, self.grid.shape)
+        tracker = Track(self.semi, {} if track is None else track, self.grid.shape)
         store: Store = Memory(self.problem.fields)
         if save_to is not None:
             store = Folder(save_to, self.grid, self.problem.fields, stepper.name)

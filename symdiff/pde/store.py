@@ -6,15 +6,19 @@ import os
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from symdiff.ir.errors import DomainError
+from symdiff.ir.errors import DomainError, DTypeError
 from symdiff.ir.node import Node
 from symdiff.pde.domain import Grid
-from symdiff.pde.files import Frames, frame_path, frames_in, write_frame
+from symdiff.pde.files import Frames, frame_path, frames_in, remove_summary, write_frame, write_summary
+
+if TYPE_CHECKING:
+    from symdiff.pde.solution import Solution
 
 Arrays = dict[Node, np.ndarray]
 
@@ -44,6 +48,10 @@ class Store(ABC):
     def note(self) -> str:
         """What a run's message says of it, nothing where all is well."""
         return ""
+
+    def finish(self, sol: Solution) -> Solution:
+        """Keep what is known of the run at its end, and return the solution."""
+        return sol
 
 
 @final
@@ -82,6 +90,8 @@ class Folder(Store):
     """
 
     def __init__(self, path: str | os.PathLike[str], grid: Grid, fields: Sequence[Node], method: str):
+        if not isinstance(path, (str, os.PathLike)):
+            raise DTypeError(f"save_to is a folder, such as 'states', got {path!r}.")
         self.path, self.grid, self.fields, self.method = Path(path), grid, fields, method
         self.times = []
         self.problem = ""
@@ -111,6 +121,7 @@ class Folder(Store):
             self.times = values["times"].tolist()
             for file in found[count:]:
                 file.unlink()
+            remove_summary(self.path)
 
     def append(self, t: float, fields: Arrays) -> None:
         k = len(self.times)
@@ -137,6 +148,15 @@ class Folder(Store):
             return ""
         n = len(self._pending)
         return f"{n} saved state{'s' * (n > 1)} could not be written to {self.path}: {self.problem}; kept in memory."
+
+    def finish(self, sol: Solution) -> Solution:
+        try:
+            write_summary(self.path, sol)
+        except OSError as error:
+            if not self.note:
+                lost = f"The summary in {self.path} could not be written: {error.strerror or error}."
+                return replace(sol, message=f"{sol.message.rstrip('.')}. {lost}")
+        return sol
 
     def saved(self) -> dict[Node, Any]:
         def entry(k: int, u: Node) -> Any:

@@ -10,7 +10,7 @@ import numpy as np
 
 from symdiff.front.symbols import symbols
 from symdiff.ir.dims import as_extent
-from symdiff.ir.errors import DomainError, UnknownSymbolError
+from symdiff.ir.errors import DomainError, DTypeError, UnknownSymbolError
 from symdiff.ir.node import Node
 from symdiff.ops import leaves
 from symdiff.pde.functional import Functional
@@ -57,10 +57,15 @@ class Tracked:
 class Track:
     """The numbers to record, by name: expressions, or their text.
 
-    Raises DomainError for a name that is taken, and what `Functional` raises for what is not a number of the problem.
+    Raises DTypeError for what has no names, DomainError for a name that is taken, and what `Functional` raises for what
+    is not a number of the problem.
     """
 
     def __init__(self, semi: Semidiscrete, given: Mapping[str, Any], shape: tuple[int, ...]):
+        if not isinstance(given, Mapping):
+            raise DTypeError(
+                f"track has a name for each number, such as track={{'mass': pde.integral(u)}}, got {given!s}."
+            )
         problem = semi.problem
         taken = [TIME, RECORD_TIME, *semi.axes, *(u.params["name"] for u in problem.fields)]
         known = {s.params["name"]: s for s in (*problem.coordinates, symbols(TIME), *problem.parameters)}

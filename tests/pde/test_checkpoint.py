@@ -167,6 +167,10 @@ def test_a_full_disk_keeps_states_in_memory(heat: Any, tmp_path: pathlib.Path, m
         sol = heat.discretize(9).run(**OPTIONS, save_to=tmp_path / "states")
     assert sol.message.endswith("No space left on device; kept in memory.")
     assert sorted(os.listdir(tmp_path / "states")) == ["000000.npz", "000001.npz"]
+    room = 5
+    sol = heat.discretize(9).run(**OPTIONS, save_to=tmp_path / "others")
+    assert sol.message.endswith("others could not be written: No space left on device.")
+    assert "saved state" not in sol.message
     plain = heat.discretize(9).run(**OPTIONS)
     np.testing.assert_array_equal(np.asarray(sol.saved[u]), plain.saved[u])
 

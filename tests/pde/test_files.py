@@ -80,6 +80,7 @@ def test_without_xarray_the_extra_is_named(
 
 def test_states_go_to_a_folder_and_come_back(heat: Any, tmp_path: pathlib.Path) -> None:
     options: dict[str, Any] = {"save_every": 0.03, "parameters": {k: 1.0}, "target": "reference"}
+    options["track"] = {"mean": pde.mean(u)}
     plain = heat.discretize(9).run(0.1, **options)
     for sol in (heat.discretize(9).run(0.1, **options, save_to=tmp_path / "a" / "b"), pde.load(tmp_path / "a" / "b")):
         np.testing.assert_array_equal(sol[u], plain[u])
@@ -89,6 +90,8 @@ def test_states_go_to_a_folder_and_come_back(heat: Any, tmp_path: pathlib.Path) 
         np.testing.assert_array_equal(sol.saved[u][-2], plain.saved[u][-2])
         np.testing.assert_array_equal(sol.saved[u][1:3], plain.saved[u][1:3])
         assert len(list(sol.saved[u])) == 5
+        assert (sol.message, sol.steps, sol.finished) == (plain.message, plain.steps, True)
+        np.testing.assert_array_equal(sol.tracked["mean"], plain.tracked["mean"])
     with pytest.raises(sd.DomainError, match="holds 5 saved states of another run"):
         heat.discretize(9).run(0.1, **options, save_to=tmp_path / "a" / "b")
 
@@ -110,6 +113,8 @@ def test_places_that_cannot_be_written_are_named(sol: pde.Solution, heat: Any, t
     for folder in (taken, taken / "below"):
         with pytest.raises(sd.DomainError, match="is no folder to write to: "):
             heat.discretize(9).run(0.1, parameters={k: 1.0}, target="reference", save_to=folder)
+    with pytest.raises(sd.DTypeError, match="save_to is a folder, such as 'states', got 5"):
+        heat.discretize(9).run(0.1, parameters={k: 1.0}, target="reference", save_to=5)
     with pytest.raises(sd.DomainError, match=r"cannot be written to .*none/a\.npz: No such file .* not lost"):
         sol.save(tmp_path / "none" / "a.npz")
     with pytest.raises(sd.DomainError, match=r"save writes \.npz, \.nc, \.zarr files, got 'a\.txt'"):

@@ -113,6 +113,8 @@ def test_values_that_run_away_leave_their_record() -> None:
         ({"a": pde.integral(pde.dt(u))}, "UnknownSymbolError", "is no state"),
         ({"u": pde.mean(u)}, "DomainError", "is no field, axis"),
         ({"a b": pde.mean(u)}, "DomainError", "'a b'"),
+        (pde.mean(u), "DTypeError", "track has a name for each number"),
+        ({"a": None}, "SymdiffError", "None"),
     ],
 )
 def test_wrong_numbers_are_named(heat: Any, track: dict[str, Any], kind: str, match: str) -> None:
