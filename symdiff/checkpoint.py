@@ -20,7 +20,7 @@ from typing import Any, final
 
 import numpy as np
 
-from symdiff.ir.errors import DomainError
+from symdiff.ir.errors import DomainError, DTypeError
 from symdiff.ir.node import Node
 from symdiff.ir.text import to_text
 
@@ -36,6 +36,8 @@ class Checkpoint:
     """
 
     def __init__(self, path: str | os.PathLike[str], identity: str, format: str, parts: str):
+        if not isinstance(path, (str, os.PathLike)):
+            raise DTypeError(f"checkpoint: the file is a path such as 'run.npz', got {path!r}.")
         self.path, self.identity, self.format, self.parts = os.fspath(path), identity, format, parts
         self.problem: str | None = None  # why the last save failed
         self._due = 0.0

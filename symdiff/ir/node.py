@@ -378,7 +378,8 @@ def as_node(value: Any, like: str | None = None) -> Node:
         if any(isinstance(v, Node) for v in value):
             return apply("stack", *value)
         return _as_data(np.asarray(value))
-    raise DTypeError(f"Expected an expression or a number, got {value!r} of type {type(value).__name__}.")
+    hint = "; sd.parse reads formulas" if isinstance(value, str) else ""
+    raise DTypeError(f"Expected an expression or a number, got {value!r} of type {type(value).__name__}{hint}.")
 
 
 def _too_large(value: int) -> Any:

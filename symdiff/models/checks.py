@@ -97,7 +97,7 @@ def check_labels(y: Any, n_samples: int, who: Estimator, weights: np.ndarray | N
     """
     name, labels = type(who).__name__, check_targets(y, n_samples, who)
     if labels.dtype.kind == "f" and (labels != np.round(labels)).any():
-        first = labels[labels != np.round(labels)][0]
+        first = float(labels[labels != np.round(labels)][0])
         raise DomainError(f"{name}: y holds class labels, got {first!r}. Unknown label type: continuous.")
     if labels.dtype.kind in "OMm" and any(label is None or label != label for label in labels):
         raise DomainError(f"{name}: y holds None or NaN; leave out samples without a label.")
@@ -108,7 +108,7 @@ def check_labels(y: Any, n_samples: int, who: Estimator, weights: np.ndarray | N
     present = classes if weights is None else classes[np.unique(index[weights > 0])]
     if len(present) < 2:
         of = "" if len(classes) == len(present) else " among the samples with positive weight"
-        raise DomainError(f"{name}: y holds only one class{of}, {present[0]!r}; two classes are needed.")
+        raise DomainError(f"{name}: y holds only one class{of}, {present.tolist()[0]!r}; two classes are needed.")
     return classes, index
 
 

@@ -38,7 +38,7 @@ class Model:
         products = matmul(steps, transpose(changes, perm=(1, 0)))
         lengths = scale * matmul(steps, transpose(steps, perm=(1, 0)))
         # What is not known has zeros in W; ones here keep the inverse.
-        unknown = where(iota(n=m) < m - known, 1.0, 0.0) * eye(m, steps.dtype)
+        unknown = cast(iota(n=m) < m - known, steps.dtype) * eye(m, steps.dtype)
         diagonal, below = products * eye(m, steps.dtype), tril(products, -1)
         upper = concatenate(-diagonal - unknown, transpose(below, perm=(1, 0)), axis=1)
         lower = concatenate(below, lengths + unknown, axis=1)

@@ -59,6 +59,12 @@ def read_constraints(constraints: Any) -> list[Constraint]:
             f"minimize: constraints is a list of expressions that vanish and comparisons such as x + y <= 1, "
             f"got {type(constraints).__name__}."
         )
+    constraints = list(constraints)
+    if any(isinstance(c, (bool, np.bool_)) for c in constraints):
+        raise DTypeError(
+            "minimize: a constraint is True or False: in Python a == b asks whether two expressions are the same one. "
+            "Write a - b, which is to vanish, or sd.equal(a, b)."
+        )
     found = [_read(as_node(c)) for c in constraints]
     if not found:
         raise DomainError("minimize: constraints is an empty list; leave the argument out.")

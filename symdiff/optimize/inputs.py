@@ -176,6 +176,8 @@ def _as_array(symbol: Node, value: Any, what: str) -> np.ndarray:
         array = np.asarray(value)
     except ValueError as error:
         raise DTypeError(f"{what}: the value of {brief(symbol)} is no array of numbers: {error}.") from None
+    if array.dtype == object and hasattr(value, "toarray"):
+        raise DTypeError(f"{what}: the value of {brief(symbol)} is a sparse matrix; pass its toarray().")
     if array.dtype.kind not in "biuf" or (
         array.dtype.kind == "f" and not symbol.dtype.startswith("float") and array.size
     ):

@@ -7,7 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from symdiff.diff.wrt import as_function, as_list
+from symdiff.ir.dims import evaluate
 from symdiff.ir.errors import DomainError, DTypeError
+from symdiff.ir.interpret import bind_sizes
 from symdiff.optimize.gauss_newton import GaussNewton
 from symdiff.optimize.inputs import check_limits, read_problem
 from symdiff.optimize.levenberg_marquardt import LevenbergMarquardt
@@ -41,7 +43,7 @@ def least_squares(
     nearest point, is at most `tol`. `history["grad_norm"]` holds the smaller of these two.
 
     Shapes: residuals of any shape. Returns: an `OptimizeResult`; `fun` is half the sum
-    of squares, `grad_norm` the gradient's infinity norm. Raises: as `minimize`.
+    of squares, `grad_norm` the gradient's infinity norm. Raises: as `minimize`; DomainError where data are empty.
     Method: Bates & Watts 1981 (the criterion); see `LevenbergMarquardt` and `GaussNewton`.
 
     >>> import symdiff as sd
@@ -57,6 +59,8 @@ def least_squares(
     parts = [as_function(r) for r in as_list(residuals)[0]]
     r = pack(parts)
     problem = read_problem(0.5 * total(r * r), start, data)
+    if not evaluate(r.shape[0], bind_sizes({**problem.start, **problem.data})):
+        raise DomainError("least_squares: there are no residuals: the data are empty.")
     objective = Residuals(problem.objective.f, problem.objective.unknowns, r)
     problem = replace(problem, objective=objective)
     return run(problem, rule, tol, max_steps, progress, callback, target)

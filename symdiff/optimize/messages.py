@@ -27,7 +27,7 @@ def explain(end: Status, c: Carry, problem: Problem, tol: float, first_loss: flo
         case Status.STUCK:
             return (
                 f"No further decrease possible {at}: no step along the search direction lowers the loss in "
-                f"{np.asarray(c.loss).dtype} arithmetic; {norm} > tol {tol:.1e}. Try a larger tol, or rescale."
+                f"{problem.objective.f.dtype} arithmetic; {norm} > tol {tol:.1e}. Try a larger tol, or rescale."
             )
         case Status.INTERRUPTED:
             return f"Interrupted {at}: {best}."

@@ -64,16 +64,17 @@ class Solver:
 
 def solver(
     f: Any,
-    unknowns: Iterable[Any],
+    unknowns: Iterable[Any] | Node,
     method: str | Rule = "newton",
     tol: float = 1e-8,
     max_steps: int = 1000,
     target: str = "cpu",
 ) -> Solver:
-    """Return a function that minimises the scalar expression `f` over some symbols, checked and compiled already.
+    """Return a function that minimises the scalar expression `f` over symbols, checked and compiled already.
 
     It is called as `solve(start, data)`, with a dict of starts and one of the values of all other symbols, and gives
-    what `minimize` gives, which prepares and calls. Arguments are those of `minimize`.
+    what `minimize` gives, which prepares and calls. `unknowns` is a symbol or several; the other arguments are those of
+    `minimize`.
 
     Raises: ShapeError, DTypeError, DerivativeError, UnknownSymbolError, DomainError.
 
@@ -87,7 +88,9 @@ def solver(
     if isinstance(method, str) and method.startswith(PREFIX):
         raise DomainError(f"solver: SciPy's loops are not compiled; call minimize with method={method!r}.")
     rule = as_rule(method)
-    prepared = Solver(Question(f, unknowns, None), rule, tol, max_steps, target)
+    prepared = Solver(
+        Question(f, [unknowns] if isinstance(unknowns, Node) else unknowns, None), rule, tol, max_steps, target
+    )
     prepared.functions.chunk  # noqa: B018  # compiled when it is asked for
     return prepared
 

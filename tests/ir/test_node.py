@@ -98,7 +98,7 @@ def test_errors_name_shapes_and_line() -> None:
         len(A)
     with pytest.raises(TypeError, match="unsupported operand"):
         x + "1"
-    with pytest.raises(sd.DTypeError, match="Expected an expression or a number"):
+    with pytest.raises(sd.DTypeError, match=r"Expected an expression or a number, got 'x' of type str; sd\.parse"):
         sd.sin("x")
     with pytest.raises(sd.DTypeError, match="bits does not fit"):
         x + 10**400

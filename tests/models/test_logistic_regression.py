@@ -189,9 +189,9 @@ NAN[3, 1] = np.nan
     [
         (NAN, Y, {}, sd.DomainError, r"X holds NaN at \[3, 1\]"),
         (X, np.where(Y == 0, np.nan, 1.0), {}, sd.DomainError, r"y holds NaN at \[0\]"),
-        (X, Y + 0.5, {}, sd.DomainError, "0.5.*continuous"),
+        (X, Y + 0.5, {}, sd.DomainError, r"got 0\.5\. Unknown label type: continuous"),
         (X, Y[:-1], {}, sd.ShapeError, f"{len(Y)} samples and y has {len(Y) - 1}"),
-        (X, np.zeros(len(Y)), {}, sd.DomainError, "only one class"),
+        (X, np.zeros(len(Y)), {}, sd.DomainError, r"only one class, 0\.0; two"),
         (X[:, 0], Y, {}, sd.ShapeError, r"reshape\(-1, 1\)"),
         (X[:0], Y[:0], {}, sd.ShapeError, "at least one sample"),
         (X[:, :0], Y, {}, sd.ShapeError, "one feature"),

@@ -53,6 +53,21 @@ def test_chained_rosenbrock_with_every_kind_of_bound(method: str, target: str) -
         assert res.steps < 2 * theirs.nit
 
 
+def test_float32_stays_float32() -> None:
+    w = sd.vector("w", 3, dtype="float32")
+    f = sd.sum((w - 1.5) ** 4 + (w - 1) ** 2)
+    res = sd.minimize(
+        f, {w: np.zeros(3)}, bounds={w: (None, [0.5, 2, 2])}, method="lbfgs-b", tol=1e-4, target="reference"
+    )
+    assert res.converged, res.message
+    assert res.x[w].dtype == np.float32
+    # By hand: 4 (w - 3/2)³ + 2 (w - 1) = 0 at 1.114539...; where the slope is 1e-4, w is right to 1e-4 / f'' = 3e-5.
+    np.testing.assert_allclose(res.x[w], [0.5, 1.114539, 1.114539], atol=3e-5)
+    assert (
+        "in float32 arithmetic" in sd.minimize(f, {w: np.zeros(3)}, method="bfgs", tol=0.0, target="reference").message
+    )
+
+
 @pytest.mark.parametrize("method", [*OURS, *SCIPYS])
 def test_unknowns_of_several_shapes_and_bounds_that_broadcast(method: str) -> None:
     a, b, c = sd.symbols("a"), sd.matrix("b", 2, 3), sd.vector("c", "n")

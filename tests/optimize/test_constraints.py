@@ -182,6 +182,8 @@ def test_wrong_input_is_named() -> None:
         run([x < 1])
     with pytest.raises(sd.DomainError, match="is a constant"):
         run([3.0])
+    with pytest.raises(sd.DTypeError, match="Write a - b, which is to vanish"):
+        run([x == y])
     with pytest.raises(sd.DomainError, match="is no comparison"):
         run([(x <= 1) & (y <= 1)])
     with pytest.raises(sd.DomainError, match="constraints are for rules of"):

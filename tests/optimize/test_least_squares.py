@@ -119,4 +119,7 @@ def test_wrong_input_is_named() -> None:
         LevenbergMarquardt(damping=0.0)
     with pytest.raises(sd.UnknownSymbolError, match="start gives 'y'"):
         least_squares(x - 1, {sd.symbols("y"): 1.0})
+    n = sd.vector("n", "n")
+    with pytest.raises(sd.DomainError, match="no residuals: the data are empty"):
+        least_squares(n - x[0], {x: np.zeros(3)}, {n: []})
     assert not least_squares(sd.log(x), {x: -np.ones(3)}, target="reference").converged

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 
 import symdiff as sd
 from symdiff.data import load_breast_cancer
@@ -400,6 +401,9 @@ def _bad(case: str) -> Any:
         "int function": lambda: sd.minimize(k * k, {k: 1}),
         "complex": lambda: sd.minimize(f, {x: 1j, y: 0.0}),
         "text": lambda: sd.minimize(f, {x: "one", y: 0.0}),
+        "sparse": lambda: sd.minimize(g, {w: np.zeros(3)}, {v: scipy.sparse.coo_array([1.0, 0.0, 2.0])}),
+        "text function": lambda: sd.minimize("x**2 + y**2", start),
+        "checkpoint": lambda: sd.minimize(f, start, checkpoint=3),
         "ragged": lambda: sd.minimize(g, {w: [[1.0], [2.0, 3.0]]}, {v: np.zeros(2)}),
         "string key": lambda: sd.minimize(f, {"x": 1.0, "y": 2.0}),
         "expression key": lambda: sd.minimize(f, {x: 1.0, 2 * y: 2.0}),
@@ -428,6 +432,9 @@ def _bad(case: str) -> Any:
         ("int function", sd.DerivativeError, "int64"),
         ("complex", sd.DTypeError, "'x'.*complex128"),
         ("text", sd.DTypeError, "'x'"),
+        ("sparse", sd.DTypeError, r"'v' is a sparse matrix; pass its toarray\(\)"),
+        ("text function", sd.DTypeError, "of type str; sd.parse reads formulas"),
+        ("checkpoint", sd.DTypeError, "the file is a path such as 'run.npz', got 3"),
         ("ragged", sd.DTypeError, "'w'"),
         ("string key", sd.DTypeError, "'x' is a string"),
         ("expression key", sd.DTypeError, "keys of start and data are symbols"),

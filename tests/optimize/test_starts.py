@@ -44,7 +44,7 @@ def test_arrays_data_and_solvers() -> None:
     start, data = {w: np.arange(12.0).reshape(4, 3)}, {c: [1.0, 2.0, 3.0]}
     for res in (
         sd.minimize(f, start, data, "lbfgs", target="reference"),
-        solver(f, [w], "lbfgs", target="reference")(start, data),
+        solver(f, w, "lbfgs", target="reference")(start, data),
     ):
         assert res.x[w].shape == (4, 3)
         np.testing.assert_allclose(res.x[w], [[1.0, 2.0, 3.0]] * 4, atol=1e-8)

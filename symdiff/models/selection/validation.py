@@ -54,6 +54,8 @@ def cross_validate(
     x = X if hasattr(X, "shape") else np.asarray(X)
     if len(np.shape(x)) == 0:
         raise ShapeError(f"cross_validate: X has shape (samples, features), got shape {np.shape(x)}.")
+    if scoring is not None and not callable(scoring):
+        raise DTypeError(f"cross_validate: scoring is a function (model, X, y) that returns a number, got {scoring!r}.")
     targets = None if y is None else np.asarray(y)
     if targets is not None and len(targets) != x.shape[0]:
         raise ShapeError(f"cross_validate: X has {x.shape[0]} samples and y has {len(targets)}.")

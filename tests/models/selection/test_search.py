@@ -134,6 +134,7 @@ def test_bad_input() -> None:
         (lambda: cross_val_score(SVC(), x, y, cv=51), "the largest class has 50"),
         (lambda: cross_val_score(KernelRidge(), x, y, cv=151), "151 folds of fewer samples: n_samples = 150"),
         (lambda: cross_val_score(SVC(), x, y, cv="five"), "cv is a number of folds"),
+        (lambda: cross_val_score(SVC(), x, y, scoring=3), r"scoring is a function.*got 3"),  # type: ignore[arg-type]  # on purpose
         (lambda: cross_val_score(SVC, x, y), "An estimator has settings"),
         (lambda: GridSearchCV(SVC(), {"C": 1.0}).fit(x, y), "the values of C are a list with at least one, got 1.0"),
         (lambda: GridSearchCV(SVC(), []).fit(x, y), r"param_grid is a dict of lists or a list of them, got \[\]"),
