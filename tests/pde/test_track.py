@@ -25,7 +25,9 @@ def plate() -> pde.Problem:
     )
 
 
-@pytest.mark.parametrize("method", ["heun", "crank-nicolson"])
+@pytest.mark.parametrize(
+    ("method", "target"), [("heun", "cpu"), ("heun", "reference"), ("crank-nicolson", "reference")]
+)
 def test_records_are_the_numbers_of_the_states(method: str, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run_module, "PERIOD", 1e-4)
     solver = plate().discretize((8, 7), 2)
