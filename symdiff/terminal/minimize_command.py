@@ -89,8 +89,8 @@ def _result(found: Any, taken: float, console: Any) -> Any:
 def _draw(console: Any, history: Any) -> None:
     """Draw the gradient norm by step, and how far the loss is above the lowest."""
     step, loss, norm = (np.asarray(history[name], dtype=float) for name in ("step", "loss", "grad_norm"))
-    if len(step) < 2:
-        return
+    if np.count_nonzero(norm > 0) < 2:
+        return  # a curve on a logarithmic axis has two points at least
     above = loss - np.nanmin(loss) if np.isfinite(loss).any() else loss
     curves = [Series("gradient norm", step, norm), Series("f above its lowest", step, above)]
     console.print(LinePlot(curves, log_y=True, x_label="step"))

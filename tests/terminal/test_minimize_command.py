@@ -31,6 +31,13 @@ def test_the_exit_code_tells_of_failure(capsys: pytest.CaptureFixture[str]) -> N
     assert run(["minimize", "(x-3)**2", *options, "--tol", "1e-3", "--method", "gd"]) == 0
 
 
+def test_a_run_of_one_step_has_no_curve(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["minimize", "(x-3)**2", "--start", "x=1", "--target", "reference"]) == 0
+    out = capsys.readouterr().out
+    assert "Converged after 1 step:" in out
+    assert "f above its lowest" not in out
+
+
 def test_data_as_numbers_and_as_columns(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["minimize", "(x-a)**2 + b", "--start", "x=0", "--data", "a=1/4,b=2", "--target", "reference"]) == 0
     assert "0.25" in capsys.readouterr().out
