@@ -83,11 +83,26 @@ class ProblemFile:
         return self.problem.discretize(self.shape, self.order)
 
     def run(self, **more: Any) -> Solution:
-        """Run the problem with the settings of the file; `more`, such as progress=True, goes before them."""
+        """Run the problem with the settings of the file; `more`, such as progress=True, goes before them.
+
+        A steady problem is solved. Raises ParseError for settings that are missing or mean nothing for it.
+        """
         settings = {"track": self.track, **self.settings, **more}
+        if self.problem.is_steady:
+            return self._steady({name: value for name, value in settings.items() if value})
         if "until" not in settings:
             raise ParseError("The problem file has no end of the run; add until = … to [run], or call run(until=…).")
         return self.solver().run(parameters=self.parameters, **settings)
+
+    def _steady(self, settings: dict[str, Any]) -> Solution:
+        known = {name: settings.pop(name) for name in ("target", "linear_solver") if name in settings}
+        settings.pop("progress", None)
+        if settings:
+            raise ParseError(
+                f"No equation of the problem file has a time derivative, so {', '.join(settings)} means nothing; leave "
+                "it out, or write dt(u) = …."
+            )
+        return self.solver().steady(parameters=self.parameters, **known)
 
 
 def from_toml(source: str | Path) -> ProblemFile:

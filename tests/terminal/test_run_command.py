@@ -103,6 +103,19 @@ def test_a_run_that_fails_keeps_what_it_has(rod: pathlib.Path, capsys: pytest.Ca
     assert not sol.finished
 
 
+def test_a_steady_problem_is_solved(rod: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = HEAT.replace('"k*laplace(u)"', '"laplace(u) + 2 = 0"')
+    rod.write_text(text)
+    assert run(["run", "rod.toml", *FAST]) == 2
+    assert "has a time derivative, so track, until, save_every means nothing" in capsys.readouterr().err
+    rod.write_text("\n".join(line for line in text.splitlines() if not line.startswith(("run =", "track ="))))
+    assert run(["run", "rod.toml", *FAST]) == 0
+    sol = pde.load("rod.npz")
+    # Second differences of a parabola are exact.
+    np.testing.assert_allclose(sol["u"], sol.grid.x * (1 - sol.grid.x), atol=1e-14)
+    assert run(["run", "rod.toml", "-o", "states", *FAST]) == 2
+
+
 @pytest.mark.parametrize(
     ("change", "code", "text"),
     [
