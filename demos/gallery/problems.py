@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from demos.gallery import fronts, heat, phases, poisson, transport, waves
+from demos.gallery import cavity, finance, fronts, heat, phases, poisson, transport, waves
 from demos.gallery.outcome import Outcome
 
 Solve = Callable[..., Outcome]
@@ -16,6 +16,8 @@ GROUPS: dict[str, tuple[Solve, ...]] = {
     "waves": waves.ALL,
     "fronts": fronts.ALL,
     "phases": phases.ALL,
+    "finance": finance.ALL,
+    "cavity": cavity.ALL,
 }
 
 

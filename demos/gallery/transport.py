@@ -16,7 +16,7 @@ COLD = pde.Dirichlet(0)
 
 
 def boundary_layer(n: int = 41, **options: Any) -> Outcome:
-    """u_x = e u_xx: u = (exp(x/e) - 1)/(exp(1/e) - 1), and r**j in place of exp(x/e) on the grid, r = (2 + h/e)/(2 - h/e)."""
+    """u_x = e u_xx: u = (exp(x/e) - 1)/(exp(1/e) - 1); the grid has r**j for exp(x/e), r = (2 + h/e)/(2 - h/e)."""
     e = 0.05
     problem = pde.Problem(pde.Eq(pde.dx(u), e * pde.dx(u, 2)), pde.Box(x=(0, 1)), {"x": (COLD, pde.Dirichlet(1))})
     sol = problem.discretize(n).steady(**options)
@@ -46,7 +46,7 @@ def turning(n: int = 97, **options: Any) -> Outcome:
     h = sol.grid.spacing[0]
     # A path of 0.4 pi with h**6/140 u_7x, of which the largest is 51/s**7, s the mean width of the way.
     bound = 0.4 * np.pi * h**6 / 140 * 51 / (s2 + k * sol.t) ** 3.5
-    mass = Figure("mass", float(sol[u].sum()) * h**2, 2 * np.pi * s2, 1e-6, "what reaches the walls, exp(-14)")
+    mass = Figure("mass", float(sol[u].sum()) * h**2, 2 * np.pi * s2, 1e-2 * bound, "fluxes through the walls")
     return Outcome("Advection-diffusion: turning", sol, (error(sol[u], exact, bound, "truncation h^6 u_7x/140"), mass))
 
 
