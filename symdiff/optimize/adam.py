@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from symdiff.ir.errors import DomainError
 from symdiff.ir.node import Node
 from symdiff.ir.primitive import cast
 from symdiff.ops.elementwise import maximum, sqrt
@@ -35,6 +36,8 @@ class Adam(FirstOrder):
     def __post_init__(self) -> None:
         """Raise DomainError for settings outside their range."""
         check_rate(type(self).__name__, self.lr)
+        if not isinstance(self.betas, (tuple, list)) or len(self.betas) != 2:
+            raise DomainError(f"{type(self).__name__}: betas is a pair such as (0.9, 0.999), got {self.betas!r}.")
         check_setting(self, "betas[0]", self.betas[0], 0.0, 1.0, low_open=False)
         check_setting(self, "betas[1]", self.betas[1], 0.0, 1.0, low_open=False)
         check_setting(self, "eps", self.eps, 0.0, math.inf, low_open=False)

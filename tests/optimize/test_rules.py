@@ -275,6 +275,7 @@ def test_mixed_dtypes_and_shapes(method: str, target: str) -> None:
         (lambda: Adam(lr=0), "lr"),
         (lambda: Adam(lr=float("nan")), "lr"),
         (lambda: Adam(betas=(1.0, 0.9)), r"betas\[0\]"),
+        (lambda: Adam(betas=0.9), r"betas is a pair such as \(0\.9, 0\.999\), got 0\.9"),
         (lambda: Adam(eps=-1.0), "eps"),
         (lambda: GradientDescent(lr=-1.0), "lr"),
         (lambda: GradientDescent(lr="fast"), "lr"),
