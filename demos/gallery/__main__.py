@@ -15,7 +15,7 @@ from symdiff.terminal.tables import mark, seconds, table
 
 solvers = chosen(sys.argv[1:])
 missed = 0
-legend = "✓: the difference is within the bound that the line under the figure explains"
+legend = "✓: the difference is within the bound below it, which the line under the figure explains"
 rows = table("problem", "figure", ">ours", ">known", ">difference", "", caption=legend)
 with Live(rows, console=Console(), refresh_per_second=4):
     for solve in solvers:
@@ -27,8 +27,9 @@ with Live(rows, console=Console(), refresh_per_second=4):
         for figure in outcome.figures:
             missed += not figure.holds
             difference = f"{abs(figure.ours - figure.known):.1e}"
+            bounded = f"{difference}\n[dim]≤ {figure.within:.1e}[/]"
             numbers = (f"{figure.ours:.7g}", f"{figure.known:.7g}") if figure.known else (difference, "–")
             what = f"{figure.what}\n[dim]{figure.why}[/]"
-            rows.add_row(about, what, *numbers, difference, mark(figure.holds))
+            rows.add_row(about, what, *numbers, bounded, mark(figure.holds))
             about = ""
 raise SystemExit(missed)

@@ -42,8 +42,8 @@ def call(n: int = 401, **options: Any) -> Outcome:
     slope = solver.gradient(pde.integral(here * V), [sigma, r], **run)
     by_price = np.gradient(sol[V], h)[1:]
     curvature = float(np.diff(sol[V], 2)[at - 1] / h**2)
-    # A kink between points shifts the value by gamma h**2/12, as do the differences with the width w = K sigma of the
-    # payoff's smoothing: all Greeks are missed by about (h/w)**2/6 of themselves.
+    # Differences spread the payoff's kink over h, time has spread it over w = K sigma sqrt(t): the value is missed by
+    # about (h/w)**2/6 of itself, second derivatives and those by parameters by three times that.
     w = (h / (STRIKE * VOLATILITY)) ** 2 / 6
     known = [float(g[at - 1]) for g in (gamma, vega, rho)]
     why = "(h/w)^2/6 of itself, w = K sigma sqrt(t)"
@@ -52,7 +52,7 @@ def call(n: int = 401, **options: Any) -> Outcome:
         error(sol[V][1:], value, w * float(value[at - 1]), why),
         Figure("delta", float(by_price[at - 1]), float(delta[at - 1]), w, "(h/w)^2/6"),
         *(
-            Figure(name, ours, g, 3 * w * g, why)
+            Figure(name, ours, g, 3 * w * g, "(h/w)^2/2 of itself")
             for name, ours, g in zip(
                 ("gamma", "vega", "rho"), (curvature, float(slope[sigma]), float(slope[r])), known, strict=True
             )
