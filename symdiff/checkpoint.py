@@ -60,8 +60,8 @@ class Checkpoint:
             named, identity = str(values.pop("format")), str(values.pop("identity"))
         except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, NotImplementedError) as error:
             raise DomainError(
-                f"checkpoint: {self.path} is no whole checkpoint ({error}); remove it, or name another file."
-            ) from None
+                f"checkpoint: {self.path} is no whole checkpoint; remove it, or name another file."
+            ) from error
         if named != self.format:
             raise DomainError(f"checkpoint: {self.path} has the format {named!r}, this version reads {self.format!r}.")
         if identity != self.identity:

@@ -132,8 +132,12 @@ def _bound(symbol: Node, like: np.ndarray, value: Any, none: float) -> np.ndarra
         array = np.asarray(value)
         if array.dtype == object:  # None may also stand for single entries, as in SciPy's pairs
             array = np.array([none if v is None else v for v in array.ravel()]).reshape(array.shape)
+        if array.dtype.kind not in "biuf":
+            raise DTypeError(f"minimize: a bound of {brief(symbol)} is a number, got {value!r}.")
         array = array.astype(like.dtype, casting="same_kind")
         array = np.array(np.broadcast_to(array, like.shape), order="C")
+    except DTypeError:
+        raise
     except (TypeError, ValueError) as error:
         raise ShapeError(
             f"minimize: a bound of {brief(symbol)}, of shape {like.shape}, is None, a number or an array like it: "

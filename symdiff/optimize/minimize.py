@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from symdiff.diff.wrt import as_scalar_function
-from symdiff.ir.errors import DomainError
+from symdiff.ir.errors import DomainError, DTypeError
 from symdiff.optimize.augmented_lagrangian import Constrained, as_unconstrained
 from symdiff.optimize.batches import Batches, check_rule
 from symdiff.optimize.bounds import check_takes_bounds, with_bounds
@@ -27,7 +27,7 @@ def minimize(
     f: Any,
     start: Mapping[Any, Any],
     data: Mapping[Any, Any] | None = None,
-    method: str | Rule | Constrained = "newton",
+    method: str | Rule | Constrained | None = None,
     tol: float = 1e-8,
     max_steps: int = 1000,
     progress: bool = False,
@@ -43,9 +43,10 @@ def minimize(
     """Minimise the scalar expression `f` over the symbols of `start`, from their values there.
 
     `data` gives the values of all other symbols. `method` is a name ("gd", "newton", "adam") or an object with
-    its settings; "scipy:BFGS" and the like hand compiled values, gradients, Hessians or their products to SciPy. The
-    whole iteration is one compiled loop, run in chunks of about 50 ms; between chunks the `progress` panel is drawn and
-    `callback` is called with a `Progress` (also at the start and at the end) and may stop the run by returning True.
+    its settings, "newton" by default and "lbfgs-b" within bounds; "scipy:BFGS" and the like hand compiled values,
+    gradients, Hessians or their products to SciPy. The whole iteration is one compiled loop, run in chunks of about
+    50 ms; between chunks the `progress` panel is drawn and `callback` is called with a `Progress` (also at the start
+    and at the end) and may stop the run by returning True.
     Ctrl-C ends the run and returns the best point so far.
 
     With `batch_size` each step sees that many rows of the data whose first extent is a run-time size, drawn by `seed`:
@@ -80,6 +81,10 @@ def minimize(
     (True, 1, -2.0)
     """
     check_limits(tol, max_steps)
+    if callback is not None and not callable(callback):
+        raise DTypeError(f"minimize: callback is a function of the progress, got {callback!r}.")
+    if method is None:
+        method = "newton" if bounds is None else "lbfgs-b"
     starts = each_start(start)
     if starts is not None:
         if checkpoint is not None:

@@ -195,9 +195,9 @@ class _Run:
         if self.callback is not None and end not in (Status.STOPPED, Status.INTERRUPTED):
             # The run is over: Ctrl-C here has nothing left to stop, and must not cost the result.
             with suppress(KeyboardInterrupt):
-                self.callback(self._progress(x, loss, norm))
+                self.callback(self._progress(x, loss, norm, is_over=True))
         if self.live:
-            self.live.close(self._progress(x, loss, norm), message)
+            self.live.close(self._progress(x, loss, norm, is_over=True), message)
         if not best and GRADIENT_NORM not in problem.objective.measure:
             norm = max((float(np.max(np.abs(g))) for g in self.carry.grad), default=0.0)
         named = problem.named(dict(zip(problem.start, x, strict=True)))
@@ -220,12 +220,12 @@ class _Run:
             self.live.show(state)
         return self.callback is not None and self.callback(state) is True
 
-    def _progress(self, x: Sequence[Any], loss: Any, norm: Any) -> Progress:
+    def _progress(self, x: Sequence[Any], loss: Any, norm: Any, is_over: bool = False) -> Progress:
         elapsed, step = time.perf_counter() - self.began, self.values[STEP]
         values = {s: np.array(v) for s, v in zip(self.problem.start, x, strict=True)}
         rate = step / elapsed if elapsed > 0 else 0.0
         recent = np.concatenate(self.norms[-2:])
-        eta, end = remaining(recent, self.tol, self.max_steps - step, rate)
+        eta, end = remaining(recent, self.tol, 0 if is_over else self.max_steps - step, rate)
         return Progress(step, float(loss), float(norm), self.problem.named(values), elapsed, rate, eta, end)
 
 

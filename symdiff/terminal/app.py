@@ -95,7 +95,9 @@ def minimize(
         str, typer.Option("--method", metavar="NAME", help="Such as newton, bfgs, lbfgs, adam, scipy:BFGS.")
     ] = "newton",
     tol: Annotated[float, typer.Option("--tol", metavar="TOL", help="For the largest entry of the gradient.")] = 1e-8,
-    steps: Annotated[int, typer.Option("--steps", metavar="N", min=0, help="At most so many steps.")] = 1000,
+    steps: Annotated[
+        int, typer.Option("--steps", "--max-steps", metavar="N", min=0, help="At most so many steps.")
+    ] = 1000,
     data: Annotated[
         str,
         typer.Option(

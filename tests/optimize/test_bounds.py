@@ -178,6 +178,13 @@ def test_the_cauchy_point_is_the_first_minimum_along_the_path(target: str) -> No
             assert np.abs(found - first).max() <= 2 * 3 / theta / 4000 * np.abs(g0).max()
 
 
+def test_a_method_that_takes_bounds_is_the_default_within_them() -> None:
+    x = sd.symbols("x")
+    res = sd.minimize((x + 2) ** 2, {x: 3.0}, bounds={x: (-1, None)}, target="reference")
+    assert res.converged
+    assert float(res.x[x]) == -1.0
+
+
 def test_what_cannot_be_done_is_refused() -> None:
     x, v = sd.symbols("x"), sd.vector("v", 3)
     f = x**2 + sd.sum(v**2)
@@ -191,6 +198,8 @@ def test_what_cannot_be_done_is_refused() -> None:
             run({x: (0, 1)}, method)
     with pytest.raises(sd.DomainError, match="SciPy's BFGS takes no bounds; Nelder-Mead, Powell, L-BFGS-B"):
         run({x: (0, 1)}, "scipy:BFGS")
+    with pytest.raises(sd.DTypeError, match="a bound of 'x' is a number, got 'a'"):
+        run({x: ("a", 2)})
     with pytest.raises(sd.DTypeError, match=r"bounds is a dict \{symbol: \(low, high\)\}, got list"):
         run([(0, 1)])
     with pytest.raises(sd.UnknownSymbolError, match="bounds gives z, which is no unknown"):

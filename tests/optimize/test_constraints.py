@@ -191,7 +191,7 @@ def test_wrong_input_is_named() -> None:
     with pytest.raises(sd.DomainError, match="not for batches"):
         run([x - 1], batch_size=3)
     with pytest.raises(sd.DomainError, match="Newton takes no bounds"):
-        run([x - 1], bounds={x: (0, 1)})
+        run([x - 1], bounds={x: (0, 1)}, method="newton")
     with pytest.raises(sd.UnknownSymbolError, match="needs 'z'"):
         run([x - sd.symbols("z")])
     with pytest.raises(sd.DomainError, match="is for constraints"):

@@ -37,8 +37,8 @@ class Conv2d(Layer):
     weight: Initialiser = field(default=DEFAULT, repr=False)
 
     def __post_init__(self) -> None:
-        """Raise DomainError for channels that do not fit the groups."""
-        check_sizes(self, "in_channels", "out_channels", "groups")
+        """Raise DomainError for sizes that are no positive ints and channels that do not fit the groups."""
+        check_sizes(self, "in_channels", "out_channels", "groups", "kernel_size", "stride", "dilation")
         if self.in_channels % self.groups or self.out_channels % self.groups:
             raise DomainError(f"{self}: the channels are multiples of the groups.")
 
@@ -61,6 +61,10 @@ class MaxPool2d(Layer):
     stride: int | tuple[int, int] | None = None
     padding: int | tuple[int, int] = 0
 
+    def __post_init__(self) -> None:
+        """Raise DomainError for sizes that are no positive ints."""
+        check_sizes(self, "kernel_size", *(["stride"] if self.stride is not None else []))
+
     def parameters(self, random: np.random.Generator) -> Tree:
         return ()
 
@@ -75,6 +79,10 @@ class AvgPool2d(Layer):
     kernel_size: int | tuple[int, int]
     stride: int | tuple[int, int] | None = None
     padding: int | tuple[int, int] = 0
+
+    def __post_init__(self) -> None:
+        """Raise DomainError for sizes that are no positive ints."""
+        check_sizes(self, "kernel_size", *(["stride"] if self.stride is not None else []))
 
     def parameters(self, random: np.random.Generator) -> Tree:
         return ()

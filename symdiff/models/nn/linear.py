@@ -73,8 +73,9 @@ def with_bias(weight: Initialiser, shape: tuple[int, ...], bias: bool, random: n
 
 
 def check_sizes(layer: Layer, *names: str) -> None:
-    """Raise DomainError unless these settings are positive ints."""
+    """Raise DomainError unless these settings are positive ints, or tuples of them."""
     for name in names:
         value = getattr(layer, name)
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        several = value if isinstance(value, (tuple, list)) else (value,)
+        if not several or any(isinstance(v, bool) or not isinstance(v, (int, np.integer)) or v < 1 for v in several):
             raise DomainError(f"{type(layer).__name__}: {name} is a positive int, got {value!r}.")

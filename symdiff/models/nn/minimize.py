@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from inspect import signature
 from typing import Any
 
 import numpy as np
 
+from symdiff.ir.errors import DomainError, DTypeError
 from symdiff.ir.node import Node
 from symdiff.models.nn.layer import Layer
-from symdiff.models.nn.training import STEP, Training
+from symdiff.models.nn.training import STEP, Training, is_average
 from symdiff.models.nn.tree import Tree, leaves, pairs, symbols, values
 from symdiff.models.nn.while_training import WhileTraining
 from symdiff.optimize.batches import check_rule
@@ -53,16 +55,46 @@ def minimize(
     True
     """
     w, training = symbols(start), Training(seed)
+    try:
+        signature(loss).bind(w, training)
+    except TypeError:
+        raise DTypeError("nn.minimize: loss takes two arguments, as in lambda w, training: ….") from None
     f = training.loss(loss(w, training))
+    _check_averages(w, training)
+    if training.needs_rows and options.get("batch_size") == 1:
+        raise DomainError(f"nn.minimize: {training.needs_rows} takes the variance of a batch; batch_size is 2 or more.")
     if training.rates or training.is_random:
         rule = as_rule(method)
         if training.is_random or options.get("batch_size") is not None:
-            check_rule(rule)
+            _check_rule(rule, training)
         method = WhileTraining(rule, tuple(training.rates.items()))
     if training.is_random:
         data = {**(data or {}), STEP: 0}  # at the start; from then on the rule counts
     result = minimize_function(f, pairs(w, start), data, method, seed=seed, **options)
     return Trained(values(w, result.x), result)
+
+
+def _check_averages(w: Tree, training: Training) -> None:
+    """Raise DomainError where a loss was made without `training`: running averages would be trained like weights."""
+    forgotten = [s for s in leaves(w) if is_average(s) and s.params["name"] not in training.rates]
+    if forgotten:
+        name = forgotten[0].params["name"]
+        raise DomainError(
+            f"nn.minimize: the loss does not hand `training` to the BatchNorm that {name!r} belongs to; call the "
+            "network as net(w, X, training)."
+        )
+
+
+def _check_rule(rule: Rule, training: Training) -> None:
+    try:
+        check_rule(rule)
+    except DomainError as error:
+        if not training.is_random:
+            raise
+        raise DomainError(
+            f"nn.minimize: Dropout makes every step's loss another one, and {type(rule).__name__} compares losses; "
+            "choose a rule that reads gradients only, such as SGD or Adam."
+        ) from error
 
 
 def compile(net: Layer, params: Tree, x: Node, target: str = "cpu") -> Callable[[Any], np.ndarray]:

@@ -57,6 +57,8 @@ class BatchNorm(Layer):
             mu, var = p["running_mean"], p["running_var"]
         else:
             axes = tuple(k for k in range(node.ndim) if k != 1)
+            if axes == (0,):
+                training.takes_variance_of_rows(self)
             mu = mean(node, axes)
             var = mean((node - wide(mu)) ** 2, axes)
             count = cast(as_node(product(tuple(node.shape[k] for k in axes))), node.dtype)
@@ -74,6 +76,10 @@ class LayerNorm(Layer):
 
     normalized_shape: int | tuple[int, ...]
     eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        """Raise DomainError for extents that are no positive ints."""
+        check_sizes(self, "normalized_shape")
 
     @property
     def _shape(self) -> tuple[int, ...]:

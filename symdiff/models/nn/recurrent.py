@@ -36,12 +36,15 @@ class Recurrent(Layer):
     gates: ClassVar[int] = 1
     states: ClassVar[int] = 1
 
+    def __post_init__(self) -> None:
+        """Raise DomainError for sizes that are no positive ints."""
+        check_sizes(self, "input_size", "hidden_size")
+
     @abstractmethod
     def step(self, p: Tree, seen: Node, state: Sequence[Node]) -> list[Node]:
         """Return the state after one place, the output first; `seen` is W_ih x + b_ih there."""
 
     def parameters(self, random: np.random.Generator) -> Tree:
-        check_sizes(self, "input_size", "hidden_size")
         n, m, bound = self.gates * self.hidden_size, self.hidden_size, 1 / math.sqrt(self.hidden_size)
         shapes = {"weight_ih": (n, self.input_size), "weight_hh": (n, m), "bias_ih": (n,), "bias_hh": (n,)}
         return {name: random.uniform(-bound, bound, shape) for name, shape in shapes.items()}
@@ -71,7 +74,8 @@ class RNN(Recurrent):
     nonlinearity: str = "tanh"
 
     def __post_init__(self) -> None:
-        """Raise DomainError for another nonlinearity."""
+        """Raise DomainError for sizes that are no positive ints and another nonlinearity."""
+        Recurrent.__post_init__(self)
         if self.nonlinearity not in ("tanh", "relu"):
             raise DomainError(f"RNN: nonlinearity is 'tanh' or 'relu', got {self.nonlinearity!r}.")
 

@@ -18,6 +18,15 @@ from symdiff.ops.reduce import sum_
 STEP = symbol(name="\0step", shape=(), dtype="int64")
 
 
+# The leaves of a tree of parameters that are running averages, and not trained.
+AVERAGES = ("running_mean", "running_var")
+
+
+def is_average(symbol: Node) -> bool:
+    """Whether a symbol of a tree of parameters is a running average."""
+    return str(symbol.params["name"]).rpartition(".")[2] in AVERAGES
+
+
 class Training:
     """One expression of a loss under way: hand it to each layer of which it is made."""
 
@@ -25,6 +34,7 @@ class Training:
         self._seed = seed
         self._streams = 0
         self._followed: list[tuple[Node, Node, float | None]] = []
+        self.needs_rows: str | None = None
 
     def bits(self, shape: Shape) -> Node:
         """Return 32 random bits for each entry, as int64: others in each step and at each call of this method.
@@ -34,6 +44,10 @@ class Training:
         (key,) = np.random.SeedSequence([self._seed, self._streams]).generate_state(1)
         self._streams += 1
         return random_bits(reshape(iota(n=product(shape)), shape=shape), STEP, int(key))
+
+    def takes_variance_of_rows(self, layer: Any) -> None:
+        """Note that a layer takes the variance over the rows of a batch, which has none of a single row."""
+        self.needs_rows = repr(layer)
 
     def follow(self, average: Node, value: Node, rate: float | None) -> None:
         """Let a symbol be a running average: average + rate (value - average) after each step.

@@ -198,6 +198,16 @@ def test_wrong_input() -> None:
         run(NETWORKS["dense"], start("dense"), "lbfgs", batch_size=10)
     with pytest.raises(sd.DTypeError, match=r"parameter '0.weight' .* got dtype int32"):
         run(small(), nn.map_tree(lambda a: a.astype("int32"), small().init(seed=3)))
+    net = NETWORKS["dense"]
+    with pytest.raises(sd.DomainError, match=r"does not hand `training` to the BatchNorm that '2.running_mean'"):
+        nn.minimize(lambda w, t: cross_entropy(net(w, X), LABELS), start("dense"), data)
+    with pytest.raises(sd.DomainError, match="takes the variance of a batch; batch_size is 2 or more"):
+        run(net, start("dense"), batch_size=1)
+    random = nn.Sequential(nn.Dropout(0.5), nn.Linear(64, 10))
+    with pytest.raises(sd.DomainError, match="Dropout makes every step's loss another one, and BFGS compares"):
+        run(random, random.init(seed=3), "bfgs")
+    with pytest.raises(sd.DTypeError, match="loss takes two arguments"):
+        nn.minimize(lambda w: w, start("dense"), data)  # type: ignore[arg-type, misc]  # that is the mistake
     wrong = small().init(seed=3)
     wrong[0]["bias"] = np.zeros(13)
     with pytest.raises(sd.ShapeError):
