@@ -146,7 +146,7 @@ def test_the_model_is_the_bfgs_matrix() -> None:
 def test_the_cauchy_point_is_the_first_minimum_along_the_path(target: str) -> None:
     """Against the model on a fine grid of the projected path."""
     n, m = 9, 3
-    steps, changes = sd.matrix("steps", m, n), sd.matrix("changes", m, n)
+    with pytest.raises(sd.DTypeError, match="a bound of 'x' is a number, got 'low'"):
     x, g, low, high = (sd.vector(name, n) for name in ("x", "g", "low", "high"))
     scale = sd.symbols("scale")
     model = Model.learnt(steps, changes, scale, sd.array("count", (), dtype="int64"))
@@ -198,8 +198,6 @@ def test_what_cannot_be_done_is_refused() -> None:
             run({x: (0, 1)}, method)
     with pytest.raises(sd.DomainError, match="SciPy's BFGS takes no bounds; Nelder-Mead, Powell, L-BFGS-B"):
         run({x: (0, 1)}, "scipy:BFGS")
-    with pytest.raises(sd.DTypeError, match="a bound of 'x' is a number, got 'a'"):
-        run({x: ("a", 2)})
     with pytest.raises(sd.DTypeError, match=r"bounds is a dict \{symbol: \(low, high\)\}, got list"):
         run([(0, 1)])
     with pytest.raises(sd.UnknownSymbolError, match="bounds gives z, which is no unknown"):
@@ -210,7 +208,7 @@ def test_what_cannot_be_done_is_refused() -> None:
         run({x: 3.0})
     with pytest.raises(sd.ShapeError, match=r"a bound of 'v', of shape \(3,\)"):
         run({v: (np.zeros(2), None)})
-    with pytest.raises(sd.ShapeError, match="a bound of 'x'"):
+    with pytest.raises(sd.DTypeError, match="a bound of 'x' is a number, got 'low'"):
         run({x: ("low", None)})
     with pytest.raises(sd.DomainError, match=r"the bounds of 'v' cross: low 2.0 > high 1.0 at entry \[1\]"):
         run({v: ([0, 2, 0], 1)})
