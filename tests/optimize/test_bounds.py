@@ -146,7 +146,7 @@ def test_the_model_is_the_bfgs_matrix() -> None:
 def test_the_cauchy_point_is_the_first_minimum_along_the_path(target: str) -> None:
     """Against the model on a fine grid of the projected path."""
     n, m = 9, 3
-    with pytest.raises(sd.DTypeError, match="a bound of 'x' is a number, got 'low'"):
+    steps, changes = sd.matrix("steps", m, n), sd.matrix("changes", m, n)
     x, g, low, high = (sd.vector(name, n) for name in ("x", "g", "low", "high"))
     scale = sd.symbols("scale")
     model = Model.learnt(steps, changes, scale, sd.array("count", (), dtype="int64"))
