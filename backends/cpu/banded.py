@@ -9,7 +9,7 @@ more above the diagonal. Zero rows behind the matrix, and zero right-hand sides,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from backends.cpu.assembler import Value
 from backends.cpu.fortran import Fortran
@@ -121,12 +121,12 @@ class _Banded:
 
         f.each(self.columns, column)
 
-    def _each_column(self, to: Value, other: Value, value: object) -> None:
+    def _each_column(self, to: Value, other: Value, value: Callable[..., Value]) -> None:
         f, b = self.f, self.f.frame.builder
 
         def column(c: Value) -> None:
             own, given = (b.add(b.mul(r, self.columns), c) for r in (to, other))
-            f.put(self.x, own, value(f.get(self.x, own), f.get(self.x, given)))  # type: ignore[operator]
+            f.put(self.x, own, value(f.get(self.x, own), f.get(self.x, given)))
 
         f.each(self.columns, column)
 

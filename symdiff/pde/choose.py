@@ -16,7 +16,7 @@ import numpy as np
 from symdiff.diff.forward import jvp_nodes
 from symdiff.ir.errors import DomainError
 from symdiff.ir.interpret import interpret
-from symdiff.ir.node import const
+from symdiff.ir.node import Node, const
 from symdiff.pde.averaged import averaged_for
 from symdiff.pde.banded import Banded
 from symdiff.pde.implicit import Implicit
@@ -85,7 +85,7 @@ def jacobian(solver: Solver, semi: Semidiscrete, shape: Sequence[int], seed: int
     small = type(solver)(solver.problem, tuple(shape), solver.order)
     rng = np.random.default_rng(seed)
     values = {p: float(v) for p, v in zip(semi.problem.parameters, rng.uniform(0.5, 1.5, 99), strict=False)}
-    sizes = [tuple(s.stop - s.start for s in small._block(u)) for u in semi.problem.fields]
+    sizes = [tuple(s.stop - s.start for s in small.block(u)) for u in semi.problem.fields]
     sign = 1 if seed % 2 else -1
     state = [sign * rng.uniform(0.5, 1.5, size) for size in sizes]
     inputs = small._inputs(values, state)
@@ -124,7 +124,7 @@ def _reach(solver: Solver, semi: Semidiscrete, more: int, seed: int) -> int:
     places = []
     m = len(semi.problem.fields)
     for k, u in enumerate(semi.problem.fields):
-        block = np.arange(n)[_block(solver, semi, u, n)]
+        block = np.arange(n)[_block(solver, u, n)]
         if semi.problem.is_periodic(semi.axes[0]):
             block = np.where(2 * block < n, 2 * block, 2 * (n - 1 - block) + 1)
         places.append(block * m + k)
@@ -133,8 +133,8 @@ def _reach(solver: Solver, semi: Semidiscrete, more: int, seed: int) -> int:
     return int(np.abs(at[rows] - at[columns]).max(initial=0))
 
 
-def _block(solver: Solver, semi: Semidiscrete, u: object, n: int) -> slice:
-    (whole,) = solver._block(u)  # type: ignore[arg-type]
+def _block(solver: Solver, u: Node, n: int) -> slice:
+    (whole,) = solver.block(u)
     return slice(whole.start, n - (solver.grid.shape[0] - whole.stop))
 
 

@@ -154,5 +154,5 @@ def _like(name: str, block: Node) -> Node:
 
 def _whole(solver: Solver, u: Node, block: Any) -> np.ndarray:
     out = np.zeros(solver.grid.shape)
-    out[solver._block(u)] = block
+    out[solver.block(u)] = block
     return out

@@ -130,7 +130,8 @@ class Solver:
     def _points(self) -> dict[str, np.ndarray]:
         return dict(zip(self.grid.axes, self.grid.mesh(), strict=True))
 
-    def _block(self, u: Node) -> tuple[slice, ...]:
+    def block(self, u: Node) -> tuple[slice, ...]:
+        """Return which points of the grid a field is solved for: all but those with given values."""
         sides = [self.problem.boundary[u, axis] for axis in self.grid.axes]
         ends = [[int(side.kind == "value") for side in pair] for pair in sides]
         return tuple(slice(lo, n - hi) for (lo, hi), n in zip(ends, self.grid.shape, strict=True))
@@ -148,7 +149,7 @@ class Solver:
                 full = initial
             else:
                 full = np.broadcast_to(on_points(initial, self._points, 0.0, values), self.grid.shape)
-            block = np.array(full[self._block(u)], dtype=float)
+            block = np.array(full[self.block(u)], dtype=float)
             if not np.isfinite(block).all():
                 raise DomainError(f"The initial condition of {name!r} is not finite at {self.place(u, block)}.")
             out.append(block)
@@ -172,7 +173,7 @@ class Solver:
     def place(self, u: Node, block: np.ndarray) -> str:
         """Return the coordinates of the first value that is not finite, as text."""
         index = np.argwhere(~np.isfinite(block))[0]
-        starts = [s.start for s in self._block(u)]
+        starts = [s.start for s in self.block(u)]
         pairs = zip(self.grid.axes, self.grid.points, index, starts, strict=True)
         return ", ".join(f"{axis} = {points[i + s]:.6g}" for axis, points, i, s in pairs)
 
@@ -181,7 +182,7 @@ class Solver:
         full, times = {}, {}
         for u, block in zip(self.problem.fields, state, strict=True):
             full[u], times[u] = np.zeros(self.grid.shape), np.zeros(self.grid.shape, dtype=np.uint8)
-            full[u][self._block(u)] = block
+            full[u][self.block(u)] = block
         for u, axis, end, value in self._given:
             side = self._side(axis, end)
             others = {v: full[v][side] / np.maximum(times[v][side], 1) for v in jets([value])}

@@ -18,7 +18,7 @@ def right_hand_side(solver: Any, parameters: Any = None) -> Function:
     """Return the right-hand sides as a function of all unknowns in one vector."""
     semi, values = solver.semi, dict(parameters or {})
     rates = list(semi.rates(semi.blocks, const(0.0)).values())
-    shapes = [np.empty(solver.grid.shape)[solver._block(u)].shape for u in solver.problem.fields]
+    shapes = [np.empty(solver.grid.shape)[solver.block(u)].shape for u in solver.problem.fields]
     cuts = np.cumsum([int(np.prod(s)) for s in shapes])[:-1]
 
     def f(vector: np.ndarray) -> np.ndarray:
@@ -34,7 +34,7 @@ def exact(solver: Any) -> np.ndarray:
     out = []
     for u in solver.problem.fields:
         full = np.broadcast_to(on_points(solver.problem.exact[u], points, 0.0, {}), solver.grid.shape)
-        out.append(full[solver._block(u)].ravel())
+        out.append(full[solver.block(u)].ravel())
     return np.concatenate(out)
 
 
