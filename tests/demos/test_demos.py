@@ -24,7 +24,11 @@ def test_every_script_is_tested():
     assert {path.stem for path in DEMOS.glob("[0-9]*.py")} == set(RUNS)
 
 
-@pytest.mark.parametrize("name", RUNS)
+# They train or differentiate whole runs, which other tests do too.
+SLOW = ("03_logistic_regression", "06_network", "07_convergence", "08_hypergradients")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in RUNS])
 def test_demo(name):
     path, (arguments, words) = DEMOS / f"{name}.py", RUNS[name]
     assert len(path.read_text().splitlines()) < 80

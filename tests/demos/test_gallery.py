@@ -33,7 +33,15 @@ SMALL: dict[str, dict[str, Any]] = {
 PROBLEMS = [solve for group in GROUPS.values() for solve in group]
 
 
-@pytest.mark.parametrize("solve", PROBLEMS, ids=lambda f: f.__name__)
+# Thousands of steps; the equations are tested in tests/pde too.
+SLOW = ("circle", "kink", "packet", "spinodal", "front", "steepest", "slowest", "cavity", "trap", "pfhub")
+
+
+@pytest.mark.parametrize(
+    "solve",
+    [pytest.param(f, marks=pytest.mark.slow) if f.__name__ in SLOW else f for f in PROBLEMS],
+    ids=lambda f: f.__name__,
+)
 def test_figures_are_within_their_bounds(solve: Any) -> None:
     outcome = solve(**{"target": "reference", **SMALL.get(solve.__name__, {})})
     for figure in outcome.figures:

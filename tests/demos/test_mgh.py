@@ -42,6 +42,7 @@ def test_the_minima_are_of_all_35_problems() -> None:
         assert float(np.sum(sd.compile(r, [x], target="reference")(problem.start) ** 2)) == pytest.approx(value)
 
 
+@pytest.mark.slow
 def test_the_table_prints(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sys.argv", ["demos.mgh", "5", "newton", "gauss-newton"])
     runpy.run_module("demos.mgh", run_name="__main__")

@@ -76,6 +76,7 @@ def fit_small(target: str = "reference", steps: int = 7, **options: Any) -> nn.T
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_dropout_is_the_same_on_every_target() -> None:
     one, other = fit_small("cpu", batch_size=32), fit_small(batch_size=32)
     # Seven steps of sums in another order.

@@ -43,7 +43,7 @@ def test_acquisition_functions_are_their_integrals(mean: float, std: float, best
         np.testing.assert_allclose(fn(mean, std), expected, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize("acquisition", ["ei", "pi", "lcb"])
+@pytest.mark.parametrize("acquisition", ["ei", *(pytest.param(a, marks=pytest.mark.slow) for a in ("pi", "lcb"))])
 def test_branin(acquisition: str) -> None:
     result = bayes_minimize(
         branin, {"a": Real(-5, 10), "b": Real(0, 15)}, n_calls=20, acquisition=acquisition, random_state=2
