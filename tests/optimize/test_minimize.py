@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -169,7 +170,16 @@ def test_interruption_returns_the_best_point(when: int, target: str) -> None:
     assert len(res.history["loss"]) == res.steps + 1
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Let SIGINT raise KeyboardInterrupt: a shell's background jobs ignore it, and so would the run."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="os.kill sends no Ctrl-C there")
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("progress", [False, True])
 def test_a_real_interrupt_ends_a_real_run(progress: bool, target: str) -> None:
     w, f = bowl()
