@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from symdiff.checkpoint import Checkpoint
+from symdiff.interrupt import Interrupts
 from symdiff.ir.node import Node
 from symdiff.pde.errors import RunError
+from symdiff.pde.formats import numbers, shown
 from symdiff.pde.kernel import Kernel
 from symdiff.pde.newton import ACCEPTED_RESIDUAL
 from symdiff.pde.panel import panel
@@ -88,31 +90,35 @@ class Run(ABC):
 
         `first` are the tracked numbers at the start. A checkpoint's state goes before this one.
         """
-        self._begin(state, first)
-        self.began = self.looked = time.perf_counter()
-        self.first_step = self.step
+        with Interrupts() as self.interrupts:
+            self._begin(state, first)
+            self.began = self.looked = time.perf_counter()
+            self.first_step = self.step
+            with self.live or nullcontext():
+                return self._to_the_end()
+
+    def _to_the_end(self) -> Solution:
         stopped, message, failure = True, "", ""
-        with self.live or nullcontext():
-            try:
-                stopped = self._look(force=True) or self._advance()
-                message = f"stopped by the callback at t = {self.t:g}" if stopped else f"reached t = {self.t:g}"
-            except KeyboardInterrupt:
-                # The state is that of the last whole chunk.
-                message = f"interrupted at t = {self.t:g}"
-            except Failure as error:
-                failure = str(error)
-            finally:
-                if self.checkpoint:
-                    self._keep(self.checkpoint)
-            if failure:
-                raise RunError(failure, self._solution("failed", finished=False))
-            message += self.stepper.note
-            # The run is over: Ctrl-C here has nothing left to stop, and must not cost the result.
-            with suppress(KeyboardInterrupt):
-                if not stopped:
-                    self._look(force=True)
-                if self.live:
-                    self.live.close(self._progress(), message)
+        try:
+            stopped = self._look(force=True) or self._advance()
+            message = f"stopped by the callback at t = {self.t:g}" if stopped else f"reached t = {self.t:g}"
+        except KeyboardInterrupt:
+            # The state is that of the last whole chunk.
+            message = f"interrupted at t = {self.t:g}"
+        except Failure as error:
+            failure = str(error)
+        finally:
+            if self.checkpoint:
+                self._keep(self.checkpoint)
+        if failure:
+            raise RunError(failure, self._solution("failed", finished=False))
+        message += self.stepper.note
+        # The run is over: Ctrl-C here has nothing left to stop, and must not cost the result.
+        with suppress(KeyboardInterrupt):
+            if not stopped:
+                self._look(force=True)
+            if self.live:
+                self.live.close(self._progress(), message)
         return self._solution(message, finished=not stopped)
 
     # -- beginning and keeping --------------------------------------------------------------------------------------
@@ -172,6 +178,7 @@ class Run(ABC):
         """Keep, show and call back what is due; returns whether the callback asks to stop."""
         if self.checkpoint and self.checkpoint.is_due:
             self._keep(self.checkpoint)
+        self.interrupts.check()
         return self._look()
 
     def _place_of_failure(self, state: Sequence[np.ndarray]) -> str:
@@ -218,6 +225,8 @@ class Run(ABC):
             compile_seconds=self.compile_seconds,
             method=self.stepper.name,
             tracked=self._tracked(),
+            equations=shown(self.solver.problem.equations),
+            parameters=numbers(self.values),
         )
         return self.store.finish(sol)
 

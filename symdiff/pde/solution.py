@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +34,7 @@ class Solution:
     from its file when a run saved to a folder. `tracked["mass"]` are the numbers at `tracked.times` that it recorded.
     `steps` were made, of size `dt` (the last before a save point may be smaller). `message` says how the run ended,
     `finished` whether it reached its end. `throughput` is grid points times steps per second, compilation
-    (`compile_seconds`) left out.
+    (`compile_seconds`) left out. `equations` and `parameters` say what was solved.
     """
 
     grid: Grid
@@ -50,6 +50,8 @@ class Solution:
     compile_seconds: float
     method: str
     tracked: Tracked = field(default_factory=Tracked)
+    equations: Sequence[str] = ()
+    parameters: Mapping[str, float] = field(default_factory=dict)
 
     def __getitem__(self, key: Any) -> np.ndarray:
         """Return the last state of a field, given itself or by name."""
@@ -71,6 +73,8 @@ class Solution:
 
     def to_xarray(self) -> Any:
         """Return the saved states as an xarray.Dataset: each field over t and the axes, tracked numbers over t_tracked.
+
+        Its attributes are the equations, parameters, method, dt, message and versions.
 
         Raises DomainError where xarray is not installed.
         """

@@ -35,7 +35,7 @@ from symdiff.pde.solution import Progress, Solution
 from symdiff.pde.steady import find
 from symdiff.pde.stepper import Stepper
 from symdiff.pde.steps import Steps
-from symdiff.pde.store import Folder, Memory, Store
+from symdiff.pde.store import about_start, store_of
 from symdiff.pde.track import Track
 
 Values = dict[Node, float]
@@ -244,8 +244,8 @@ class Solver:
         stop the run by returning True. Ctrl-C ends the run and returns what was reached.
 
         `track` names numbers to record after every step, `{"mass": pde.integral(u)}`, for `Solution.tracked`. Saved
-        states are kept in memory, or in the folder `save_to`, each in a file of its own (`pde.load` reads the folder
-        too). `checkpoint` names a file that is written from time to time, at the end and on Ctrl-C, always as a whole;
+        states are kept in memory, or where `save_to` says, written one by one while the run goes: a netCDF file
+        (states.nc), a zarr store (states.zarr) or a folder of .npz files; `pde.load` reads them. `checkpoint` names a file that is written from time to time, at the end and on Ctrl-C, always as a whole;
         where it exists, the run goes on from it and gives the same numbers bit for bit. What cannot be written on the
         way, because the disk is full, is a warning, and the run goes on.
 
@@ -264,9 +264,9 @@ class Solver:
         pieces = plan(until, self._steps.choose(stepper, dt, values, state, until, force), save_every)
         tol = positive(tol, "tol", "it bounds the error of a step")
         tracker = Track(self.semi, {} if track is None else track, self.grid.shape)
-        store: Store = Memory(self.problem.fields)
-        if save_to is not None:
-            store = Folder(save_to, self.grid, self.problem.fields, stepper.name)
+        longest = max(p.dt for p in pieces)
+        about = about_start(self.problem, stepper.name, longest, values, tracker)
+        store = store_of(save_to, self, len(pieces) + 1, about)
         file, fixed = None, self._fixed(values)
         if checkpoint is not None:
             parts = (self._loop(stepper, tracker), list(fixed), state, pieces, tol, target, save_to is None)
@@ -274,7 +274,6 @@ class Solver:
         began = time.perf_counter()
         function = self._compile(stepper, target, tracker)
         seconds = time.perf_counter() - began
-        longest = max(p.dt for p in pieces)
         settings = Settings(values, until, longest, progress, callback, seconds, store, tracker, file)
         n = len(tracker.functionals)
         if isinstance(stepper, Adaptive):

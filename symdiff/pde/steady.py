@@ -14,6 +14,7 @@ from symdiff.ir.node import Node, const
 from symdiff.ops.control import while_loop
 from symdiff.ops.elementwise import maximum, sqrt
 from symdiff.pde.errors import RunError
+from symdiff.pde.formats import numbers, shown
 from symdiff.pde.jets import TIME, all_symbols
 from symdiff.pde.linear import LinearSolver, System, Vector, axpy, dot, ratio
 from symdiff.pde.newton import ACCEPTED_RESIDUAL, NEWTON_TOLERANCE
@@ -110,6 +111,8 @@ def find(solver: Solver, linear: LinearSolver, values: Mapping[Node, float], sta
         seconds=seconds,
         compile_seconds=compiled - began,
         method="steady",
+        equations=shown(problem.equations),
+        parameters=numbers(values),
     )
     if not fine:
         raise RunError(_reason(k, change, residual, linear), solution)

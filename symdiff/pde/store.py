@@ -1,7 +1,8 @@
-"""Where a run keeps its saved states: in memory, or in a folder as one file for each."""
+"""Where a run keeps its saved states: in memory, or on the disk."""
 
 from __future__ import annotations
 
+import functools
 import os
 import warnings
 from abc import ABC, abstractmethod
@@ -15,12 +16,35 @@ import numpy as np
 from symdiff.ir.errors import DomainError, DTypeError
 from symdiff.ir.node import Node
 from symdiff.pde.domain import Grid
-from symdiff.pde.files import Frames, frame_path, frames_in, remove_summary, write_frame, write_summary
+from symdiff.pde.files import about_run
+from symdiff.pde.formats import describe, numbers, shown
+from symdiff.pde.media import Frames, medium
 
 if TYPE_CHECKING:
+    from symdiff.pde.problem import Problem
     from symdiff.pde.solution import Solution
+    from symdiff.pde.solver import Solver
+    from symdiff.pde.track import Track
 
 Arrays = dict[Node, np.ndarray]
+
+
+def store_of(path: str | os.PathLike[str] | None, solver: Solver, most: int, about: Mapping[str, Any]) -> Store:
+    """Return the memory, or a place on the disk, for up to `most` states; `about` says what is no array of a run."""
+    fields = solver.problem.fields
+    return Memory(fields) if path is None else Disk(path, solver.grid, fields, most, about)
+
+
+def about_start(problem: Problem, method: str, dt: float, values: Mapping[Node, Any], track: Track) -> dict[str, Any]:
+    """Return what is known of a run when it starts, for a file that is read while it goes or when it was killed."""
+    return {
+        "method": method,
+        "dt": dt,
+        "message": "the run has not ended",
+        "tracked": list(track.functionals),
+        "equations": shown(problem.equations),
+        "parameters": numbers(values),
+    }
 
 
 class Store(ABC):
@@ -83,45 +107,35 @@ class Memory(Store):
 
 
 @final
-class Folder(Store):
-    """States in a folder, each in a file that is always whole, so that nothing is lost however a run ends.
+class Disk(Store):
+    """States on the disk, each whole as soon as it is there, so that nothing is lost however a run ends.
 
     A state that cannot be written is kept in memory and tried again with the next one: the run goes on.
     """
 
-    def __init__(self, path: str | os.PathLike[str], grid: Grid, fields: Sequence[Node], method: str):
+    def __init__(
+        self, path: str | os.PathLike[str], grid: Grid, fields: Sequence[Node], most: int, about: Mapping[str, Any]
+    ):
         if not isinstance(path, (str, os.PathLike)):
-            raise DTypeError(f"save_to is a folder, such as 'states', got {path!r}.")
-        self.path, self.grid, self.fields, self.method = Path(path), grid, fields, method
+            raise DTypeError(f"save_to is a folder, or a .nc or .zarr file, such as 'states', got {path!r}.")
+        if Path(path).suffix == ".npz":
+            raise DomainError(f"save_to is a folder, or a .nc or .zarr file, got {path}; sol.save writes a .npz file.")
+        names = [u.params["name"] for u in fields]
+        self.medium = medium(Path(path), grid, describe(grid, names, about))
+        self.grid, self.fields, self.most = grid, fields, most
         self.times = []
         self.problem = ""
         self._pending: dict[int, tuple[float, Arrays]] = {}
 
     def begin(self, values: Mapping[str, np.ndarray] | None) -> None:
         try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            found = frames_in(self.path)
-            writable = os.access(self.path, os.W_OK | os.X_OK)
+            self.medium.begin(None if values is None else len(values["times"]), self.most)
         except OSError as error:
-            raise DomainError(f"save_to: {self.path} is no folder to write to: {error.strerror or error}.") from None
-        if not writable:
-            raise DomainError(f"save_to: {self.path} is no folder to write to: Permission denied.")
-        count = 0 if values is None else len(values["times"])
-        if values is None and found:
             raise DomainError(
-                f"save_to: {self.path} holds {len(found)} saved states of another run; name another folder, or "
-                "remove them."
-            )
-        if len(found) < count:
-            raise DomainError(
-                f"save_to: the run of the checkpoint had saved {count} states, {self.path} holds {len(found)}; name "
-                "the folder of that run, or remove the checkpoint to begin anew."
-            )
+                f"save_to: {self.medium.path} is no place to write to: {error.strerror or error}."
+            ) from None
         if values is not None:
             self.times = values["times"].tolist()
-            for file in found[count:]:
-                file.unlink()
-            remove_summary(self.path)
 
     def append(self, t: float, fields: Arrays) -> None:
         k = len(self.times)
@@ -133,7 +147,7 @@ class Folder(Store):
         had = self.problem
         for k, (t, fields) in list(self._pending.items()):
             try:
-                write_frame(frame_path(self.path, k), self.grid, t, fields, self.method)
+                self.medium.write(k, t, {u.params["name"]: a for u, a in fields.items()})
             except OSError as error:
                 self.problem = str(error.strerror or error)
                 if not had:
@@ -146,26 +160,23 @@ class Folder(Store):
     def note(self) -> str:
         if not self._pending:
             return ""
-        n = len(self._pending)
-        return f"{n} saved state{'s' * (n > 1)} could not be written to {self.path}: {self.problem}; kept in memory."
+        n, path = len(self._pending), self.medium.path
+        return f"{n} saved state{'s' * (n > 1)} could not be written to {path}: {self.problem}; kept in memory."
 
     def finish(self, sol: Solution) -> Solution:
         try:
-            write_summary(self.path, sol)
+            self.medium.finish(len(self.times) - len(self._pending), *about_run(sol))
         except OSError as error:
             if not self.note:
-                lost = f"The summary in {self.path} could not be written: {error.strerror or error}."
+                lost = f"The summary in {self.medium.path} could not be written: {error.strerror or error}."
                 return replace(sol, message=f"{sol.message.rstrip('.')}. {lost}")
         return sol
 
     def saved(self) -> dict[Node, Any]:
-        def entry(k: int, u: Node) -> Any:
-            return self._pending[k][1][u] if k in self._pending else frame_path(self.path, k)
+        return {u: Frames(len(self.times), self.grid.shape, functools.partial(self._read, u)) for u in self.fields}
 
-        return {
-            u: Frames([entry(k, u) for k in range(len(self.times))], u.params["name"], self.grid.shape)
-            for u in self.fields
-        }
+    def _read(self, u: Node, k: int) -> np.ndarray:
+        return self._pending[k][1][u] if k in self._pending else self.medium.read(k, u.params["name"])
 
     def values(self) -> dict[str, np.ndarray]:
         return {"times": np.array(self.times)}

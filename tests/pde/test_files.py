@@ -66,6 +66,10 @@ def test_a_dataset_has_names_and_coordinates(sol: pde.Solution) -> None:
     assert data["u"].dims == ("t", "x", "y")
     assert float(data["v"].sel(t=0.0, x=0.4, y=0.5)) == 0.4
     assert data["mass"].dims == ("t_tracked",)
+    assert data.attrs["equations"] == "u_t = u_laplacian - v\nv_t = u"
+    assert data.attrs["method"] == "rk4"
+    assert data.attrs["dt"] == sol.dt
+    assert data.attrs["source"].startswith(f"symdiff {sd.__version__}, NumPy {np.__version__}, Python 3.")
 
 
 def test_without_xarray_the_extra_is_named(
@@ -111,9 +115,9 @@ def test_places_that_cannot_be_written_are_named(sol: pde.Solution, heat: Any, t
     taken = tmp_path / "file"
     taken.write_text("")
     for folder in (taken, taken / "below"):
-        with pytest.raises(sd.DomainError, match="is no folder to write to: "):
+        with pytest.raises(sd.DomainError, match="is no place to write to: "):
             heat.discretize(9).run(0.1, parameters={k: 1.0}, target="reference", save_to=folder)
-    with pytest.raises(sd.DTypeError, match="save_to is a folder, such as 'states', got 5"):
+    with pytest.raises(sd.DTypeError, match="save_to is a folder, or a .nc or .zarr file, such as 'states', got 5"):
         heat.discretize(9).run(0.1, parameters={k: 1.0}, target="reference", save_to=5)
     with pytest.raises(sd.DomainError, match=r"cannot be written to .*none/a\.npz: No such file .* not lost"):
         sol.save(tmp_path / "none" / "a.npz")
