@@ -18,6 +18,7 @@ from symdiff.pde.domain import Box, Grid
 from symdiff.pde.equations import Eq
 from symdiff.pde.errors import RunError
 from symdiff.pde.files import load
+from symdiff.pde.goals import Observations, over_time
 from symdiff.pde.jets import coordinates, d, dn, dt, dx, dy, dz, field
 from symdiff.pde.problem import Problem
 from symdiff.pde.problem_file import ProblemFile, from_toml
@@ -48,6 +49,7 @@ __all__ = [
     "Eq",
     "Grid",
     "Neumann",
+    "Observations",
     "Periodic",
     "Problem",
     "ProblemFile",
@@ -76,6 +78,7 @@ __all__ = [
     "load",
     "manufactured",
     "mean",
+    "over_time",
     "parse",
     "smallest",
     "truncation_error",

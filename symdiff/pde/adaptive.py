@@ -82,7 +82,7 @@ def adaptive_loop(semi: Semidiscrete, track: Track | None = None) -> tuple[list[
     exts, blocks = list(semi.extensions.values()), semi.blocks
     others = [_symbol(f"{kind} {k}", b.shape) for kind in range(4) for k, b in enumerate(blocks.values())]
     n = len(exts)
-    fixed = [*semi.spacings, *semi.points, *semi.problem.parameters]
+    fixed = [*semi.spacings, *semi.points, *semi.parameters]
     records = track.records(also=1) if track else []
     inputs = [most, stop, until, least, tol, *fixed, *counts, *numbers, *exts, *others, *records]
 

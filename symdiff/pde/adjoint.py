@@ -31,7 +31,7 @@ def with_derivative(
     given: Mapping[Side, Node],
 ) -> Vector:
     """Return a solution with its derivative by everything that the equation reads."""
-    reads = [*fixed, c, t, *given.values(), *semi.spacings, *semi.points, *semi.problem.parameters]
+    reads = [*fixed, c, t, *given.values(), *semi.spacings, *semi.points, *semi.parameters]
     known = list(dict.fromkeys(n for n in reads if n.op.name != "const"))
 
     def system(y: Node) -> System:

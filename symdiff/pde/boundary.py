@@ -9,7 +9,7 @@ from symdiff.front.symbols import symbols
 from symdiff.ir.errors import DTypeError, SymdiffError, UnknownSymbolError
 from symdiff.ir.graph import substitute
 from symdiff.ir.node import Node
-from symdiff.pde.conditions import Condition, Dirichlet, Neumann, Periodic, Robin
+from symdiff.pde.conditions import Condition, Dirichlet, Free, Neumann, Periodic, Robin
 from symdiff.pde.equations import Eq, System, solved, velocity
 from symdiff.pde.jets import NORMAL, TIME, all_jets, d, is_field, is_jet, is_term, jet, jets, orders, terms
 
@@ -43,6 +43,9 @@ def boundary(given: Mapping[Any, Any], system: System, domain: Box) -> Table:
             else:
                 out[u, axis] = _sides(value, u, axis)
     _check(out, system, domain)
+    for axis in domain.axes:
+        periodic = isinstance(out[fields[0], axis][0], Periodic)
+        out |= {(v, axis): (Periodic(), Periodic()) if periodic else (Free(), Free()) for v in system.known}
     return out
 
 
@@ -166,7 +169,7 @@ def _check(table: Table, system: System, domain: Box) -> None:
 
 def _check_contents(condition: Condition, u: Node, axis: str, fields: list[Node], system: System) -> None:
     """Refuse what a condition cannot contain: derivatives, unknown fields, and fields that are known only later."""
-    known = fields[: fields.index(u) + 1] if u in system.definitions else list(system.rates)
+    known = [*system.known, *(fields[: fields.index(u) + 1] if u in system.definitions else system.rates)]
     for w in (*all_jets(condition.expressions()), *terms(condition.expressions())):
         if is_term(w) or w not in known or (condition.kind == "value" and w is u) or not is_field(w):
             raise SymdiffError(

@@ -24,6 +24,7 @@ from symdiff.pde.krylov import BiCGStab, ConjugateGradients
 from symdiff.pde.layout import fewest_points
 from symdiff.pde.linear import LinearSolver, System
 from symdiff.pde.newton import direction
+from symdiff.pde.parameters import Values
 from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.stepper import Stepper
 from symdiff.pde.transform import transform_for
@@ -84,7 +85,8 @@ def jacobian(solver: Solver, semi: Semidiscrete, shape: Sequence[int], seed: int
     """Return the Jacobian on a small grid, about a random state with random parameters, and the weights of its rows."""
     small = type(solver)(solver.problem, tuple(shape), solver.order)
     rng = np.random.default_rng(seed)
-    values = {p: float(v) for p, v in zip(semi.problem.parameters, rng.uniform(0.5, 1.5, 99), strict=False)}
+    values: Values = {p: float(rng.uniform(0.5, 1.5)) for p in semi.problem.parameters}
+    values |= {array: rng.uniform(0.5, 1.5, small.grid.shape) for array in semi.known.values()}
     sizes = [tuple(s.stop - s.start for s in small.block(u)) for u in semi.problem.fields]
     sign = 1 if seed % 2 else -1
     state = [sign * rng.uniform(0.5, 1.5, size) for size in sizes]

@@ -39,6 +39,18 @@ class Periodic(Condition):
 
 @final
 @dataclass(frozen=True)
+class Free(Condition):
+    """Nothing is said about the side: that of a known field, which goes on beyond it as a polynomial."""
+
+    kind = "free"
+
+    def expressions(self) -> tuple[Node, ...]:
+        """None."""
+        return ()
+
+
+@final
+@dataclass(frozen=True)
 class Dirichlet(Condition):
     """u = value, held exactly at the points of the side.
 

@@ -43,7 +43,8 @@ class System:
 
     `rates` has du/dt of every field that evolves, or, where nothing evolves (`is_steady`), what is zero.
     `definitions` has the fields that are given by the others at each time. `velocities` has, for a field with a
-    second time derivative, the field that its first one has become.
+    second time derivative, the field that its first one has become. `known` are the fields without an equation, whose
+    values every run is given.
     """
 
     rates: dict[Node, Node] = field(default_factory=dict)
@@ -51,9 +52,10 @@ class System:
     velocities: dict[Node, Node] = field(default_factory=dict)
     is_steady: bool = False
     equations: tuple[Eq, ...] = ()
+    known: tuple[Node, ...] = ()
 
 
-def system(equations: Any, domain: Box) -> System:
+def system(equations: Any, domain: Box, known: Sequence[Node] = ()) -> System:
     """Sort an equation or several. Raises SymdiffError for a field that has no equation or several, naming it."""
     equations = list(equations) if isinstance(equations, (list, tuple)) else [equations]
     if not equations:
@@ -63,7 +65,7 @@ def system(equations: Any, domain: Box) -> System:
     sides = [(eq, lowered(eq.lhs, velocities), lowered(eq.rhs, velocities)) for eq in given]
     moving = [(eq, a, b) for eq, a, b in sides if _times(a, b)]
     still = [(eq, a, b) for eq, a, b in sides if not _times(a, b)]
-    out = System({}, {}, velocities, not moving, tuple(given))
+    out = System({}, {}, velocities, not moving, tuple(given), tuple(known))
     for eq, a, b in moving:
         _add_rate(out, eq, a, b)
     for u, v in velocities.items():
@@ -182,7 +184,7 @@ def _determined(residual: Node, out: System, eq: Eq) -> Node:
     free: dict[Node, int] = {}
     for w in all_jets([residual]):
         u = jet(w.params["field"], ())
-        if u not in out.rates and u not in out.definitions:
+        if u not in out.rates and u not in out.definitions and u not in out.known:
             free[u] = max(free.get(u, 0), len(w.params["by"]))
     if not free:
         raise SymdiffError(f"The equation {eq} ({eq.lhs.line}) has no field that no other equation determines.")
@@ -193,7 +195,10 @@ def _determined(residual: Node, out: System, eq: Eq) -> Node:
 
 
 def _checked(found: System, domain: Box) -> System:
-    known = {*found.rates, *found.definitions}
+    for u in found.known:
+        if u in found.rates or u in found.definitions:
+            raise SymdiffError(f"The field {u.params['name']!r} is known and has an equation; leave out one of both.")
+    known = {*found.rates, *found.definitions, *found.known}
     rates = {u: _along(f, domain, known) for u, f in found.rates.items()}
     definitions = {u: _along(f, domain, known) for u, f in found.definitions.items()}
     return replace(found, rates=rates, definitions=_in_order(definitions))
@@ -204,7 +209,10 @@ def _along(f: Node, domain: Box, known: Iterable[Node]) -> Node:
     out = expanded(f, domain.axes)
     for w in _top(out):
         if not is_term(w) and jet(w.params["field"], ()) not in known:
-            raise SymdiffError(f"The field {w.params['field']!r} ({w.line}) has no equation; add Eq(dt(…), …) for it.")
+            raise SymdiffError(
+                f"The field {w.params['field']!r} ({w.line}) has no equation; add Eq(dt(…), …) for it, or "
+                f"known=[{w.params['field']}] to give its values as parameters."
+            )
         if w.params.get("field") in domain.axes:
             raise SymdiffError(f"The field {w.params['field']!r} ({w.line}) has the name of an axis; rename one.")
         if NORMAL in w.params["by"]:

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from symdiff.ir.errors import SymdiffError
-from symdiff.ir.node import Node
+from symdiff.ir.node import Node, const
 from symdiff.ops.index import broadcast_to, concatenate, slice_
 from symdiff.pde import formulas, stencils
-from symdiff.pde.conditions import Dirichlet, Neumann, Robin
+from symdiff.pde.conditions import Dirichlet, Free, Neumann, Robin
 from symdiff.pde.jets import jets
 from symdiff.pde.layers import cut, ghost, layer
 from symdiff.pde.layout import Region, grid_size
@@ -55,7 +55,9 @@ class Fields:
         return len(self.semi.axes)
 
     def block(self, u: Node) -> Node:
-        """Return the unknowns of a field, or what they are for one that others define."""
+        """Return the unknowns of a field, or what they are for one that is known or that others define."""
+        if u in self.semi.known:
+            return self.semi.known[u]
         if u not in self._blocks:
             layout = self.semi.layout[u]
             (value,) = self.evaluate([self.semi.problem.definitions[u]], layout.region)
@@ -104,6 +106,8 @@ class Fields:
         here, order = layer(x, axis, end, 0), self.semi.order
         if isinstance(condition, Dirichlet):
             data, ghosts = self.given(side), stencils.dirichlet_ghosts(order, count)
+        elif isinstance(condition, Free):
+            data, ghosts = const(0.0), stencils.free_ghosts(order, count)
         else:
             assert isinstance(condition, (Neumann, Robin))
             slope = self._on_side(condition.slope_of(u), side, {u: here})

@@ -36,9 +36,9 @@ def _term(fields: Fields, w: Node, region: Region) -> Node:
         case "biased":
             return _biased(fields, w, region)
         case "largest":
-            return max_(_everywhere(fields, w.params["of"]), axes=tuple(range(fields.dim)))
+            return max_(everywhere(fields, w.params["of"]), axes=tuple(range(fields.dim)))
         case "smallest":
-            return min_(_everywhere(fields, w.params["of"]), axes=tuple(range(fields.dim)))
+            return min_(everywhere(fields, w.params["of"]), axes=tuple(range(fields.dim)))
         case _:
             return _integral(fields, w.params["of"])
 
@@ -170,7 +170,7 @@ def _whole(fields: Fields) -> Region:
     return Region((0,) * len(sizes), sizes)
 
 
-def _everywhere(fields: Fields, f: Node) -> Node:
+def everywhere(fields: Fields, f: Node) -> Node:
     """Return f at all points of the grid."""
     return _on(fields, f, _whole(fields))
 

@@ -18,7 +18,7 @@ from symdiff.ops.reduce import max_
 from symdiff.ops.rows import set_row
 from symdiff.pde.newton import ACCEPTED_RESIDUAL
 from symdiff.pde.semidiscrete import Semidiscrete
-from symdiff.pde.stepper import Stepper
+from symdiff.pde.stepper import Stepped, Stepper
 from symdiff.pde.track import MOST_STEPS, Track
 
 
@@ -38,7 +38,7 @@ def loop(
     states = semi.extensions
     memory = [_symbol(f"memory {k}", m.shape) for k, m in enumerate(stepper.memory(semi))]
     records = track.records() if track else []
-    fixed = [*semi.spacings, *semi.points, *semi.problem.parameters]
+    fixed = [*semi.spacings, *semi.points, *semi.parameters]
     inputs = [first, stop, start, dt, *fixed, *states.values(), *memory, *records]
     n_state = len(states) + len(memory)
 
@@ -46,10 +46,8 @@ def loop(
         return start + cast(i, "float64") * dt
 
     def step(i: Node, worst: Node, *state: Node) -> list[Node]:
-        after = stepper.step(semi, dict(zip(states, state, strict=False)), time(i), dt, state[len(states) : n_state])
-        largest = worst if after.residual is None else maximum(worst, after.residual)
         # The time of step i + 1 as that step itself computes it: chunks of any length give the same bits.
-        new = semi.extended(after.blocks, time(i + 1))
+        largest, new, after = advance(semi, stepper, time(i), time(i + 1), dt, worst, state[:n_state])
         rows = track.at(after.blocks, time(i + 1), dict(zip(states, new, strict=True))) if track else []
         written = [set_row(a, row, i - first) for a, row in zip(state[n_state:], rows, strict=True)]
         return [i + 1, largest, *new, *after.memory, *written]
@@ -58,8 +56,26 @@ def loop(
         return (i < stop) & (worst <= ACCEPTED_RESIDUAL) if stepper.is_implicit and turns is None else i < stop
 
     i, worst, *state = build_loop(going, step, [first, const(0.0), *states.values(), *memory, *records], turns)
-    bad = [_any_not_finite(semi.inner(u, ext)) for u, ext in zip(states, state, strict=False)]
-    return [i, worst, functools.reduce(maximum, bad), *state], inputs
+    return [i, worst, any_not_finite(semi, state), *state], inputs
+
+
+def advance(
+    semi: Semidiscrete, stepper: Stepper, t: Node, after_t: Node, dt: Node, worst: Node, state: Sequence[Node]
+) -> tuple[Node, list[Node], Stepped]:
+    """Return the largest residual, the unknowns with the points beyond them after a step, and the step itself.
+
+    `state` are the unknowns with the points beyond them, and what the method remembers.
+    """
+    states = semi.extensions
+    after = stepper.step(semi, dict(zip(states, state, strict=False)), t, dt, state[len(states) :])
+    largest = worst if after.residual is None else maximum(worst, after.residual)
+    return largest, semi.extended(after.blocks, after_t), after
+
+
+def any_not_finite(semi: Semidiscrete, state: Sequence[Node]) -> Node:
+    """Return 1.0 if an unknown is infinite or NaN, else 0.0."""
+    bad = [_any_not_finite(semi.inner(u, ext)) for u, ext in zip(semi.extensions, state, strict=False)]
+    return functools.reduce(maximum, bad)
 
 
 def _any_not_finite(x: Node) -> Node:

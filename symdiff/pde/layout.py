@@ -165,4 +165,6 @@ def fewest_points(
                 need = max(need, given + order)
             elif side.kind == "value" and points > 1:
                 need = max(need, given + order + 1)
+            elif side.kind == "free" and points:
+                need = max(need, order + 2)
     return need

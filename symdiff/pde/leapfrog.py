@@ -109,6 +109,7 @@ def driven(problem: Problem) -> frozenset[Node]:
     if problem.definitions:
         return frozenset()
     reads = {u: {jet(w.params["field"], ()) for w in all_jets([rhs])} for u, rhs in problem.rhs.items()}
+    reads = {u: found - set(problem.known) for u, found in reads.items()}
     fast = set(problem.velocities.values()) or reads[problem.fields[0]]
     slow = set(problem.fields) - fast
     parted = all(reads[u] <= fast for u in slow) and all(reads[v] <= slow for v in fast)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symdiff.front.symbols import symbols
-from symdiff.ir.errors import DomainError, DTypeError, ShapeError, UnknownSymbolError
+from symdiff.ir.errors import DomainError, DTypeError, ShapeError, SymdiffError, UnknownSymbolError
 from symdiff.ir.graph import substitute
 from symdiff.ir.node import Node, as_node, brief, const
 from symdiff.pde.boundary import Sides, as_field, boundary
 from symdiff.pde.conditions import Periodic
 from symdiff.pde.domain import Box
 from symdiff.pde.equations import Eq, System, system
-from symdiff.pde.jets import TIME, all_jets, all_symbols
+from symdiff.pde.jets import TIME, all_jets, all_symbols, is_field
 
 if TYPE_CHECKING:
     from symdiff.pde.solver import Solver
@@ -34,7 +34,8 @@ class Problem:
     field maps to such a table of its own, which goes before the common one. A condition is a `Dirichlet`, `Neumann`
     or `Robin`, or an equation in u and `dn(u)`. `initial` maps every field that evolves, and dt(u) where the second
     derivative is given, to an expression in coordinates and parameters, a number, or an array on the grid; the
-    start of the search for a steady state is 0 if left out.
+    start of the search for a steady state is 0 if left out. `known` are fields without an equation and conditions,
+    such as a diffusivity or a source: every run is given their values on the grid, as parameters.
 
     Raises SymdiffError for fields without an equation or with two, for missing or conflicting conditions and for
     unknown axes or fields.
@@ -53,11 +54,13 @@ class Problem:
         boundary: Mapping[Any, Any] | None = None,
         initial: Mapping[Any, Any] | None = None,
         exact: Mapping[Node, Node] | None = None,
+        known: Sequence[Node] = (),
     ):
         if not isinstance(domain, Box):
             raise DTypeError(f"The domain of a Problem is a Box, got {domain!r}; write pde.Box(x=(0, 1)).")
         self.domain = domain
-        found = system(equations, domain)
+        self.known: tuple[Node, ...] = _known(known)
+        found = system(equations, domain, self.known)
         self.equations: tuple[Any, ...] = found.equations
         self.rhs: dict[Node, Node] = found.rates
         self.fields: tuple[Node, ...] = tuple(found.rates)
@@ -76,8 +79,8 @@ class Problem:
 
     @property
     def all_fields(self) -> tuple[Node, ...]:
-        """The unknown fields and those that are defined by them."""
-        return (*self.fields, *self.definitions)
+        """The unknown fields, those that are defined by them, and the known ones."""
+        return (*self.fields, *self.definitions, *self.known)
 
     @property
     def all_rhs(self) -> dict[Node, Node]:
@@ -105,11 +108,24 @@ class Problem:
         found = [s for s in all_symbols(roots) if s not in known and "by" not in s.params]
         for s in found:
             if s.shape != ():
-                raise ShapeError(f"Parameters of a Problem are scalars, got {brief(s)} of shape {s.shape} ({s.line}).")
+                raise ShapeError(
+                    f"Parameters of a Problem are scalars, got {brief(s)} of shape {s.shape} ({s.line}); for values on "
+                    "the grid take a pde.field and Problem(…, known=[…])."
+                )
+            if any(s.params["name"] == u.params["name"] for u in self.known):
+                raise SymdiffError(f"{s!s} is a known field and a parameter too ({s.line}); rename one.")
         return tuple(found)
 
     def __repr__(self) -> str:
         return f"Problem({'; '.join(map(str, self.equations))} on {self.domain!r})"
+
+
+def _known(given: Sequence[Node]) -> tuple[Node, ...]:
+    fields = tuple(given) if isinstance(given, (list, tuple)) else (given,)
+    for u in fields:
+        if not is_field(u):
+            raise DTypeError(f"known is a list of fields, made with pde.field, got {u!s}.")
+    return fields
 
 
 def _boundary(given: Mapping[Any, Any], found: System, domain: Box) -> dict[tuple[Node, str], Sides]:

@@ -32,7 +32,7 @@ class Semidiscrete:
     """A problem whose space is discretised to `order`, its fields reaching as far as the numbers `also` need them.
 
     Its symbols: `blocks`, the unknowns of each field; `points`, the coordinates along each axis; `spacings`; and
-    the problem's parameters.
+    `parameters`, the problem's parameters and the values of its `known` fields.
     """
 
     problem: Problem
@@ -53,6 +53,16 @@ class Semidiscrete:
     def blocks(self) -> dict[Node, Node]:
         """The symbol of the unknowns of each field."""
         return {u: _array(f"{u.params['name']}_block", self.layout[u].extents) for u in self.problem.fields}
+
+    @cached_property
+    def known(self) -> dict[Node, Node]:
+        """The symbol of the values of each known field."""
+        return {u: _array(f"{u.params['name']}_known", self.layout[u].extents) for u in self.problem.known}
+
+    @property
+    def parameters(self) -> tuple[Node, ...]:
+        """What every run is given values for."""
+        return (*self.problem.parameters, *self.known.values())
 
     @cached_property
     def extensions(self) -> dict[Node, Node]:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from symdiff.checkpoint import Checkpoint, identity
-from symdiff.ir.errors import DomainError, ShapeError, UnknownSymbolError
+from symdiff.ir.errors import DomainError, ShapeError
 from symdiff.ir.interpret import interpret
-from symdiff.ir.node import Node, as_node, const
+from symdiff.ir.node import Node, const
 from symdiff.pde import stencils
 from symdiff.pde.adaptive import Adaptive, AdaptiveKernel, adaptive_loop
 from symdiff.pde.adaptive_run import AdaptiveRun
@@ -21,12 +21,13 @@ from symdiff.pde.choose import choose, ready
 from symdiff.pde.conditions import Dirichlet
 from symdiff.pde.domain import Grid
 from symdiff.pde.evaluate import on_points
-from symdiff.pde.gradient import Gradient, discrete_adjoint
+from symdiff.pde.gradient import Gradient, reversible
 from symdiff.pde.jets import jets
 from symdiff.pde.kernel import Kernel, loop
 from symdiff.pde.layout import fewest_points
 from symdiff.pde.linear import LinearSolver
 from symdiff.pde.methods import as_stepper
+from symdiff.pde.parameters import Values, values_of
 from symdiff.pde.problem import Problem
 from symdiff.pde.run import FixedRun, Run, Settings
 from symdiff.pde.schedule import plan, positive
@@ -38,7 +39,6 @@ from symdiff.pde.steps import Steps
 from symdiff.pde.store import about_start, store_of
 from symdiff.pde.track import Track
 
-Values = dict[Node, float]
 State = list[np.ndarray]
 # Of the files in which runs are kept, and what tells their problems apart.
 _FORMAT = "symdiff pde 1"
@@ -56,7 +56,7 @@ class Solver:
         axes = problem.domain.axes
         self.grid = Grid(problem.domain, self._checked(shape), [problem.is_periodic(a) for a in axes])
         self._steps = Steps(self)
-        self.compiled: dict[Any, Callable[..., Sequence[Any]]] = {}
+        self.compiled: dict[Any, Any] = {}
         self._linear: dict[str, LinearSolver] = {}
         self._chosen: dict[tuple[Stepper, str], Stepper] = {}
 
@@ -89,7 +89,7 @@ class Solver:
         smallest limit at 17 times up to `until` counts. A nonlinear problem may become stiffer on the way: a run
         stops when that makes its values infinite. A stable step need not be an accurate one.
         """
-        stepper, values = as_stepper(method).adapted(self.problem), self._parameters(parameters)
+        stepper, values = as_stepper(method).adapted(self.problem), values_of(self.semi, self.grid, parameters)
         return self._steps.limit(stepper, values, self._start(values), until)
 
     def _side(self, axis: int, end: int) -> tuple[slice, ...]:
@@ -103,26 +103,6 @@ class Solver:
         semi = self.semi
         pairs = [*zip(semi.spacings, self.grid.spacing, strict=True), *zip(semi.points, self.grid.points, strict=True)]
         return {**dict(pairs), **values, **dict(zip(semi.blocks.values(), state, strict=True))}
-
-    def _parameters(self, given: Mapping[Any, Any] | None) -> Values:
-        known = {s.params["name"]: s for s in self.problem.parameters}
-        out: Values = {}
-        for key, value in (given or {}).items():
-            name = key if isinstance(key, str) else as_node(key).params.get("name")
-            if name not in known:
-                every = ", ".join(known) or "none"
-                raise UnknownSymbolError(f"{key!s} is no parameter of the problem; its parameters are: {every}.")
-            number = np.asarray(value)
-            if number.shape != () or number.dtype.kind not in "iuf" or not np.isfinite(number):
-                raise DomainError(f"The parameter {name!r} is a finite number, got {value!r}.")
-            out[known[name]] = float(number)
-        missing = [name for name, s in known.items() if s not in out]
-        if missing:
-            text = ", ".join(f"{name}: …" for name in missing)
-            raise UnknownSymbolError(
-                f"The problem has parameters without a value ({', '.join(missing)}); pass parameters={{{text}}}."
-            )
-        return {s: out[s] for s in self.problem.parameters}
 
     # -- states -----------------------------------------------------------------------------------------------------
 
@@ -179,7 +159,8 @@ class Solver:
 
     def assemble(self, state: State, t: float, values: Values) -> dict[Node, np.ndarray]:
         """Return the fields on all points: unknowns between given values; the mean of both at a corner of two sides."""
-        full, times = {}, {}
+        full: dict[Node, np.ndarray] = {u: values[array] for u, array in self.semi.known.items()}
+        times = {u: np.zeros(self.grid.shape, dtype=np.uint8) for u in full}
         for u, block in zip(self.problem.fields, state, strict=True):
             full[u], times[u] = np.zeros(self.grid.shape), np.zeros(self.grid.shape, dtype=np.uint8)
             full[u][self.block(u)] = block
@@ -188,7 +169,8 @@ class Solver:
             others = {v: full[v][side] / np.maximum(times[v][side], 1) for v in jets([value])}
             full[u][side] += on_points(value, self._side_points(axis, side), t, values, others)
             times[u][side] += 1
-        return {u: x / np.maximum(times[u], 1) if times[u].any() else x for u, x in full.items()}
+        fields = self.problem.fields
+        return {u: full[u] / np.maximum(times[u], 1) if times[u].any() else full[u] for u in fields}
 
     @cached_property
     def _given(self) -> list[tuple[Node, int, int, Node]]:
@@ -256,7 +238,7 @@ class Solver:
         """
         if self.problem.is_steady:
             raise DomainError("Nothing evolves in this problem: its equations have no dt(...). Use solver.steady().")
-        stepper, values = self._ready(method, linear_solver), self._parameters(parameters)
+        stepper, values = self._ready(method, linear_solver), values_of(self.semi, self.grid, parameters)
         until = positive(until, "until", "it is the time at which the run ends")
         if save_every is not None:
             save_every = positive(save_every, "save_every", "it is the time between two saved states")
@@ -302,14 +284,14 @@ class Solver:
         >>> poisson.discretize(5).steady()[u].round(12).tolist()
         [0.0, 0.1875, 0.25, 0.1875, 0.0]
         """
-        values = self._parameters(parameters)
+        values = values_of(self.semi, self.grid, parameters)
         if linear_solver not in self._linear:
             self._linear[linear_solver] = choose(self, self.semi, linear_solver)
         return find(self, self._linear[linear_solver], values, self._start(values), target)
 
     def gradient(
         self,
-        functional: Any,
+        goal: Any,
         wrt: Any,
         until: float,
         method: str | Stepper = "rk4",
@@ -320,11 +302,13 @@ class Solver:
         linear_solver: str = "auto",
         max_bytes: int = 2**30,
     ) -> Gradient:
-        """Return a functional of the state at `until` and its derivatives, by the discrete adjoint.
+        """Return a goal of a run and its derivatives, by the discrete adjoint.
 
-        `functional` is a number made of the fields, such as `pde.integral((u - goal)**2)`. `wrt` is a parameter, a
-        field (its initial values) or a list of these. Steps are those of `run` without saves. The states of all
-        steps are kept while they take no more than `max_bytes`; above, some are, and steps are computed again.
+        `goal` is a number made of the fields at `until`, such as `pde.integral((u - v)**2)`, an integral over time
+        `pde.over_time(…)` of one, the misfit of `pde.Observations(…)`, or a list of these, to be added. `wrt` is a
+        parameter, a known field, a field (its initial values) or a list of these. Steps are those of `run` without
+        saves, or with those at the times of observation. The states of all steps are kept while they take no more than
+        `max_bytes`; above, some are, and steps are computed again.
 
         Raises: as `run`; DomainError for "rk45", whose steps depend on the state; ConvergenceError where the run fails.
 
@@ -337,12 +321,11 @@ class Solver:
         >>> print(f"{found.value:.6f} {found[k]:.6f}")  # exp(-k) and its derivative
         0.606531 -0.606531
         """
-        stepper, values = self._ready(method, linear_solver), self._parameters(parameters)
+        stepper, values = self._ready(method, linear_solver), values_of(self.semi, self.grid, parameters)
         until, state = positive(until, "until", "it is the time at which the run ends"), self._start(values)
         longest = self._steps.choose(stepper, dt, values, state, until, force)
-        several = list(wrt) if isinstance(wrt, (list, tuple)) else [wrt]
-        steps = plan(until, longest, None)[0]
-        return discrete_adjoint(self, functional, several, stepper, values, state, steps, target, max_bytes)
+        run = reversible(self, goal, wrt, stepper, values, state, until, longest, max_bytes)
+        return run.gradient(target)
 
     def _ready(self, method: str | Stepper, linear_solver: str) -> Stepper:
         key = (as_stepper(method), linear_solver)

@@ -36,7 +36,7 @@ def search(semi: Semidiscrete, solver: LinearSolver) -> tuple[list[Node], list[N
     linear system relative to the first |F|, |F| and the unknowns.
     """
     fields, blocks, t = list(semi.blocks), list(semi.blocks.values()), const(0.0)
-    inputs = [*semi.spacings, *semi.points, *semi.problem.parameters, *blocks]
+    inputs = [*semi.spacings, *semi.points, *semi.parameters, *blocks]
     given = semi.given(t)
 
     def rates(v: Sequence[Node]) -> Vector:

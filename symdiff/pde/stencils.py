@@ -138,6 +138,17 @@ def slope_ghosts(order: int, count: int) -> tuple[Ghost, ...]:
 
 
 @cache
+def free_ghosts(order: int, count: int) -> tuple[Ghost, ...]:
+    """Return the `count` points outwards of a field of which all points are known: on the polynomial through them.
+
+    Its degree is that of `dirichlet_ghosts`, for the same reason; the data have no part in it.
+    """
+    nodes = [Fraction(k) for k in range(order + 2)]
+    found = (fornberg(Fraction(-j), nodes, 0) for j in range(1, count + 1))
+    return tuple(Ghost(Fraction(0), {k: w for k, w in enumerate(line) if w}) for line in found)
+
+
+@cache
 def flux_ghosts(order: int, count: int) -> tuple[Ghost, ...]:
     """Return the `count` fluxes in the middles beyond a side, outwards: `data` times the one on the side itself.
 

@@ -20,11 +20,12 @@ from symdiff.pde.evaluate import on_points
 from symdiff.pde.fields import Fields
 from symdiff.pde.jets import TIME, jets
 from symdiff.pde.methods import METHODS
+from symdiff.pde.parameters import Values, values_key
 from symdiff.pde.schedule import positive
 from symdiff.pde.stepper import Stepper
 
 if TYPE_CHECKING:
-    from symdiff.pde.solver import Solver, State, Values
+    from symdiff.pde.solver import Solver, State
 
 # The fraction of the stability limit that dt=None takes.
 _SAFETY = 0.9
@@ -43,7 +44,7 @@ class Steps:
 
     def limit(self, stepper: Stepper, values: Values, state: State, until: float) -> float:
         """Return the largest stable step about a state; see `Solver.stable_dt`."""
-        key = (stepper, tuple(values.values()), until)
+        key = (stepper, values_key(values), until)
         if key not in self._limits:
             times = np.linspace(0.0, until, 17) if self._changes and until else [0.0]
             found = [stability.limit(stepper, self._eigenvalues(values, state, float(t))) for t in times]

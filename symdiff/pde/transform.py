@@ -150,10 +150,12 @@ def transform_for(semi: Semidiscrete) -> Transform | None:
     if kinds is None or any(not is_jet(s) and s not in fixed for s in _rhs_symbols(problem.rhs, problem.coordinates)):
         return None
     table = stability.factors(problem)
-    names = [u.params["name"] for u in problem.fields]
+    names, known = ([u.params["name"] for u in fields] for fields in (problem.fields, problem.known))
     terms, slopes = [], []
     for row, f in enumerate(problem.fields):
         for w, slope in table[f].items():
+            if w.params["field"] in known:
+                continue  # a source
             if w.params["field"] not in names:
                 return None  # a field that others define: its formulas come one upon another
             counts = tuple(orders(w)[a] for a in semi.axes)
