@@ -164,7 +164,7 @@ def fewest_points(
             if side.kind == "slope" and points:
                 need = max(need, given + order)
             elif side.kind == "value" and points > 1:
-                need = max(need, given + order + 1)
+                need = max(need, given + stencils.dirichlet_points(order))
             elif side.kind == "free" and points:
                 need = max(need, order + 2)
     return need
