@@ -30,18 +30,21 @@ _REFLECTED = {
 }
 _SMALL = 1 << 15  # points below which a second thread costs more than it brings
 Kind = tuple[str, str]
+# theta_k = 2 pi (first + step*k) / (factor*n + more)
+FREQUENCIES: dict[Kind, tuple[int, int, int, int]] = {
+    ("periodic", "periodic"): (0, 1, 1, 0),
+    ("value", "value"): (1, 1, 2, 2),
+    ("slope", "slope"): (0, 1, 2, -2),
+    ("value", "slope"): (1, 2, 4, 0),
+    ("slope", "value"): (1, 2, 4, 0),
+}
 
 
 def angles(kind: Kind, n: int, halved: bool = False) -> np.ndarray:
     """Return theta of the basis for `n` unknowns; `halved` leaves out the conjugates that real data do not need."""
-    k = np.arange(n)
-    if kind[0] == "periodic":
-        return 2 * np.pi * (k[: n // 2 + 1] if halved else k) / n
-    if kind == ("value", "value"):
-        return np.pi * (k + 1) / (n + 1)
-    if kind == ("slope", "slope"):
-        return np.pi * k / max(n - 1, 1)
-    return np.pi * (2 * k + 1) / (2 * n)
+    first, step, factor, more = FREQUENCIES[kind]
+    count = n // 2 + 1 if halved and kind[0] == "periodic" else n
+    return 2 * np.pi * (first + step * np.arange(count)) / max(factor * n + more, 1)
 
 
 class Basis:

@@ -8,9 +8,8 @@ everything nonlinear are N. So a step solves linear systems only, always the sam
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -68,17 +67,8 @@ def parts(semi: Semidiscrete) -> tuple[Semidiscrete, Semidiscrete]:
             "An imex method takes linear derivatives of second and higher order implicitly, and these equations have "
             "none; use an explicit method, or an implicit one such as 'sdirk2'."
         )
-    return _with(semi, {u: h[0] for u, h in halves.items()}), _with(semi, {u: h[1] for u, h in halves.items()})
-
-
-def _with(semi: Semidiscrete, rhs: Rates) -> Semidiscrete:
-    """Return the same unknowns with other right-hand sides."""
-    problem = copy.copy(semi.problem)
-    problem.rhs = rhs
-    out = replace(semi, problem=problem)
-    # The points beyond are those of all terms, so extensions fit both parts.
-    out.__dict__["layout"] = semi.layout
-    return out
+    stiff, rest = ({u: h[k] for u, h in halves.items()} for k in (0, 1))
+    return semi.with_rhs(stiff), semi.with_rhs(rest)
 
 
 @dataclass(frozen=True, slots=True)

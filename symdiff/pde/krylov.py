@@ -12,8 +12,10 @@ from symdiff.ops.elementwise import where
 from symdiff.ops.index import zeros_like
 from symdiff.pde.averaged import Averaged
 from symdiff.pde.linear import LinearSolver, System, Vector, axpy, dot, ratio
+from symdiff.pde.multigrid import Multigrid
 from symdiff.pde.weights import weighed, weighed_solve
 
+Preconditioner = Averaged | Multigrid
 MatVec = Callable[[Sequence[Node]], Vector]
 # The tolerance on the residual relative to the right-hand side, and the limit of iterations.
 TOLERANCE = 1e-12
@@ -25,7 +27,7 @@ ITERATIONS = 5000
 class BiCGStab(LinearSolver):
     """For any operator. Method: van der Vorst 1992, with `preconditioner` from the right."""
 
-    preconditioner: Averaged | None = None
+    preconditioner: Preconditioner | None = None
     name = "bicgstab"
 
     def solve(self, system: System, b: Sequence[Node]) -> Vector:
@@ -46,7 +48,7 @@ class BiCGStab(LinearSolver):
 class ConjugateGradients(LinearSolver):
     """For operators that are self-adjoint in the inner product with `weights`. Method: Hestenes & Stiefel 1952."""
 
-    preconditioner: Averaged | None = None
+    preconditioner: Preconditioner | None = None
     name = "cg"
 
     def solve(self, system: System, b: Sequence[Node]) -> Vector:
@@ -66,11 +68,11 @@ class ConjugateGradients(LinearSolver):
 PLAIN = BiCGStab()
 
 
-def _easy(preconditioner: Averaged | None, system: System) -> MatVec:
+def _easy(preconditioner: Preconditioner | None, system: System) -> MatVec:
     return list if preconditioner is None else preconditioner.inverse(system)
 
 
-def _by(preconditioner: Averaged | None) -> str:
+def _by(preconditioner: Preconditioner | None) -> str:
     return "" if preconditioner is None else f", preconditioned by {preconditioner.describe()}"
 
 

@@ -11,11 +11,11 @@ from symdiff.pde.jets import added
 from symdiff.pde.stencils import Ghost
 
 
-def cut(x: Node, axis: int, start: Extent, extent: Extent) -> Node:
-    """Return x[..., start : start + extent, ...] along an axis."""
+def cut(x: Node, axis: int, start: Extent, extent: Extent, step: int = 1) -> Node:
+    """Return x[..., start : start + extent, ...] along an axis, or every `step`-th place from `start` on."""
     starts = tuple(start if k == axis else 0 for k in range(x.ndim))
     extents = tuple(extent if k == axis else d for k, d in enumerate(x.shape))
-    return slice_(x, starts=starts, extents=extents, steps=(1,) * x.ndim)
+    return slice_(x, starts=starts, extents=extents, steps=tuple(step if k == axis else 1 for k in range(x.ndim)))
 
 
 def layer(x: Node, axis: int, end: int, k: int) -> Node:

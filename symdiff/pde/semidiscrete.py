@@ -8,8 +8,9 @@ Sizes are named ("nx", …): one compiled program serves every grid.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -174,6 +175,15 @@ class Semidiscrete:
         for u, rhs in self.problem.rhs.items():
             (rate,) = fields.evaluate([rhs], self.layout[u].region)
             out[u] = broadcast_to(rate, shape=self.layout[u].extents)
+        return out
+
+    def with_rhs(self, rhs: Mapping[Node, Node]) -> Semidiscrete:
+        """Return the same unknowns with other right-hand sides, made of terms that the equations have."""
+        problem = copy.copy(self.problem)
+        problem.rhs = dict(rhs)
+        out = replace(self, problem=problem)
+        # The points beyond are those of all terms, so extensions fit every part.
+        out.__dict__["layout"] = self.layout
         return out
 
 

@@ -17,7 +17,7 @@ from symdiff.ir.node import Node, const
 from symdiff.pde import stencils
 from symdiff.pde.adaptive import Adaptive, AdaptiveKernel, adaptive_loop
 from symdiff.pde.adaptive_run import AdaptiveRun
-from symdiff.pde.choose import choose, ready
+from symdiff.pde.choose import ready
 from symdiff.pde.conditions import Dirichlet
 from symdiff.pde.domain import Grid
 from symdiff.pde.evaluate import on_points
@@ -25,7 +25,6 @@ from symdiff.pde.gradient import Gradient, reversible
 from symdiff.pde.jets import jets
 from symdiff.pde.kernel import Kernel, loop
 from symdiff.pde.layout import fewest_points
-from symdiff.pde.linear import LinearSolver
 from symdiff.pde.methods import as_stepper
 from symdiff.pde.parameters import Values, values_of
 from symdiff.pde.problem import Problem
@@ -57,7 +56,6 @@ class Solver:
         self.grid = Grid(problem.domain, self._checked(shape), [problem.is_periodic(a) for a in axes])
         self._steps = Steps(self)
         self.compiled: dict[Any, Any] = {}
-        self._linear: dict[str, LinearSolver] = {}
         self._chosen: dict[tuple[Stepper, str], Stepper] = {}
 
     def _checked(self, shape: Any) -> tuple[int, ...]:
@@ -219,7 +217,8 @@ class Solver:
         keeps the error of every step below `tol` times the largest value of each field; implicit "backward-euler",
         "crank-nicolson", "sdirk2", "sdirk3", "bdf2"; or, for the linear derivatives of second and higher order alone
         implicit, "imex-euler", "imex-ars2", "imex-ars3", "imex-sbdf2". Implicit steps solve their linear systems in
-        the way that fits the equations (`explain`), or by `linear_solver`: "banded", "transform", "cg" or "bicgstab".
+        the way that fits the equations (`explain`), or by `linear_solver`: "banded", "lines", "transform",
+        "multigrid", "cg" or "bicgstab".
 
         The loop is compiled once per method, for every grid, dt and parameter, and runs in chunks of about 50 ms;
         between chunks `progress` is shown and `callback` gets a `Progress` (also at the start and at the end) and may
@@ -285,9 +284,7 @@ class Solver:
         [0.0, 0.1875, 0.25, 0.1875, 0.0]
         """
         values = values_of(self.semi, self.grid, parameters)
-        if linear_solver not in self._linear:
-            self._linear[linear_solver] = choose(self, self.semi, linear_solver)
-        return find(self, self._linear[linear_solver], values, self._start(values), target)
+        return find(self, linear_solver, values, self._start(values), target)
 
     def gradient(
         self,

@@ -13,6 +13,7 @@ from symdiff.ir.errors import DomainError
 from symdiff.ir.node import Node, const
 from symdiff.ops.control import while_loop
 from symdiff.ops.elementwise import maximum, sqrt
+from symdiff.pde.choose import choose
 from symdiff.pde.errors import RunError
 from symdiff.pde.formats import numbers, shown
 from symdiff.pde.jets import TIME, all_symbols
@@ -21,6 +22,7 @@ from symdiff.pde.newton import ACCEPTED_RESIDUAL, NEWTON_TOLERANCE
 from symdiff.pde.problem import Problem
 from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.solution import Solution
+from symdiff.pde.structure import Structure
 
 if TYPE_CHECKING:
     from symdiff.pde.solver import Solver, State
@@ -83,13 +85,22 @@ def _damped(
     return axpy(v, s, p), new2
 
 
-def find(solver: Solver, linear: LinearSolver, values: Mapping[Node, float], start: State, target: str) -> Solution:
-    """Search from the unknowns `start`; see `Solver.steady`."""
+def oriented(solver: Solver) -> Semidiscrete:
+    """Return the equations with the signs that make the diagonals of their derivatives negative, as diffusion has it.
+
+    So neither the choice of the linear solver nor its iterations depend on the sides of Eq on which terms stand.
+    """
+    rhs, signs = solver.problem.rhs, Structure(solver, solver.semi).signs
+    return solver.semi.with_rhs({u: -f if sign < 0 else f for (u, f), sign in zip(rhs.items(), signs, strict=True)})
+
+
+def find(solver: Solver, way: str, values: Mapping[Node, float], start: State, target: str) -> Solution:
+    """Search from the unknowns `start`, linear systems solved in the `way` of a name; see `Solver.steady`."""
     problem = solver.problem
     if symbols(TIME) in all_symbols([*problem.all_rhs.values(), *_side_values(problem)]):
         raise DomainError("A steady state needs equations and conditions without the time t; substitute a time for it.")
     began = time.perf_counter()
-    function = _compiled(solver, linear, target)
+    linear, function = _compiled(solver, way, target)
     compiled = time.perf_counter()
     outcome = function(*solver.grid.spacing, *solver.grid.points, *values.values(), *start)
     seconds = time.perf_counter() - compiled
@@ -133,14 +144,17 @@ def _reason(k: int, change: float, residual: float, linear: LinearSolver) -> str
     )
 
 
-def _compiled(solver: Solver, linear: LinearSolver, target: str) -> Callable[..., Sequence[Any]]:
-    key = (linear, target)
+def _compiled(solver: Solver, way: str, target: str) -> tuple[LinearSolver, Callable[..., Sequence[Any]]]:
+    """Return the linear solver and the compiled search, both made once."""
+    key = ("steady", way, target)
     if key not in solver.compiled:
         # Late: the compiler loads LLVM.
         from symdiff.compile import compile
 
-        outputs, inputs = search(solver.semi, linear)
-        solver.compiled[key] = compile(outputs, inputs, target=target)
+        semi = oriented(solver)
+        linear = choose(solver, semi, way, is_steady=True)
+        outputs, inputs = search(semi, linear)
+        solver.compiled[key] = linear, compile(outputs, inputs, target=target)
     return solver.compiled[key]
 
 

@@ -145,9 +145,10 @@ def transform_for(semi: Semidiscrete) -> Transform | None:
     and sides of the same kinds for all fields; no Neumann slope that depends on the field.
     """
     problem = semi.problem
-    kinds = sides(semi)
+    kinds = tuple(kind for kind in sides(semi) if kind)
     fixed = {*problem.parameters, symbols(TIME)}
-    if kinds is None or any(not is_jet(s) and s not in fixed for s in _rhs_symbols(problem.rhs, problem.coordinates)):
+    found = _rhs_symbols(problem.rhs, problem.coordinates)
+    if len(kinds) < len(semi.axes) or any(not is_jet(s) and s not in fixed for s in found):
         return None
     table = stability.factors(problem)
     names, known = ([u.params["name"] for u in fields] for fields in (problem.fields, problem.known))
@@ -173,20 +174,18 @@ def _rhs_symbols(rhs: Mapping[Node, Node], coordinates: Sequence[Node]) -> list[
     return [s for s in free_symbols(rhs.values()) if s not in coordinates]
 
 
-def sides(semi: Semidiscrete) -> tuple[Kind, ...] | None:
-    """Return the kinds of sides of each axis where all fields have the same, and none depends on a field."""
+def sides(semi: Semidiscrete) -> tuple[Kind | None, ...]:
+    """Return the kinds of sides of each axis where all fields have the same that reflect; None for other axes."""
+    return tuple(_sides(semi, axis) for axis in semi.axes)
+
+
+def _sides(semi: Semidiscrete, axis: str) -> Kind | None:
     problem = semi.problem
-    out: list[Kind] = []
-    for axis in semi.axes:
-        found = {tuple(c.kind for c in problem.boundary[u, axis]) for u in problem.fields}
-        expressions = [e for u in problem.fields for c in problem.boundary[u, axis] for e in _slope(c, u)]
-        if len(found) != 1 or any(is_jet(s) for s in free_symbols(expressions)):
-            return None
-        (kind,) = found
-        if not set(kind) <= {"periodic", "value", "slope"}:
-            return None
-        out.append((kind[0], kind[1]))
-    return tuple(out)
+    found = {tuple(c.kind for c in problem.boundary[u, axis]) for u in problem.fields}
+    expressions = [e for u in problem.fields for c in problem.boundary[u, axis] for e in _slope(c, u)]
+    (kind, *others) = found
+    reflects = set(kind) <= {"periodic", "value", "slope"} and not any(is_jet(s) for s in free_symbols(expressions))
+    return (kind[0], kind[1]) if reflects and not others else None
 
 
 def _slope(condition: Any, u: Node) -> list[Node]:

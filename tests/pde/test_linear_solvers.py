@@ -11,16 +11,19 @@ from scipy.fft import dstn, idstn
 import symdiff as sd
 from symdiff import pde
 from symdiff.ir.interpret import interpret
-from symdiff.ir.node import Node, const
+from symdiff.ir.node import Node, as_node, const
 from symdiff.pde import krylov
-from symdiff.pde.choose import choose, jacobian
+from symdiff.pde.choose import choose
 from symdiff.pde.fourier import Basis, angles
 from symdiff.pde.linear import System
+from symdiff.pde.modes import Modes
+from symdiff.pde.structure import jacobian
 
 k = sd.symbols("k")
 x, y, t = pde.coordinates("x y t")
 u, v = pde.field("u"), pde.field("v")
 LINE, SQUARE = pde.Box(x=(0, 1)), pde.Box(x=(0, 1), y=(0, 2))
+CUBE = pde.Box(x=(0, 1), y=(0, 2), z=(0, 1))
 COLD, FREE, ROUND = pde.Dirichlet(0), pde.Neumann(0), pde.Periodic()
 REFERENCE: dict[str, Any] = {"target": "reference"}
 
@@ -51,12 +54,33 @@ def test_bases_diagonalise_the_second_difference(kind: tuple[str, str], sides: A
     )
 
 
+@pytest.mark.parametrize("n", [1, 2, 6, 7])
+@pytest.mark.parametrize("kind", ["periodic periodic", "value value", "slope slope", "value slope", "slope value"])
+def test_modes_are_those_of_the_second_difference(kind: str, n: int) -> None:
+    """Their matrix is inverted by `inverse`, and products by halves are products with it."""
+    lower, upper = kind.split()
+    if n == 1 and kind == "slope slope":
+        return  # two sides on one point
+    modes = Modes((lower, upper), n)
+    values = np.random.default_rng(8).normal(size=(3, n, 2))
+    given = as_node(values)
+    nodes = [modes.matrix, modes.inverse, modes.difference, modes.forward(given, 1), modes.backward(given, 1)]
+    v, inverse, difference, forward, backward = (np.asarray(x) for x in interpret(nodes, {}))
+    assert np.abs(inverse @ v - np.eye(n)).max() < 1e-14
+    assert sorted(difference) == pytest.approx(sorted(2 * np.cos(angles((lower, upper), n)) - 2), abs=1e-14)
+    assert np.abs(forward - np.einsum("kj,ajb->akb", inverse, values)).max() < 1e-14
+    assert np.abs(backward - np.einsum("jk,akb->ajb", v, values)).max() < 1e-13
+
+
 PROBLEMS: dict[str, tuple[Any, pde.Box, dict[str, Any], str]] = {
     "heat on a line": (k * pde.dx(u, 2), LINE, {"x": COLD}, "elimination along 3 diagonals"),
     "a ring": (k * pde.dx(u, 2) - pde.dx(u) * 3, LINE, {"x": ROUND}, "elimination along 5 diagonals"),
     "Robin": (k * pde.dx(u, 2), LINE, {"x": pde.Robin(1, 2, t)}, "elimination along 3 diagonals"),
     "a mean": (k * pde.dx(u, 2) - pde.integral(u), LINE, {"x": COLD}, "conjugate gradients"),
-    "heat": (k * pde.laplacian(u), SQUARE, {"x": COLD, "y": (FREE, pde.Dirichlet(t))}, "sine and cosine transforms"),
+    "heat": (k * pde.laplacian(u), SQUARE, {"x": COLD, "y": (FREE, pde.Dirichlet(t))}, "one axis and elimination"),
+    "a cube": (k * pde.laplacian(u), CUBE, {"x": COLD, "y": FREE, "z": COLD}, "two axes and elimination"),
+    "layers across": (pde.div((1 + k * y) * pde.grad(u)) - y * u, SQUARE, {"x": ROUND, "y": (pde.Robin(1, 2, t), COLD)},
+                      "one axis and elimination"),
     "a torus": (k * pde.laplacian(u) - pde.dx(u) + 0.3 * pde.d(pde.dx(u), y), SQUARE, dict.fromkeys("xy", ROUND),
                 "Fourier transforms"),
     "a layered body": (pde.div((1 + k * x * y) * pde.grad(u)), SQUARE, {"x": COLD, "y": FREE}, "conjugate gradients"),
@@ -67,13 +91,13 @@ PROBLEMS: dict[str, tuple[Any, pde.Box, dict[str, Any], str]] = {
 
 def stated(name: str) -> Any:
     rhs, box, sides, _ = PROBLEMS[name]
-    start = sd.sin(sd.pi * x) * (sd.cos(sd.pi * y) if box is SQUARE else 1.0)
+    start = sd.sin(sd.pi * x) * (1.0 if box is LINE else sd.cos(sd.pi * y))
     return pde.Problem(pde.Eq(pde.dt(u), rhs), box, sides, {u: start})
 
 
 @pytest.mark.parametrize("name", PROBLEMS)
 def test_the_way_that_fits_is_taken_and_all_ways_agree(name: str) -> None:
-    shape = 12 if PROBLEMS[name][1] is LINE else (9, 10)
+    shape = {LINE: 12, SQUARE: (9, 10), CUBE: (7, 5, 6)}[PROBLEMS[name][1]]
     solver = stated(name).discretize(shape)
     assert PROBLEMS[name][3] in solver.explain("crank-nicolson")
     options: dict[str, Any] = {"until": 0.06, "method": "crank-nicolson", "dt": 0.03, "parameters": {k: 0.7}}
@@ -84,7 +108,9 @@ def test_the_way_that_fits_is_taken_and_all_ways_agree(name: str) -> None:
     assert np.abs(chosen - plain).max() < 1e-10  # BiCGStab ends at 1e-12 of the right-hand side
 
 
-@pytest.mark.parametrize(("name", "way"), [("a ring", "auto"), ("a torus", "auto"), ("heat on a line", "cg")])
+@pytest.mark.parametrize(
+    ("name", "way"), [("a ring", "auto"), ("a torus", "auto"), ("heat on a line", "cg"), ("layers across", "auto")]
+)
 def test_compiled_solvers_are_the_interpreted_ones(name: str, way: str) -> None:
     solver = stated(name).discretize(13 if PROBLEMS[name][1] is LINE else (9, 10))
     options: dict[str, Any] = {"until": 0.06, "method": "backward-euler", "dt": 0.03, "parameters": {k: 0.7}}

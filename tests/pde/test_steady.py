@@ -39,6 +39,19 @@ def test_poisson_and_helmholtz_have_the_factor_of_the_stencil(shift: float, way:
     assert ("sine transforms" if way == "auto" else "BiCGStab") in sol.message
 
 
+@pytest.mark.parametrize("way", ["auto", "bicgstab"])
+def test_the_sign_of_an_equation_is_the_writers_choice(way: str) -> None:
+    """Both sides of each equation times -1: the same numbers in the same way, to the last bit."""
+    found = []
+    for one, other in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+        first = pde.Eq(one * (pde.laplacian(u) + x * v), one * MODE)
+        second = pde.Eq(other * (2 * pde.laplacian(v) - u), other * y)
+        solver = pde.Problem([first, second], SQUARE, {"x": COLD, "y": (COLD, FREE)}).discretize((9, 12))
+        found.append(solver.steady(linear_solver=way, **REFERENCE))
+    assert all(np.array_equal(found[0][f], other[f]) for other in found[1:] for f in (u, v))
+    assert len({sol.message for sol in found}) == 1
+
+
 def test_order_in_space_with_a_variable_factor() -> None:
     order = 4
     exact = sd.exp(x / 2) * sd.cos(2 * y) + x * y
