@@ -20,6 +20,7 @@ from symdiff.pde.errors import RunError
 from symdiff.pde.files import load
 from symdiff.pde.goals import Observations, over_time
 from symdiff.pde.jets import coordinates, d, dn, dt, dx, dy, dz, field
+from symdiff.pde.monitors import conserved, maximum_principle
 from symdiff.pde.problem import Problem
 from symdiff.pde.problem_file import ProblemFile, from_toml
 from symdiff.pde.solution import Progress, Solution
@@ -58,6 +59,7 @@ __all__ = [
     "RunError",
     "Solution",
     "Solver",
+    "conserved",
     "convergence",
     "coordinates",
     "d",
@@ -77,6 +79,7 @@ __all__ = [
     "largest",
     "load",
     "manufactured",
+    "maximum_principle",
     "mean",
     "over_time",
     "parse",

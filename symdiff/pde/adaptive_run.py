@@ -66,11 +66,13 @@ class AdaptiveRun(Run):
         after, rows = self.kernel(self.chunk, stop, self.until, self.tol, before)
         seconds = time.perf_counter() - t0
         tried = after.accepted + after.rejected - before.accepted - before.rejected
+        steps = np.arange(before.accepted + 1, after.accepted + 1)
         if rows:
-            self.records.append(rows[:-1])
-            self.record_times.append(rows[-1])
+            self.records.add(steps, rows[-1], rows[:-1])
         longest, busy = max(self.dt, after.used), self.busy + seconds
         self.march, self.state, self.step, self.dt, self.busy = after, after.arrays, after.accepted, longest, busy
+        if rows:
+            self._watch(steps, rows[-1], rows[:-1])
         if tried < self.chunk and after.t < stop:
             raise Failure(self._reason(after))
         self._measured(tried, seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
@@ -17,13 +18,14 @@ from symdiff.ir.node import Node
 from symdiff.pde.errors import RunError
 from symdiff.pde.formats import numbers, shown
 from symdiff.pde.kernel import Kernel
+from symdiff.pde.monitors import Watched
 from symdiff.pde.newton import ACCEPTED_RESIDUAL
 from symdiff.pde.panel import panel
 from symdiff.pde.schedule import Piece
 from symdiff.pde.solution import Progress, Solution
 from symdiff.pde.stepper import Stepper
 from symdiff.pde.store import Store
-from symdiff.pde.track import MOST_STEPS, Track
+from symdiff.pde.track import MOST_STEPS, Records, Track
 
 if TYPE_CHECKING:
     from symdiff.pde.solver import Solver
@@ -44,6 +46,7 @@ class Settings:
     compile_seconds: float
     store: Store
     track: Track
+    watches: Sequence[Watched]
     checkpoint: Checkpoint | None
 
 
@@ -65,8 +68,8 @@ class Run(ABC):
         self.live = panel(title) if settings.progress else None
         self.step, self.busy, self.chunk = 0, 0.0, 1
         self.state: list[np.ndarray] = []
-        self.record_times: list[np.ndarray] = []
-        self.records: list[Sequence[np.ndarray]] = []
+        self.records, self.watches = Records(list(self.track.functionals)), settings.watches
+        self.notes: list[str] = []
 
     @property
     @abstractmethod
@@ -100,6 +103,7 @@ class Run(ABC):
     def _to_the_end(self) -> Solution:
         stopped, message, failure = True, "", ""
         try:
+            self._watch(*self.records.until(self.step))
             stopped = self._look(force=True) or self._advance()
             message = f"stopped by the callback at t = {self.t:g}" if stopped else f"reached t = {self.t:g}"
         except KeyboardInterrupt:
@@ -128,26 +132,28 @@ class Run(ABC):
         self.store.begin(found)
         self.state = state
         if found is None:
-            self.record_times, self.records = [np.zeros(1)], [[np.array([x]) for x in first]]
+            self.records.add(np.zeros(1, np.int64), np.zeros(1), [np.array([x]) for x in first])
             self._save()
         else:
             self.state = [found[f"state{k}"] for k in range(len(state))]
             self.step, self.busy = int(found["step"]), float(found["busy"])
-            self.record_times = [found["record times"]]
-            self.records = [[found[f"record{k}"] for k in range(len(first))]]
+            rows = [found[f"record{k}"] for k in range(len(first))]
+            self.records.add(found["record steps"], found["record times"], rows)
             self._take_position(found)
         if self.checkpoint:
             self.checkpoint.begin(self._kept())
 
     def _kept(self) -> dict[str, Any]:
         """Return what a run that is taken up again needs."""
-        tracked = self._tracked()
+        # A run that is cut between two assignments may have recorded more than its state says.
+        steps, times, rows = self.records.until(self.step)
         return {
             **{f"state{k}": array for k, array in enumerate(self.state)},
-            **{f"record{k}": array for k, array in enumerate(tracked.values.values())},
+            **{f"record{k}": array for k, array in enumerate(rows)},
             **self.store.values(),
             **self._position(),
-            "record times": tracked.times,
+            "record steps": steps,
+            "record times": times,
             "step": np.array(self.step),
             "busy": np.array(self.busy),
         }
@@ -156,10 +162,6 @@ class Run(ABC):
         # A checkpoint never says that states are saved which are not.
         if not self.store.note:
             checkpoint.save(self._kept())
-
-    def _tracked(self) -> Any:
-        # A run that is cut between two assignments may have recorded more than its state says.
-        return self.track.tracked(self.record_times, self.records, self.step + 1)
 
     def _assemble(self) -> dict[Node, np.ndarray]:
         return self.solver.assemble(self.solver.unknowns(self.state), self.t, self.values)
@@ -172,7 +174,7 @@ class Run(ABC):
     def _measured(self, made: int, seconds: float) -> None:
         """Choose the length of the next chunk by what the last one took."""
         most = min(self.chunk * _GROWTH, int(max(made, 1) * PERIOD / max(seconds, 1e-9)))
-        self.chunk = max(1, min(most, MOST_STEPS) if self.track.functionals else most)
+        self.chunk = max(1, min(most, MOST_STEPS) if self.track.is_inside else most)
 
     def _between(self) -> bool:
         """Keep, show and call back what is due; returns whether the callback asks to stop."""
@@ -180,6 +182,16 @@ class Run(ABC):
             self._keep(self.checkpoint)
         self.interrupts.check()
         return self._look()
+
+    def _watch(self, steps: np.ndarray, times: np.ndarray, rows: Sequence[np.ndarray]) -> None:
+        """Have the monitors look at new records. Raises Failure, or warns."""
+        for watched in self.watches:
+            problem = watched.look(steps, times, rows)
+            if problem and not watched.warn:
+                raise Failure(f"{problem} What was computed is kept in the error's .solution.")
+            if problem:
+                self.notes.append(problem)
+                warnings.warn(f"{problem} The run goes on.", RuntimeWarning, stacklevel=2)
 
     def _place_of_failure(self, state: Sequence[np.ndarray]) -> str:
         """Name the first field and point that is not finite; nothing if there is none."""
@@ -210,7 +222,7 @@ class Run(ABC):
     def _solution(self, message: str, finished: bool) -> Solution:
         if self.store.times[-1] != self.t:
             self._save()
-        notes = [self.store.note, self.checkpoint.note if self.checkpoint else ""]
+        notes = [*self.notes, self.store.note, self.checkpoint.note if self.checkpoint else ""]
         sol = Solution(
             grid=self.solver.grid,
             arrays=self._assemble(),
@@ -224,7 +236,7 @@ class Run(ABC):
             seconds=self.busy,
             compile_seconds=self.compile_seconds,
             method=self.stepper.name,
-            tracked=self._tracked(),
+            tracked=self.records.tracked(self.step),
             equations=shown(self.solver.problem.equations),
             parameters=numbers(self.values),
         )
@@ -233,11 +245,17 @@ class Run(ABC):
 
 @final
 class FixedRun(Run):
-    """A run of pieces of equal steps. Which piece it is in, the number of saved states says."""
+    """A run of pieces of equal steps. Which piece it is in, the number of saved states says.
 
-    def __init__(self, kernel: Kernel, pieces: Sequence[Piece], solver: Solver, stepper: Stepper, settings: Settings):
+    `measure` gives the numbers to track for a time, what is fixed and a state, where the kernel does not record them.
+    """
+
+    def __init__(
+        self, kernel: Kernel, measure: Callable[..., Sequence[Any]] | None, pieces: Sequence[Piece], solver: Solver,
+        stepper: Stepper, settings: Settings,
+    ):  # fmt: skip
         super().__init__(solver, stepper, settings)
-        self.kernel, self.pieces = kernel, pieces
+        self.kernel, self.measure, self.pieces = kernel, measure, pieces
         self.before = np.cumsum([0, *(p.n for p in pieces)]).tolist()
         self.total = self.before[-1]
 
@@ -264,6 +282,8 @@ class FixedRun(Run):
         """Make the steps of a piece that are left, and save its end; returns whether the callback stopped the run."""
         while (i := self.step - first) < piece.n:
             n = min(self.chunk, piece.n - i)
+            if self.measure:
+                n = min(n, self.track.every - i % self.track.every)
             t0 = time.perf_counter()
             after, residual, finite, state, rows = self.kernel(i, i + n, piece.start, piece.dt, self.state)
             seconds = time.perf_counter() - t0
@@ -278,11 +298,18 @@ class FixedRun(Run):
         return self.step < self.total and self._between()
 
     def _take(self, piece: Piece, i: int, after: int, state: list[np.ndarray], rows: list[np.ndarray]) -> None:
+        made, t = np.arange(i + 1, after + 1), piece.stop if after == piece.n else piece.start + after * piece.dt
+        if self.measure and (after == piece.n or after % self.track.every == 0):
+            extended = state[: len(self.solver.semi.extensions)]
+            made, rows = made[-1:], [np.array([float(x)]) for x in self.measure(t, *self.kernel.fixed, *extended)]
+        times = piece.start + made * piece.dt
+        times[-1] = t
+        steps = self.step - i + made
         if rows:
-            times = piece.start + np.arange(i + 1, after + 1) * piece.dt
-            self.record_times.append(np.append(times[:-1], piece.stop) if after == piece.n else times)
-            self.records.append(rows)
+            self.records.add(steps, times, rows)
         self.state, self.step = state, self.step + after - i
+        if rows:
+            self._watch(steps, times, rows)
 
     def _fail(self, piece: Piece, good: int, bad: int) -> None:
         """Find the first bad step of a chunk, keep the state before it and raise Failure."""

@@ -206,6 +206,7 @@ class Solver:
         track: Mapping[str, Any] | None = None,
         save_to: str | os.PathLike[str] | None = None,
         checkpoint: str | os.PathLike[str] | None = None,
+        track_every: int = 1,
     ) -> Solution:
         """Advance the initial state from time 0 to `until`.
 
@@ -224,16 +225,20 @@ class Solver:
         between chunks `progress` is shown and `callback` gets a `Progress` (also at the start and at the end) and may
         stop the run by returning True. Ctrl-C ends the run and returns what was reached.
 
-        `track` names numbers to record after every step, `{"mass": pde.integral(u)}`, for `Solution.tracked`. Saved
-        states are kept in memory, or where `save_to` says, written one by one while the run goes: a netCDF file
-        (states.nc), a zarr store (states.zarr) or a folder of .npz files; `pde.load` reads them. `checkpoint` names a file that is written from time to time, at the end and on Ctrl-C, always as a whole;
-        where it exists, the run goes on from it and gives the same numbers bit for bit. What cannot be written on the
-        way, because the disk is full, is a warning, and the run goes on.
+        `track` names numbers to record after every step, `{"mass": pde.integral(u)}`, for `Solution.tracked`; with
+        `pde.conserved(…)` or `pde.maximum_principle(u)` they have to hold as well. On large grids that takes as long as
+        the steps: `track_every=10` records after every tenth, and at save points. Saved states are kept in memory, or
+        where `save_to` says, written one by one while the run goes: a netCDF file (states.nc), a zarr store
+        (states.zarr) or a folder of .npz files; `pde.load` reads them.
+
+        `checkpoint` names a file that is written from time to time, at the end and on Ctrl-C, always as a whole; where
+        it exists, the run goes on from it and gives the same numbers bit for bit. What cannot be written on the way,
+        because the disk is full, is a warning, and the run goes on.
 
         Raises: DomainError for an unstable `dt` (unless `force`), naming the limit, for files that cannot be written at
         the start or belong to another run, and for other impossible values; UnknownSymbolError for missing
         parameters; RunError, whose `solution` holds everything up to the last good step, when values become infinite or
-        NaN or an implicit step cannot be solved.
+        NaN, an implicit step cannot be solved or a monitor finds what must not be.
         """
         if self.problem.is_steady:
             raise DomainError("Nothing evolves in this problem: its equations have no dt(...). Use solver.steady().")
@@ -244,26 +249,34 @@ class Solver:
         state = self._start(values)
         pieces = plan(until, self._steps.choose(stepper, dt, values, state, until, force), save_every)
         tol = positive(tol, "tol", "it bounds the error of a step")
-        tracker = Track(self.semi, {} if track is None else track, self.grid.shape)
+        tracker = Track(self.semi, {} if track is None else track, self.grid.shape, track_every)
+        if isinstance(stepper, Adaptive) and track_every != 1:
+            raise DomainError("track_every is for methods with equal steps; rk45 records every step.")
         longest = max(p.dt for p in pieces)
         about = about_start(self.problem, stepper.name, longest, values, tracker)
         store = store_of(save_to, self, len(pieces) + 1, about)
         file, fixed = None, self._fixed(values)
         if checkpoint is not None:
             parts = (self._loop(stepper, tracker), list(fixed), state, pieces, tol, target, save_to is None)
-            file = Checkpoint(checkpoint, identity(*parts), _FORMAT, _PARTS)
+            numbers = tracker.measured() if tracker.functionals else ()
+            file = Checkpoint(checkpoint, identity(*parts, numbers, track_every), _FORMAT, _PARTS)
         began = time.perf_counter()
-        function = self._compile(stepper, target, tracker)
+        key = (stepper, tracker.key if tracker.is_inside else ())
+        function = self._compile(key, target, lambda: self._loop(stepper, tracker))
+        measure = None
+        if tracker.functionals and not tracker.is_inside:
+            measure = self._compile(("measure", tracker.key), target, tracker.measured)
         seconds = time.perf_counter() - began
-        settings = Settings(values, until, longest, progress, callback, seconds, store, tracker, file)
-        n = len(tracker.functionals)
+        inputs = self._inputs(values, state)
+        watches = tracker.watches(self.grid, values, inputs)
+        settings = Settings(values, until, longest, progress, callback, seconds, store, tracker, watches, file)
+        n = len(tracker.functionals) if tracker.is_inside else 0
         if isinstance(stepper, Adaptive):
             kernel = AdaptiveKernel(function, fixed, n + 1 if n else 0)
             run: Run = AdaptiveRun(kernel, tol, [p.stop for p in pieces], self, stepper, settings)
         else:
-            run = FixedRun(Kernel(function, fixed, n), pieces, self, stepper, settings)
-        first = interpret(tracker.at(self.semi.blocks, const(0.0)), self._inputs(values, state))
-        return run.go(self._extended(stepper, values, state), [float(x) for x in first])
+            run = FixedRun(Kernel(function, fixed, n), measure, pieces, self, stepper, settings)
+        return run.go(self._extended(stepper, values, state), tracker.first(inputs))
 
     def steady(
         self, parameters: Mapping[Any, Any] | None = None, target: str = "cpu", linear_solver: str = "auto"
@@ -345,19 +358,20 @@ class Solver:
         return (*self.grid.spacing, *self.grid.points, *values.values())
 
     def _loop(self, stepper: Stepper, track: Track) -> tuple[list[Node], list[Node]]:
-        wanted = track if track.functionals else None
+        wanted = track if track.is_inside else None
         if isinstance(stepper, Adaptive):
             return adaptive_loop(self.semi, wanted)
         return loop(self.semi, stepper, track=wanted)
 
-    def _compile(self, stepper: Stepper, target: str, track: Track) -> Callable[..., Sequence[Any]]:
-        key = (stepper, target, track.key)
-        if key not in self.compiled:
+    def _compile(
+        self, key: Any, target: str, build: Callable[[], tuple[list[Node], list[Node]]]
+    ) -> Callable[..., Sequence[Any]]:
+        if (key, target) not in self.compiled:
             # Late: the compiler loads LLVM.
             from symdiff.compile import compile
 
-            self.compiled[key] = compile(*self._loop(stepper, track), target=target)
-        return self.compiled[key]
+            self.compiled[key, target] = compile(*build(), target=target)
+        return self.compiled[key, target]
 
     def __repr__(self) -> str:
         return f"Solver({self.problem!r}, {self.grid!r}, order {self.order})"

@@ -117,7 +117,7 @@ def test_places_that_cannot_be_written_are_named(sol: pde.Solution, heat: Any, t
     for folder in (taken, taken / "below"):
         with pytest.raises(sd.DomainError, match="is no place to write to: "):
             heat.discretize(9).run(0.1, parameters={k: 1.0}, target="reference", save_to=folder)
-    with pytest.raises(sd.DTypeError, match="save_to is a folder, or a .nc or .zarr file, such as 'states', got 5"):
+    with pytest.raises(sd.DTypeError, match=r"save_to is a folder, or a \.nc or \.zarr file, such as 'states', got 5"):
         heat.discretize(9).run(0.1, parameters={k: 1.0}, target="reference", save_to=5)
     with pytest.raises(sd.DomainError, match=r"cannot be written to .*none/a\.npz: No such file .* not lost"):
         sol.save(tmp_path / "none" / "a.npz")
