@@ -79,28 +79,29 @@ def adaptive_loop(semi: Semidiscrete, track: Track | None = None) -> tuple[list[
     most, counts = _symbol("most", dtype="int64"), [_symbol(n, dtype="int64") for n in ("accepted", "rejected")]
     stop, until, least, tol = (_symbol(n) for n in ("stop", "until", "least", "tol"))
     numbers = [_symbol(n) for n in ("t", "dt", "error", "used")]
-    exts, blocks = list(semi.extensions.values()), semi.blocks
+    states, blocks = semi.extensions, semi.blocks
     others = [_symbol(f"{kind} {k}", b.shape) for kind in range(4) for k, b in enumerate(blocks.values())]
-    n = len(exts)
+    n, m = len(blocks), len(states)
     fixed = [*semi.spacings, *semi.points, *semi.parameters]
     records = track.records(also=1) if track else []
-    inputs = [most, stop, until, least, tol, *fixed, *counts, *numbers, *exts, *others, *records]
+    inputs = [most, stop, until, least, tol, *fixed, *counts, *numbers, *states.values(), *others, *records]
 
     def going(tried: Node, yes: Node, no: Node, t: Node, dt: Node, *rest: Node) -> Node:
         return (tried < most) & (t < stop) & (dt > least)
 
     def turn(tried: Node, yes: Node, no: Node, t: Node, dt: Node, error: Node, used: Node, *rest: Node) -> list[Node]:
-        arrays, record = rest[: 5 * n], rest[5 * n :]
+        arrays, record = rest[: m + 4 * n], rest[m + 4 * n :]
         now = {u: semi.inner(u, x) for u, x in zip(blocks, arrays, strict=False)}
-        first = dict(zip(blocks, arrays[n : 2 * n], strict=True))
+        first = dict(zip(blocks, arrays[m : m + n], strict=True))
+        here = semi.starting(dict(zip(states, arrays, strict=False)))
         # The last step ends exactly at `until`.
         is_last = t + dt >= until
         h = where(is_last, until - t, dt)
         after = where(is_last, until, t + dt)
-        rates = stages(DORMAND_PRINCE, semi, now, t, h, first)
+        rates = stages(DORMAND_PRINCE, here, now, t, h, first)
         new = {u: advance(x, h, DORMAND_PRINCE.b, [r[u] for r in rates]) for u, x in now.items()}
-        ext = semi.extended(new, after)
-        rates.append(semi.rates(new, after, extended=dict(zip(blocks, ext, strict=True))))
+        ext = dict(zip(states, here.extended(new, after), strict=True))
+        rates.append(here.rates(new, after, extended=ext))
         size = functools.reduce(maximum, [_error(now[u], new[u], h, [r[u] for r in rates]) / tol for u in blocks])
         good = size <= 1.0  # not for NaN
         free = maximum(size, 1e-10)
@@ -108,16 +109,16 @@ def adaptive_loop(semi: Semidiscrete, track: Track | None = None) -> tuple[list[
         factor = where(good, minimum(factor, _LARGEST), minimum(_SAFETY * free ** (-1 / 5), 1.0))
         factor = maximum(where(size < float("inf"), factor, 0.0), _SMALLEST)
         middle = [advance(x, h, DORMAND_PRINCE_MIDDLE, [r[u] for r in rates]) for u, x in now.items()]
-        found = [*ext, *rates[-1].values(), *now.values(), *first.values(), *middle]
+        found = [*ext.values(), *rates[-1].values(), *now.values(), *first.values(), *middle]
         kept = [where(good, f, a) for f, a in zip(found, arrays, strict=True)]
         one = where(good, const(1, "int64"), const(0, "int64"))
         scalars = [where(good, after, t), factor * h, where(good, free, error), where(good, h, used)]
         # What a rejected step writes, the next one overwrites.
-        rows = [*track.at(new, after, dict(zip(blocks, ext, strict=True))), after] if track else []
+        rows = [*track.at(new, after, ext), after] if track else []
         written = [set_row(a, row, yes - counts[0]) for a, row in zip(record, rows, strict=True)]
         return [tried + 1, yes + one, no + (1 - one), *scalars, *kept, *written]
 
-    _, *state = while_loop(going, turn, [const(0, "int64"), *counts, *numbers, *exts, *others, *records])
+    _, *state = while_loop(going, turn, [const(0, "int64"), *counts, *numbers, *states.values(), *others, *records])
     return state, inputs
 
 
@@ -145,9 +146,13 @@ class March:
     arrays: Arrays
 
     def between(self, t: float, count: int, unknowns: Callable[[Arrays], Arrays]) -> Arrays:
-        """Return the unknowns at a time within the last step: a polynomial of degree 4 (Shampine 1986)."""
+        """Return the unknowns at a time within the last step: a polynomial of degree 4 (Shampine 1986).
+
+        They are those of the `count` fields that evolve.
+        """
+        first = len(self.arrays) - 4 * count
         new = unknowns(self.arrays[:count])
-        f1, y0, f0, middle = (self.arrays[(k + 1) * count : (k + 2) * count] for k in range(4))
+        f1, y0, f0, middle = (self.arrays[first + k * count : first + (k + 1) * count] for k in range(4))
         h = self.used
         s = (t - (self.t - h)) / h
         out = []

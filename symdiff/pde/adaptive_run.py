@@ -81,13 +81,14 @@ class AdaptiveRun(Run):
         if stop == self.march.t:
             self._save()
             return
-        unknowns = self.march.between(stop, len(self.solver.problem.fields), self.solver.unknowns)
-        self.store.append(stop, self.solver.assemble(unknowns, stop, self.values))
+        evolved = self.march.between(stop, len(self.solver.problem.fields), self.solver.unknowns)
+        state = self.solver.completed(evolved, stop, self.values)
+        self.store.append(stop, self.solver.assemble(state, stop, self.values))
 
     def _reason(self, march: March) -> str:
         name = f"Step {march.accepted + 1} of {self.stepper.name}, from t = {march.t:g},"
         blocks = self.solver.unknowns(march.arrays)
-        u, block = max(zip(self.solver.problem.fields, blocks, strict=True), key=lambda pair: np.abs(pair[1]).max())
+        u, block = max(zip(self.solver.problem.states, blocks, strict=True), key=lambda pair: np.abs(pair[1]).max())
         at = self.solver.place(u, np.where(np.abs(block) == np.abs(block).max(), np.nan, 0.0))
         return (
             f"{name} is not accurate to tol = {self.tol:g} however small: its size fell to {march.dt:.2g}. The largest "

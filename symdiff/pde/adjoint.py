@@ -29,13 +29,14 @@ def with_derivative(
     c: Node,
     t: Node,
     given: Mapping[Side, Node],
+    shift: float = 1.0,
 ) -> Vector:
-    """Return a solution with its derivative by everything that the equation reads."""
+    """Return a solution of shift*v = fixed + c*F(v, t) with its derivative by everything that the equation reads."""
     reads = [*fixed, c, t, *given.values(), *semi.spacings, *semi.points, *semi.parameters]
     known = list(dict.fromkeys(n for n in reads if n.op.name != "const"))
 
     def system(y: Node) -> System:
-        return System(semi, list(unpack(y, v)), t, dict(given), c)
+        return System(semi, list(unpack(y, v)), t, dict(given), c, shift)
 
     def right(y: Node, place: Mapping[Node, Node]) -> Node:
         rates = system(y).rates

@@ -1,8 +1,8 @@
 """Boundary conditions of one side of a box.
 
 All derivatives are outward: du/dn is -du/dx on the lower side of x and +du/dx on the upper one. The given values
-are expressions in the coordinates along the side, in t and in parameters; those of `Neumann` and `Robin` may also
-contain the field itself, taken on the side.
+are expressions in the coordinates along the side, in t, in parameters and in other fields and their derivatives; those
+of derivatives may also contain the field itself, taken on the side.
 """
 
 from __future__ import annotations
@@ -16,13 +16,26 @@ from symdiff.ir.node import Node, as_node, const
 
 
 class Condition(ABC):
-    """What holds on one side."""
+    """What holds on one side.
+
+    `orders` are those of the outward derivatives that it gives, lowest first, 0 for the value itself. `kind` is "value"
+    where the field is given on the side, "slope" where its values there are unknowns.
+    """
 
     kind: str
+    orders: tuple[int, ...] = ()
 
     @abstractmethod
     def expressions(self) -> tuple[Node, ...]:
         """The expressions it contains."""
+
+    def data(self, u: Node) -> tuple[Node, ...]:
+        """Return the outward derivatives of the field `u` that it gives, in the order of `orders`."""
+        return ()
+
+    def __and__(self, other: Any) -> Both:
+        """Return both conditions, for an equation of third or fourth order."""
+        return Both(self, other) if isinstance(other, Condition) else NotImplemented
 
 
 @final
@@ -60,11 +73,16 @@ class Dirichlet(Condition):
 
     value: Any = 0.0
     kind = "value"
+    orders = (0,)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "value", as_node(self.value))
 
     def expressions(self) -> tuple[Node, ...]:
+        """The value."""
+        return (self.value,)
+
+    def data(self, u: Node) -> tuple[Node, ...]:
         """The value."""
         return (self.value,)
 
@@ -80,6 +98,7 @@ class Neumann(Condition):
 
     slope: Any = 0.0
     kind = "slope"
+    orders = (1,)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "slope", as_node(self.slope))
@@ -92,6 +111,10 @@ class Neumann(Condition):
         """The outward derivative."""
         node: Node = self.slope
         return node
+
+    def data(self, u: Node) -> tuple[Node, ...]:
+        """The outward derivative."""
+        return (self.slope,)
 
 
 @final
@@ -107,6 +130,7 @@ class Robin(Condition):
     b: Any
     g: Any
     kind = "slope"
+    orders = (1,)
 
     def __post_init__(self) -> None:
         for name in ("a", "b", "g"):
@@ -122,3 +146,79 @@ class Robin(Condition):
         """The outward derivative (g - a*u)/b where the field is `u`."""
         node: Node = (self.g - self.a * u) / self.b
         return node
+
+    def data(self, u: Node) -> tuple[Node, ...]:
+        """The outward derivative."""
+        return (self.slope_of(u),)
+
+
+@final
+@dataclass(frozen=True)
+class Curvature(Condition):
+    """The outward derivative of order `n`, 2 or more, is `value`; made of an equation such as Eq(dn(u, 2), 0)."""
+
+    n: int
+    value: Any = 0.0
+    kind = "slope"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "value", as_node(self.value))
+
+    @property
+    def orders(self) -> tuple[int, ...]:  # type: ignore[override]  # read-only here
+        """The one order."""
+        return (self.n,)
+
+    def expressions(self) -> tuple[Node, ...]:
+        """The value."""
+        return (self.value,)
+
+    def data(self, u: Node) -> tuple[Node, ...]:
+        """The value."""
+        return (self.value,)
+
+
+@final
+@dataclass(frozen=True)
+class Both(Condition):
+    """Two conditions on one side, for an equation of third or fourth order; written `Dirichlet(0) & Neumann(0)`.
+
+    Raises SymdiffError for two that give the same derivative.
+
+    >>> clamped = Dirichlet(0) & Neumann(0)
+    >>> clamped.kind, clamped.orders
+    ('value', (0, 1))
+    """
+
+    first: Any
+    second: Any
+
+    def __post_init__(self) -> None:
+        pair = (self.first, self.second)
+        if any(len(c.orders) != 1 for c in pair) or self.first.orders == self.second.orders:
+            names = " and ".join(type(c).__name__ for c in pair)
+            raise SymdiffError(
+                f"Two conditions on one side give two different derivatives, such as Dirichlet(0) & Neumann(0), "
+                f"got {names}."
+            )
+        lower, upper = sorted(pair, key=lambda c: c.orders[0])
+        object.__setattr__(self, "first", lower)
+        object.__setattr__(self, "second", upper)
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]  # read-only here
+        """That of the lower derivative."""
+        return str(self.first.kind)
+
+    @property
+    def orders(self) -> tuple[int, ...]:  # type: ignore[override]  # read-only here
+        """Two."""
+        return (*self.first.orders, *self.second.orders)
+
+    def expressions(self) -> tuple[Node, ...]:
+        """Those of both."""
+        return (*self.first.expressions(), *self.second.expressions())
+
+    def data(self, u: Node) -> tuple[Node, ...]:
+        """What both give."""
+        return (*self.first.data(u), *self.second.data(u))

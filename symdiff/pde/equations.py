@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -44,7 +44,8 @@ class System:
     `rates` has du/dt of every field that evolves, or, where nothing evolves (`is_steady`), what is zero.
     `definitions` has the fields that are given by the others at each time. `velocities` has, for a field with a
     second time derivative, the field that its first one has become. `known` are the fields without an equation, whose
-    values every run is given.
+    values every run is given. `constraints` has, beside rates, what is zero at each time: the fields that elliptic
+    equations determine.
     """
 
     rates: dict[Node, Node] = field(default_factory=dict)
@@ -53,6 +54,22 @@ class System:
     is_steady: bool = False
     equations: tuple[Eq, ...] = ()
     known: tuple[Node, ...] = ()
+    constraints: dict[Node, Node] = field(default_factory=dict)
+
+    @property
+    def elliptic(self) -> dict[Node, Node]:
+        """What is zero at each time, by the field that it determines."""
+        return self.rates if self.is_steady else self.constraints
+
+    @property
+    def fields(self) -> list[Node]:
+        """The fields that have an equation."""
+        return [*self.rates, *self.constraints, *self.definitions]
+
+    @property
+    def all_rhs(self) -> dict[Node, Node]:
+        """What the equations say, by the field that they determine."""
+        return {**self.rates, **self.constraints, **self.definitions}
 
 
 def system(equations: Any, domain: Box, known: Sequence[Node] = ()) -> System:
@@ -79,14 +96,8 @@ def system(equations: Any, domain: Box, known: Sequence[Node] = ()) -> System:
             out.definitions[a] = b
         else:
             rest.append((eq, a - b))
-    if moving and rest:
-        eq = rest[0][0]
-        raise SymdiffError(
-            f"The equation {eq} ({eq.lhs.line}) should contain the first time derivative of one field, got none; "
-            "write one equation dt(u) = … for each field, or define a field by the others as w = …."
-        )
     for eq, residual in rest:
-        out.rates[_determined(residual, out, eq)] = residual
+        out.elliptic[_determined(residual, out, eq)] = residual
     return _checked(out, domain)
 
 
@@ -137,6 +148,20 @@ def lowered(f: Node, velocities: dict[Node, Node]) -> Node:
     return substitute([f], table)[0] if table else f
 
 
+def highest(f: Node, u: Node, axis: str) -> int:
+    """Return the highest order of a derivative of a field by an axis in an expression, terms looked into."""
+    return max((n for name, n in _orders(f, axis, 0) if name == u.params["name"]), default=0)
+
+
+def _orders(f: Node, axis: str, outside: int) -> Iterator[tuple[str, int]]:
+    for w in _top(f):
+        n = outside + w.params["by"].count(axis)
+        if is_term(w):
+            yield from _orders(w.params["of"], axis, n)
+        else:
+            yield w.params["field"], n
+
+
 def _top(f: Node) -> list[Node]:
     return [s for s in all_symbols([f]) if "by" in s.params]
 
@@ -168,11 +193,11 @@ def _refuse_second(table: dict[Node, Node], u: Node, eq: Eq) -> None:
         raise SymdiffError(f"Two equations determine dt({u.params['name']}) ({eq.lhs.line}); keep one.")
 
 
-def solved(f: Node, w: Node, eq: Any) -> Node:
-    """Return w of f = a*w + b = 0. Raises SymdiffError where f is not linear in w."""
+def solved(f: Node, w: Node, eq: Any, name: str = "") -> Node:
+    """Return w of f = a*w + b = 0. Raises SymdiffError where f is not linear in w, which has this name in eq."""
     slope = diff(f, w)
     if slope in depends_on([slope], [w]) or w not in jets([f]):
-        raise SymdiffError(f"The equation {eq} is not linear in {w.params['name']}; solve it for it.")
+        raise SymdiffError(f"The equation {eq} is not linear in {name or w.params['name']}; solve it for it.")
     return -without(f, [w]) / slope
 
 
@@ -184,7 +209,7 @@ def _determined(residual: Node, out: System, eq: Eq) -> Node:
     free: dict[Node, int] = {}
     for w in all_jets([residual]):
         u = jet(w.params["field"], ())
-        if u not in out.rates and u not in out.definitions and u not in out.known:
+        if u not in out.all_rhs and u not in out.known:
             free[u] = max(free.get(u, 0), len(w.params["by"]))
     if not free:
         raise SymdiffError(f"The equation {eq} ({eq.lhs.line}) has no field that no other equation determines.")
@@ -196,12 +221,14 @@ def _determined(residual: Node, out: System, eq: Eq) -> Node:
 
 def _checked(found: System, domain: Box) -> System:
     for u in found.known:
-        if u in found.rates or u in found.definitions:
+        if u in found.all_rhs:
             raise SymdiffError(f"The field {u.params['name']!r} is known and has an equation; leave out one of both.")
-    known = {*found.rates, *found.definitions, *found.known}
-    rates = {u: _along(f, domain, known) for u, f in found.rates.items()}
-    definitions = {u: _along(f, domain, known) for u, f in found.definitions.items()}
-    return replace(found, rates=rates, definitions=_in_order(definitions))
+    known = {*found.all_rhs, *found.known}
+    rates, constraints, definitions = (
+        {u: _along(f, domain, known) for u, f in table.items()}
+        for table in (found.rates, found.constraints, found.definitions)
+    )
+    return replace(found, rates=rates, constraints=constraints, definitions=_in_order(definitions))
 
 
 def _along(f: Node, domain: Box, known: Iterable[Node]) -> Node:

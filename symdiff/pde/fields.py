@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from symdiff.ir.errors import SymdiffError
-from symdiff.ir.node import Node, const
+from symdiff.ir.node import Node
 from symdiff.ops.index import broadcast_to, concatenate, slice_
-from symdiff.pde import formulas, stencils
-from symdiff.pde.conditions import Dirichlet, Free, Neumann, Robin
-from symdiff.pde.jets import jets
+from symdiff.pde import formulas
+from symdiff.pde.ghosts import ghosts
+from symdiff.pde.jets import is_field, jets
 from symdiff.pde.layers import cut, ghost, layer
 from symdiff.pde.layout import Region, grid_size
 
@@ -45,7 +45,8 @@ class Fields:
     ):
         self.semi, self.t = semi, t
         self._blocks = dict(blocks)
-        self._given = dict(semi.given(t) if given is None else given)
+        self.fixed = dict(semi.given(t) if given is None else given)
+        self._given = dict(self.fixed)
         self._stages: dict[tuple[Node, int], Node] = {(u, self.dim): x for u, x in (extended or {}).items()}
         self._making: set[Any] = set()
 
@@ -55,9 +56,14 @@ class Fields:
         return len(self.semi.axes)
 
     def block(self, u: Node) -> Node:
-        """Return the unknowns of a field, or what they are for one that is known or that others define."""
+        """Return the unknowns of a field, or what they are for one that is known, solved for or defined by others."""
         if u in self.semi.known:
             return self.semi.known[u]
+        if u not in self._blocks and (u, self.dim) in self._stages:
+            self._blocks[u] = self.semi.inner(u, self._stages[u, self.dim])
+        if u not in self._blocks and u in self.semi.problem.constraints:
+            assert self.semi.elliptic is not None
+            self._blocks |= self.semi.elliptic.solve(self)
         if u not in self._blocks:
             layout = self.semi.layout[u]
             (value,) = self.evaluate([self.semi.problem.definitions[u]], layout.region)
@@ -102,33 +108,41 @@ class Fields:
         u, axis, end = side
         if not count:
             return []
-        condition = self.semi.problem.boundary[u, self.semi.axes[axis]][end]
-        here, order = layer(x, axis, end, 0), self.semi.order
-        if isinstance(condition, Dirichlet):
-            data, ghosts = self.given(side), stencils.dirichlet_ghosts(order, count)
-        elif isinstance(condition, Free):
-            data, ghosts = const(0.0), stencils.free_ghosts(order, count)
-        else:
-            assert isinstance(condition, (Neumann, Robin))
-            slope = self._on_side(condition.slope_of(u), side, {u: here})
-            data, ghosts = slope * self.semi.spacings[axis], stencils.slope_ghosts(order, count)
-        return [ghost(g, data, x, axis, end) for g in ghosts]
+        condition, h = self.semi.problem.boundary[u, self.semi.axes[axis]][end], self.semi.spacings[axis]
+        data = []
+        for n, expression in zip(condition.orders, condition.data(u), strict=True):
+            value = self.on_side(expression, side) if n else self.given(side)
+            for _ in range(n):
+                value = value * h
+            data.append(value)
+        found = ghosts(condition, self.semi.order, count)
+        return [ghost(g.weights, zip(g.data, data, strict=True), x, axis, end) for g in found]
 
     # -- values on sides ------------------------------------------------------------------------------------------
 
     def given(self, side: Side) -> Node:
-        """Return the values on a Dirichlet side."""
+        """Return the values on a side on which they are given."""
         if side not in self._given:
             u, axis, end = side
             condition = self.semi.problem.boundary[u, self.semi.axes[axis]][end]
-            assert isinstance(condition, Dirichlet)
-            self._given[side] = self._on_side(condition.value, side, {})
+            self._given[side] = self._on_side(condition.data(u)[0], side, {})
         return self._given[side]
+
+    def on_side(self, expression: Node, side: Side) -> Node:
+        """Return an expression on the points of a side of a field whose values there are unknowns."""
+        u, axis, end = side
+        return self._on_side(expression, side, {u: layer(self._stage(u, axis), axis, end, 0)})
 
     def _on_side(self, expression: Node, side: Side, values: Blocks) -> Node:
         """Return an expression on the points of a side, which reaches over the axes that are extended before."""
-        others = {v: self._other(v, side) for v in jets([expression]) if v is not side[0]}
-        return self.semi.on_side(expression, side, self.t, {**values, **others})
+        others = [w for w in jets([expression]) if w is not side[0]]
+        found = {w: self._other(w, side) if is_field(w) else self._derivative(w, side) for w in others}
+        return self.semi.on_side(expression, side, self.t, {**values, **found})
+
+    def _derivative(self, w: Node, side: Side) -> Node:
+        """Return a derivative of another field on the points of a side of a field."""
+        (value,) = self.evaluate([w], self.semi.side_region(side))
+        return value
 
     def _other(self, v: Node, side: Side) -> Node:
         """Return another field on the points of a side of a field."""

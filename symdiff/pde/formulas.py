@@ -159,7 +159,8 @@ def _flux_ghosts(fields: Fields, f: Node, inside: Node, region: Region, axis: in
         return []
     place = 0 if end == 0 else grid_size(fields.semi.axes[axis]) - 1
     here = _on(fields, f, region.along(axis, place, 1))
-    return [ghost(g, here, inside, axis, end) for g in stencils.flux_ghosts(fields.semi.order, count)]
+    found = stencils.flux_ghosts(fields.semi.order, count)
+    return [ghost(g.weights, [(g.data, here)], inside, axis, end) for g in found]
 
 
 # -- numbers of the whole domain ------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, final
 
 from symdiff.front.symbols import symbols
@@ -46,7 +47,7 @@ class Functional:
                 "pde.largest or pde.smallest of it."
             )
         # Its derivatives may reach further than those of the equations.
-        self._semi = Semidiscrete(problem, semi.order, (self.expression,))
+        self._semi = replace(semi, also=(self.expression,))
         self._is_within = self._semi.layout == semi.layout
 
     def check(self, shape: tuple[int, ...]) -> None:

@@ -7,7 +7,7 @@ of misfits (`Observations`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -104,7 +104,7 @@ class Misfit:
         if given.at is None and given.values.shape[1:] != grid.shape:
             raise ShapeError(f"{given!r} has arrays of shape {given.values.shape[1:]}, the grid has {grid.shape}.")
         # The field has to reach the sides.
-        self._semi = Semidiscrete(semi.problem, semi.order, (integral(given.field),))
+        self._semi = replace(semi, also=(integral(given.field),))
         self._values = _symbol(f"observed {number}", (as_extent(f"observed{number}"), *self._shape(number)))
         self._sigma = _symbol(f"sigma {number}", ())
         self._places = self._weights = None

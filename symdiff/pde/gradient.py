@@ -120,7 +120,7 @@ def reversible(
     ticks = clock(until, longest, total)
     keeps_all = (ticks.n + len(ticks.ends)) * sum(x.nbytes for x in state) <= max_bytes
     given = [solver.problem.initial[u] for u in solver.problem.fields]
-    initial = [None if isinstance(g, np.ndarray) else g for g in given]
+    initial = [g if isinstance(g, Node) else None for g in given]
     key = (total.key, tuple(keys), stepper, keeps_all)
     course = solver.compiled.get(("course", key)) or Course(solver.semi, stepper, total, initial, keeps_all)
     solver.compiled["course", key] = course

@@ -60,7 +60,8 @@ def jet(name: str, by: Iterable[str]) -> Node:
 def _label(name: str, by: tuple[str, ...]) -> str:
     rest = [a for a in by if a not in (INDEX, NORMAL)]
     label = f"{name}_{''.join(rest)}" if rest else name
-    return f"grad({label})" if INDEX in by else f"dn({label})" if NORMAL in by else label
+    n = by.count(NORMAL)
+    return f"grad({label})" if INDEX in by else f"dn({label}{f', {n}' if n > 1 else ''})" if n else label
 
 
 def term(kind: str, of: Node, label: str, by: Iterable[str] = (), **settings: Any) -> Node:
@@ -181,18 +182,22 @@ def dz(f: Any, n: int = 1) -> Node:
     return d(f, symbols("z"), n)
 
 
-def dn(f: Any) -> Node:
-    """Return the outward normal derivative of a field, for boundary conditions that are equations.
+def dn(f: Any, n: int = 1) -> Node:
+    """Return the outward normal derivative of a field, or its `n`-th one, for boundary conditions that are equations.
+
+    A derivative of a field may stand in its place: `dn(laplacian(u))`.
 
     >>> from symdiff import pde
     >>> u = pde.field("u")
-    >>> print(pde.Eq(dn(u), -(u**4)))
-    dn(u) = -u**4
+    >>> print(pde.Eq(dn(u), -(u**4)), pde.Eq(dn(u, 2), 0))
+    dn(u) = -u**4 dn(u, 2) = 0.0
     """
     node = as_node(f)
-    if not is_field(node):
-        raise DerivativeError(f"dn takes a field, got {brief(node)} ({node.line}).")
-    return jet(node.params["field"], (NORMAL,))
+    if not is_jet(node):
+        raise DerivativeError(f"dn takes a field or a derivative of one, got {brief(node)} ({node.line}).")
+    if not isinstance(n, int) or isinstance(n, bool) or n < 1:
+        raise DerivativeError(f"The order of a derivative dn is an int >= 1, got {n!r}.")
+    return derived(node, *(NORMAL,) * n)
 
 
 def expand_laplacian(node: Node, axes: Sequence[str]) -> Node:

@@ -66,10 +66,11 @@ def advance(
 
     `state` are the unknowns with the points beyond them, and what the method remembers.
     """
-    states = semi.extensions
-    after = stepper.step(semi, dict(zip(states, state, strict=False)), t, dt, state[len(states) :])
+    found = dict(zip(semi.extensions, state, strict=False))
+    here = semi.starting(found)
+    after = stepper.step(here, {u: found[u] for u in semi.blocks}, t, dt, state[len(found) :])
     largest = worst if after.residual is None else maximum(worst, after.residual)
-    return largest, semi.extended(after.blocks, after_t), after
+    return largest, here.extended(after.blocks, after_t), after
 
 
 def any_not_finite(semi: Semidiscrete, state: Sequence[Node]) -> Node:

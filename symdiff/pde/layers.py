@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
 from symdiff.ir.dims import Extent
-from symdiff.ir.node import Node
+from symdiff.ir.node import Node, const
 from symdiff.ops.index import broadcast_to, slice_
 from symdiff.pde.jets import added
-from symdiff.pde.stencils import Ghost
 
 
 def cut(x: Node, axis: int, start: Extent, extent: Extent, step: int = 1) -> Node:
@@ -23,10 +24,11 @@ def layer(x: Node, axis: int, end: int, k: int) -> Node:
     return cut(x, axis, k if end == 0 else x.shape[axis] - 1 - k, 1)
 
 
-def ghost(g: Ghost, data: Node, x: Node, axis: int, end: int) -> Node:
-    """Return one layer beyond a side, from what is given on the side and the layers of x inwards."""
-    summands = [scaled(w, layer(x, axis, end, k)) for k, w in g.weights.items()]
-    return broadcast_to(added([*summands, scaled(g.data, data)]), shape=layer(x, axis, end, 0).shape)
+def ghost(weights: Mapping[int, Fraction], data: Iterable[tuple[Fraction, Node]], x: Node, axis: int, end: int) -> Node:
+    """Return one layer beyond a side, from the layers of x inwards and what is given on the side, with its weights."""
+    summands = [scaled(w, layer(x, axis, end, k)) for k, w in weights.items()]
+    summands += [scaled(w, y) for w, y in data if w]
+    return broadcast_to(added(summands or [const(0.0)]), shape=layer(x, axis, end, 0).shape)
 
 
 def scaled(weight: Any, x: Node) -> Node:

@@ -11,9 +11,12 @@ from dataclasses import dataclass, replace
 
 from symdiff.ir.dims import Extent, Shape, as_extent
 from symdiff.ir.node import Node
-from symdiff.pde import stencils
-from symdiff.pde.jets import WHOLE, jets, orders, terms
+from symdiff.pde import ghosts, stencils
+from symdiff.pde.jets import WHOLE, is_field, jet, jets, orders, terms
 from symdiff.pde.problem import Problem
+
+
+Pairs = tuple[tuple[int, int], ...]
 
 
 def grid_size(axis: str) -> Extent:
@@ -48,7 +51,7 @@ class Layout:
 
     starts: tuple[int, ...]
     extents: Shape
-    beyond: tuple[tuple[int, int], ...]
+    beyond: Pairs
 
     @property
     def region(self) -> Region:
@@ -71,9 +74,18 @@ def layouts(problem: Problem, order: int, also: Sequence[Node] = ()) -> dict[Nod
         out[u] = Layout(tuple(lower for lower, _ in ends), extents, beyond)
     for _ in problem.all_fields:
         for (u, axis), sides in problem.boundary.items():
-            for v in {w for side in sides for w in jets(side.expressions())} - {u}:
-                out[v] = _widened(problem, out, v, u, axes.index(axis))
+            for w in {w for side in sides for w in jets(side.expressions())} - {u}:
+                v = jet(w.params["field"], ())
+                out[v] = _widened(problem, out, w, u, axes.index(axis), order)
+                if not is_field(w):
+                    # What is given by derivatives is seen on the sides by the extension only.
+                    least = [_given(problem, u, name) for name in axes]
+                    out[u] = replace(out[u], beyond=_larger(out[u].beyond, least))
     return out
+
+
+def _larger(a: Pairs, b: Sequence[tuple[int, int]]) -> Pairs:
+    return tuple((max(x[0], y[0]), max(x[1], y[1])) for x, y in zip(a, b, strict=True))
 
 
 def _given(problem: Problem, u: Node, axis: str) -> tuple[int, int]:
@@ -128,17 +140,19 @@ def _needed(w: Node, wrapping: Node | None, axis: int, problem: Problem, order: 
     return r, r
 
 
-def _widened(problem: Problem, found: Mapping[Node, Layout], v: Node, u: Node, axis: int) -> Layout:
-    """Return the layout of v with at least the points that a condition of u on the sides of an axis needs of it."""
+def _widened(problem: Problem, found: Mapping[Node, Layout], w: Node, u: Node, axis: int, order: int) -> Layout:
+    """Return the layout of a field with the points that its derivative w needs in a condition of u on an axis."""
+    v = jet(w.params["field"], ())
     beyond = []
     for k, name in enumerate(problem.domain.axes):
-        mine, other, pair = _given(problem, v, name), _given(problem, u, name), found[v].beyond[k]
-        if k < axis:
-            pair = tuple(max(pair[e], found[u].beyond[k][e] + mine[e] - other[e]) for e in (0, 1))  # type: ignore[assignment]  # two entries
-        elif k > axis:
-            pair = tuple(max(pair[e], mine[e] - other[e]) for e in (0, 1))  # type: ignore[assignment]  # two entries
-        beyond.append(pair)
-    return replace(found[v], beyond=tuple(beyond))
+        mine, other = _given(problem, v, name), _given(problem, u, name)
+        reach = stencils.radius(orders(w)[name], order)
+        more = found[u].beyond[k] if k < axis else (0, 0)
+        # On the axis itself the condition is taken on the side, else where the unknowns of u are.
+        first = other if k != axis else (0, 0)
+        lower, upper = (more[e] + reach + mine[e] - first[e] for e in (0, 1))
+        beyond.append((0, 0) if k == axis and is_field(w) else (lower, upper))
+    return replace(found[v], beyond=_larger(found[v].beyond, beyond))
 
 
 def fewest_points(
@@ -161,10 +175,6 @@ def fewest_points(
         if any(s.params["term"] == "flux" and s.params["by"] == (name,) for s in found):
             need = max(need, order)
         for side, points in zip((lower, upper), reach, strict=True):
-            if side.kind == "slope" and points:
-                need = max(need, given + order)
-            elif side.kind == "value" and points > 1:
-                need = max(need, given + stencils.dirichlet_points(order))
-            elif side.kind == "free" and points:
-                need = max(need, order + 2)
+            if points > int(side.kind == "value"):
+                need = max(need, given + ghosts.points(side, order))
     return need

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,22 +20,31 @@ from symdiff.pde.jets import TIME, all_jets, all_symbols, is_field
 if TYPE_CHECKING:
     from symdiff.pde.solver import Solver
 
-__all__ = ["Eq", "Problem", "Sides"]
+__all__ = ["Eq", "Problem", "Sides", "Start"]
+
+Start = Node | np.ndarray | Callable[..., Any]
+"""What a field starts from: an expression, an array on the grid, or a function of the coordinates' arrays."""
 
 
 class Problem:
     """Fields on a box: equations, boundary and initial conditions.
 
     `equations` give the time derivative of each field, `Eq(dt(u), …)`, or its second one, `Eq(dt(u, 2), …)`, whose
-    first one is then a field of its own (`velocities`). A field may be defined by the others, `Eq(w, laplacian(u))`;
-    equations without any time derivative state a steady problem (`is_steady`), for `Solver.steady`.
+    first one is then a field of its own (`velocities`). A field may be defined by the others, `Eq(w, laplacian(u))`, or
+    be determined by an equation without time derivatives beside them, `Eq(laplacian(psi), -w)` (`constraints`), which
+    every step solves. Equations that all have no time derivative state a steady problem (`is_steady`), for
+    `Solver.steady`.
 
     `boundary` maps every axis to `Periodic()`, to one condition for both sides or to a pair (lower, upper); a
     field maps to such a table of its own, which goes before the common one. A condition is a `Dirichlet`, `Neumann`
-    or `Robin`, or an equation in u and `dn(u)`. `initial` maps every field that evolves, and dt(u) where the second
-    derivative is given, to an expression in coordinates and parameters, a number, or an array on the grid; the
-    start of the search for a steady state is 0 if left out. `known` are fields without an equation and conditions,
-    such as a diffusivity or a source: every run is given their values on the grid, as parameters.
+    or `Robin`, an equation in u and `dn(u)`, or the text of one; it may contain other fields and their derivatives.
+    Where derivatives of third or fourth order need two on one side, write `Dirichlet(0) & Neumann(0)`, or a tuple of
+    equations. Where a field psi of an elliptic equation has two, a field w in it that has none takes what the equation
+    says of w on that side. `initial` maps every field that evolves, and dt(u) where the second derivative is given, to
+    an expression in coordinates and parameters, a number, an array on the grid, or a function of the coordinates'
+    arrays; the start of a search for a steady or elliptic field is 0 if left out. `known` are fields without an
+    equation and conditions, such as a diffusivity or a source: every run is given their values on the grid, as
+    parameters.
 
     Raises SymdiffError for fields without an equation or with two, for missing or conflicting conditions and for
     unknown axes or fields.
@@ -64,11 +73,12 @@ class Problem:
         self.equations: tuple[Any, ...] = found.equations
         self.rhs: dict[Node, Node] = found.rates
         self.fields: tuple[Node, ...] = tuple(found.rates)
+        self.constraints: dict[Node, Node] = found.constraints
         self.definitions: dict[Node, Node] = found.definitions
         self.velocities: dict[Node, Node] = found.velocities
         self.is_steady = found.is_steady
         self.boundary: dict[tuple[Node, str], Sides] = _boundary(boundary or {}, found, domain)
-        self.initial: dict[Node, Node | np.ndarray] = _initial(dict(initial or {}), self)
+        self.initial: dict[Node, Start] = _initial(dict(initial or {}), self)
         self.exact: dict[Node, Node] = dict(exact or {})
         self.parameters: tuple[Node, ...] = self._parameters()
 
@@ -80,12 +90,17 @@ class Problem:
     @property
     def all_fields(self) -> tuple[Node, ...]:
         """The unknown fields, those that are defined by them, and the known ones."""
-        return (*self.fields, *self.definitions, *self.known)
+        return (*self.states, *self.definitions, *self.known)
+
+    @property
+    def states(self) -> tuple[Node, ...]:
+        """The unknown fields: those that evolve, or are steady, and those that elliptic equations determine."""
+        return (*self.fields, *self.constraints)
 
     @property
     def all_rhs(self) -> dict[Node, Node]:
-        """The right-hand sides of the unknown fields and of those that are defined by them."""
-        return {**self.rhs, **self.definitions}
+        """What is equal to the rate of an unknown field, to a field that is defined, or to zero."""
+        return {**self.rhs, **self.constraints, **self.definitions}
 
     def is_periodic(self, axis: str) -> bool:
         """Whether an axis closes on itself."""
@@ -133,9 +148,9 @@ def _boundary(given: Mapping[Any, Any], found: System, domain: Box) -> dict[tupl
     return boundary(given, found, domain)
 
 
-def _initial(given: dict[Any, Any], problem: Problem) -> dict[Node, Node | np.ndarray]:
-    out: dict[Node, Node | np.ndarray] = {}
-    names = {u.params["name"]: u for u in problem.fields}
+def _initial(given: dict[Any, Any], problem: Problem) -> dict[Node, Start]:
+    out: dict[Node, Start] = {}
+    names = {u.params["name"]: u for u in problem.states}
     for key, value in given.items():
         u = as_field(key, names)
         if u is None:
@@ -146,6 +161,9 @@ def _initial(given: dict[Any, Any], problem: Problem) -> dict[Node, Node | np.nd
         if isinstance(value, np.ndarray) and value.ndim:
             out[u] = np.array(value, dtype=float)
             continue
+        if callable(value):
+            out[u] = value
+            continue
         node = as_node(value)
         if node.shape != () or all_jets([node]):
             raise ShapeError(
@@ -153,9 +171,9 @@ def _initial(given: dict[Any, Any], problem: Problem) -> dict[Node, Node | np.nd
                 f"got {brief(node)}."
             )
         out[u] = substitute([node], {symbols(TIME): const(0.0)})[0]
-    for u in problem.fields:
+    for u in problem.states:
         name = u.params["name"]
-        if u not in out and problem.is_steady:
+        if u not in out and (problem.is_steady or u in problem.constraints):
             out[u] = const(0.0)
         elif u not in out and u in problem.velocities.values():
             field = name.removesuffix(f"_{TIME}")

@@ -195,7 +195,7 @@ class Run(ABC):
 
     def _place_of_failure(self, state: Sequence[np.ndarray]) -> str:
         """Name the first field and point that is not finite; nothing if there is none."""
-        for u, block in zip(self.solver.problem.fields, self.solver.unknowns(state), strict=True):
+        for u, block in zip(self.solver.problem.states, self.solver.unknowns(state), strict=True):
             if not np.isfinite(block).all():
                 return f"{u.params['name']!r} infinite or NaN at {self.solver.place(u, block)}"
         return ""
@@ -214,7 +214,7 @@ class Run(ABC):
     def _progress(self) -> Progress:
         elapsed = time.perf_counter() - self.began
         rate = (self.step - self.first_step) / elapsed if elapsed > 0 else 0.0
-        fields, grid = self.solver.problem.fields, self.solver.grid
+        fields, grid = self.solver.problem.states, self.solver.grid
         return Progress(self.t, self.until, self.step, self.total, elapsed, rate, grid, fields, self._assemble)
 
     # -- the end ----------------------------------------------------------------------------------------------------

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from symdiff.diff.symbolic import diff
 from symdiff.front.symbols import symbols
@@ -21,11 +21,13 @@ from symdiff.ir.graph import depends_on, substitute
 from symdiff.ir.node import Node
 from symdiff.ops import leaves
 from symdiff.ops.index import broadcast_to, concatenate, reshape, slice_
-from symdiff.pde.conditions import Dirichlet
 from symdiff.pde.fields import Blocks, Fields, Side
 from symdiff.pde.jets import TIME, added, jets
 from symdiff.pde.layout import Layout, Region, grid_size, layouts, outside
 from symdiff.pde.problem import Problem
+
+if TYPE_CHECKING:
+    from symdiff.pde.elliptic import Elliptic
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,11 +36,17 @@ class Semidiscrete:
 
     Its symbols: `blocks`, the unknowns of each field; `points`, the coordinates along each axis; `spacings`; and
     `parameters`, the problem's parameters and the values of its `known` fields.
+
+    `elliptic` finds the fields of elliptic equations, from the unknowns `guess`; `begun` are those, with the points
+    beyond them, that belong to the unknowns at the start of a step.
     """
 
     problem: Problem
     order: int
     also: tuple[Node, ...] = ()
+    elliptic: Elliptic | None = None
+    guess: Blocks = field(default_factory=dict)
+    begun: Blocks = field(default_factory=dict)
 
     @cached_property
     def layout(self) -> dict[Node, Layout]:
@@ -69,7 +77,7 @@ class Semidiscrete:
     def extensions(self) -> dict[Node, Node]:
         """The symbol of the unknowns of each field with the points beyond them."""
         out = {}
-        for u in self.problem.fields:
+        for u in self.problem.states:
             layout = self.layout[u]
             shape = tuple(d + (lower + upper) for d, (lower, upper) in zip(layout.extents, layout.beyond, strict=True))
             out[u] = _array(f"{u.params['name']}_extension", shape)
@@ -136,8 +144,8 @@ class Semidiscrete:
         for u in self.problem.all_fields:
             for axis, name in enumerate(self.axes):
                 for end, condition in enumerate(self.problem.boundary[u, name]):
-                    if isinstance(condition, Dirichlet) and not jets([condition.value]):
-                        found[u, axis, end] = condition.value
+                    if condition.kind == "value" and not jets(condition.data(u)[:1]):
+                        found[u, axis, end] = condition.data(u)[0]
         return found
 
     def given(self, t: Node) -> dict[Side, Node]:
@@ -152,10 +160,24 @@ class Semidiscrete:
 
     # -- states and rates -----------------------------------------------------------------------------------------
 
+    @cached_property
+    def solved(self) -> dict[Node, Node]:
+        """The symbol of the unknowns of each field of an elliptic equation."""
+        return {u: _array(f"{u.params['name']}_block", self.layout[u].extents) for u in self.problem.constraints}
+
     def extended(self, blocks: Blocks, t: Node) -> list[Node]:
         """Return the unknowns of all fields with the points beyond them, at a time."""
         fields = Fields(self, blocks, t)
-        return [fields.extension(u) for u in blocks]
+        return [fields.extension(u) for u in self.problem.states]
+
+    def starting(self, extended: Blocks) -> Semidiscrete:
+        """Return the equations for a step from these extensions, in which searches for elliptic fields begin."""
+        begun = {u: extended[u] for u in self.problem.constraints}
+        if not begun:
+            return self
+        out = replace(self, guess={u: self.inner(u, x) for u, x in begun.items()}, begun=begun)
+        out.__dict__["layout"] = self.layout
+        return out
 
     def inner(self, u: Node, ext: Node) -> Node:
         """Return the unknowns of a field in its extension."""
@@ -168,9 +190,10 @@ class Semidiscrete:
     ) -> dict[Node, Node]:
         """Return the time derivatives of the unknowns (of a steady problem: what is zero).
 
-        `given` are the Dirichlet values if not those at `t`, `extended` the extensions where they are known already.
+        `given` are the Dirichlet values if not those at `t`, `extended` the extensions where they are known already: at
+        the start of a step.
         """
-        fields = Fields(self, blocks, t, given, extended)
+        fields = Fields(self, blocks, t, given, {**self.begun, **extended} if extended else None)
         out = {}
         for u, rhs in self.problem.rhs.items():
             (rate,) = fields.evaluate([rhs], self.layout[u].region)

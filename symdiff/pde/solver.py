@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -18,13 +19,14 @@ from symdiff.pde import stencils
 from symdiff.pde.adaptive import Adaptive, AdaptiveKernel, adaptive_loop
 from symdiff.pde.adaptive_run import AdaptiveRun
 from symdiff.pde.choose import ready
-from symdiff.pde.conditions import Dirichlet
 from symdiff.pde.domain import Grid
+from symdiff.pde.elliptic import Elliptic
 from symdiff.pde.evaluate import on_points
+from symdiff.pde.fields import Fields, Side
 from symdiff.pde.gradient import Gradient, reversible
-from symdiff.pde.jets import jets
+from symdiff.pde.jets import is_field, jets
 from symdiff.pde.kernel import Kernel, loop
-from symdiff.pde.layout import fewest_points
+from symdiff.pde.layout import Region, fewest_points, grid_size
 from symdiff.pde.methods import as_stepper
 from symdiff.pde.parameters import Values, values_of
 from symdiff.pde.problem import Problem
@@ -51,7 +53,7 @@ class Solver:
         if order not in stencils.ORDERS:
             raise DomainError(f"The order in space is one of {', '.join(map(str, stencils.ORDERS))}, got {order!r}.")
         self.problem, self.order = problem, order
-        self.semi = Semidiscrete(problem, order)
+        self.semi = Semidiscrete(problem, order, elliptic=Elliptic(self) if problem.constraints else None)
         axes = problem.domain.axes
         self.grid = Grid(problem.domain, self._checked(shape), [problem.is_periodic(a) for a in axes])
         self._steps = Steps(self)
@@ -97,10 +99,15 @@ class Solver:
     def _side_points(self, axis: int, side: tuple[slice, ...]) -> dict[str, np.ndarray]:
         return {n: x[side] if x.shape[axis] > 1 else x for n, x in self._points.items()}
 
+    @property
+    def grid_inputs(self) -> dict[Node, Any]:
+        """The values of the symbols of the grid."""
+        symbols, values = (*self.semi.spacings, *self.semi.points), (*self.grid.spacing, *self.grid.points)
+        return dict(zip(symbols, values, strict=True))
+
     def _inputs(self, values: Values, state: State) -> dict[Node, Any]:
-        semi = self.semi
-        pairs = [*zip(semi.spacings, self.grid.spacing, strict=True), *zip(semi.points, self.grid.points, strict=True)]
-        return {**dict(pairs), **values, **dict(zip(semi.blocks.values(), state, strict=True))}
+        blocks = [*self.semi.blocks.values(), *self.semi.solved.values()]
+        return {**self.grid_inputs, **values, **dict(zip(blocks, state, strict=True))}
 
     # -- states -----------------------------------------------------------------------------------------------------
 
@@ -125,6 +132,8 @@ class Solver:
                         f"The initial array of {name!r} has shape {initial.shape}, the grid has {self.grid.shape}."
                     )
                 full = initial
+            elif not isinstance(initial, Node):
+                full = self._called(name, initial)
             else:
                 full = np.broadcast_to(on_points(initial, self._points, 0.0, values), self.grid.shape)
             block = np.array(full[self.block(u)], dtype=float)
@@ -132,17 +141,29 @@ class Solver:
                 raise DomainError(f"The initial condition of {name!r} is not finite at {self.place(u, block)}.")
             out.append(block)
         blocks = dict(zip(self.problem.initial, out, strict=True))
-        return [blocks[u] for u in self.problem.fields]
+        return [blocks[u] for u in self.problem.states]
+
+    def _called(self, name: str, function: Callable[..., Any]) -> np.ndarray:
+        """Return the values of a function of the coordinates' arrays."""
+        found = np.asarray(function(*np.meshgrid(*self.grid.points, indexing="ij")))
+        if found.shape not in ((), self.grid.shape) or found.dtype.kind not in "iuf":
+            raise ShapeError(
+                f"The function that {name!r} starts from returned {found.dtype} of shape {found.shape} for the arrays "
+                f"of the coordinates {', '.join(self.grid.axes)}, each of shape {self.grid.shape}; it returns one "
+                "number for every point."
+            )
+        return np.broadcast_to(found, self.grid.shape)
 
     def _extended(self, stepper: Stepper, values: Values, state: State) -> State:
         """Return unknowns at time 0 with the points beyond them, and what the method remembers."""
-        nodes = [*self.semi.extended(self.semi.blocks, const(0.0)), *stepper.memory(self.semi)]
+        semi = replace(self.semi, guess=self.semi.solved)
+        nodes = [*semi.extended(semi.blocks, const(0.0)), *stepper.memory(semi)]
         return [np.asarray(a, order="C") for a in interpret(nodes, self._inputs(values, state))]
 
     def unknowns(self, state: Sequence[np.ndarray]) -> State:
         """Return the unknowns in arrays that have the points beyond them too; what follows is left out."""
         out = []
-        for u, array in zip(self.problem.fields, state, strict=False):
+        for u, array in zip(self.problem.states, state, strict=False):
             beyond = self.semi.layout[u].beyond
             cuts = (slice(lower, n - upper) for (lower, upper), n in zip(beyond, array.shape, strict=True))
             out.append(array[tuple(cuts)])
@@ -155,30 +176,52 @@ class Solver:
         pairs = zip(self.grid.axes, self.grid.points, index, starts, strict=True)
         return ", ".join(f"{axis} = {points[i + s]:.6g}" for axis, points, i, s in pairs)
 
+    def completed(self, state: State, t: float, values: Values) -> State:
+        """Return the unknowns of the fields that evolve with those of elliptic equations behind them."""
+        semi = self.semi
+        fields = Fields(semi, semi.blocks, const(t))
+        inputs = {**self.grid_inputs, **values, **dict(zip(semi.blocks.values(), state, strict=True))}
+        return [*state, *(np.asarray(a) for a in interpret([fields.block(u) for u in semi.solved], inputs))]
+
     def assemble(self, state: State, t: float, values: Values) -> dict[Node, np.ndarray]:
         """Return the fields on all points: unknowns between given values; the mean of both at a corner of two sides."""
         full: dict[Node, np.ndarray] = {u: values[array] for u, array in self.semi.known.items()}
         times = {u: np.zeros(self.grid.shape, dtype=np.uint8) for u in full}
-        for u, block in zip(self.problem.fields, state, strict=True):
+        for u, block in zip(self.problem.states, state, strict=True):
             full[u], times[u] = np.zeros(self.grid.shape), np.zeros(self.grid.shape, dtype=np.uint8)
             full[u][self.block(u)] = block
         for u, axis, end, value in self._given:
             side = self._side(axis, end)
+            if not all(is_field(w) for w in jets([value])):
+                full[u][side] += self._differentiated((u, axis, end), state, t, values)
+                times[u][side] += 1
+                continue
             others = {v: full[v][side] / np.maximum(times[v][side], 1) for v in jets([value])}
             full[u][side] += on_points(value, self._side_points(axis, side), t, values, others)
             times[u][side] += 1
-        fields = self.problem.fields
+        fields = self.problem.states
         return {u: full[u] / np.maximum(times[u], 1) if times[u].any() else full[u] for u in fields}
+
+    def _differentiated(self, side: Side, state: State, t: float, values: Values) -> np.ndarray:
+        """Return the values on a side that derivatives give."""
+        u, axis, end = side
+        semi, axes = self.semi, self.grid.axes
+        blocks = {**semi.blocks, **semi.solved}
+        sizes = tuple(grid_size(a) for a in axes)
+        region = Region((0,) * len(axes), sizes).along(axis, 0 if end == 0 else sizes[axis] - 1, 1)
+        (node,) = Fields(semi, blocks, const(t)).evaluate([u], region)
+        (found,) = interpret([node], self._inputs(values, state))
+        return np.asarray(found)
 
     @cached_property
     def _given(self) -> list[tuple[Node, int, int, Node]]:
         """The Dirichlet sides (field, axis, end) and their values, those that contain a field behind its own."""
         waiting = {
-            (u, axis, end): condition.value
-            for u in self.problem.fields
+            (u, axis, end): condition.data(u)[0]
+            for u in self.problem.states
             for axis, name in enumerate(self.grid.axes)
             for end, condition in enumerate(self.problem.boundary[u, name])
-            if isinstance(condition, Dirichlet)
+            if condition.kind == "value"
         }
         out = [(*side, value) for side, value in waiting.items() if not jets([value])]
         waiting = {side: value for side, value in waiting.items() if jets([value])}
@@ -334,6 +377,7 @@ class Solver:
         stepper, values = self._ready(method, linear_solver), values_of(self.semi, self.grid, parameters)
         until, state = positive(until, "until", "it is the time at which the run ends"), self._start(values)
         longest = self._steps.choose(stepper, dt, values, state, until, force)
+        state = state[: len(self.problem.fields)]
         run = reversible(self, goal, wrt, stepper, values, state, until, longest, max_bytes)
         return run.gradient(target)
 

@@ -69,8 +69,8 @@ def _entries(problem: Problem, f: Node, middle: str | None) -> list[Entry]:
     out: list[Entry] = []
     for w, slope in _slopes(f, jets([f])).items():
         u, spec = jet(w.params["field"], ()), (_of_jet(problem, w, middle),)
-        if u in problem.known:
-            continue
+        if u in problem.known or u in problem.constraints:
+            continue  # what evolving fields feed back through elliptic ones is smooth
         if u in problem.definitions:
             inner = _entries(problem, problem.definitions[u], None)
             out += [(v, (*spec, *more), slope * factor) for v, more, factor in inner]
@@ -78,7 +78,7 @@ def _entries(problem: Problem, f: Node, middle: str | None) -> list[Entry]:
             out.append((u, spec, slope))
     for s, slope in _slopes(f, terms([f])).items():
         kind, of = s.params["term"], s.params["of"]
-        if kind == "biased" and of in problem.known:
+        if kind == "biased" and (of in problem.known or of in problem.constraints):
             continue
         if kind == "biased":
             leaning = Formula("biased", 1, s.params["direction"], s.params["accuracy"])

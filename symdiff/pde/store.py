@@ -31,7 +31,7 @@ Arrays = dict[Node, np.ndarray]
 
 def store_of(path: str | os.PathLike[str] | None, solver: Solver, most: int, about: Mapping[str, Any]) -> Store:
     """Return the memory, or a place on the disk, for up to `most` states; `about` says what is no array of a run."""
-    fields = solver.problem.fields
+    fields = solver.problem.states
     return Memory(fields) if path is None else Disk(path, solver.grid, fields, most, about)
 
 

@@ -164,7 +164,7 @@ def jacobian(solver: Solver, semi: Semidiscrete, shape: Sequence[int], seed: int
     sign = 1 if seed % 2 else -1
     state = [sign * rng.uniform(0.5, 1.5, size) for size in sizes]
     blocks, t = list(semi.blocks.values()), const(0.3)
-    inputs = {**small._inputs(values, state), **known}
+    inputs = {**small.grid_inputs, **values, **dict(zip(blocks, state, strict=True)), **known}
     directions = [direction(b) for b in blocks]
     along = jvp_nodes(list(semi.rates(semi.blocks, t).values()), blocks, directions)
     # All columns at once: along the unit vectors.

@@ -73,7 +73,7 @@ class Track:
                 f"track has a name for each number, such as track={{'mass': pde.integral(u)}}, got {given!s}."
             )
         problem = semi.problem
-        taken = [TIME, RECORD_TIME, *semi.axes, *(u.params["name"] for u in problem.fields)]
+        taken = [TIME, RECORD_TIME, *semi.axes, *(u.params["name"] for u in problem.states)]
         known = {s.params["name"]: s for s in (*problem.coordinates, symbols(TIME), *problem.parameters)}
         self.functionals: dict[str, Functional] = {}
         self.monitors: dict[str, Monitor] = {}

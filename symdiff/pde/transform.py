@@ -182,11 +182,8 @@ def sides(semi: Semidiscrete) -> tuple[Kind | None, ...]:
 def _sides(semi: Semidiscrete, axis: str) -> Kind | None:
     problem = semi.problem
     found = {tuple(c.kind for c in problem.boundary[u, axis]) for u in problem.fields}
-    expressions = [e for u in problem.fields for c in problem.boundary[u, axis] for e in _slope(c, u)]
+    conditions = [(u, c) for u in problem.fields for c in problem.boundary[u, axis]]
+    is_fixed = not any(is_jet(s) for s in free_symbols(e for u, c in conditions for e in c.data(u)))
     (kind, *others) = found
-    reflects = set(kind) <= {"periodic", "value", "slope"} and not any(is_jet(s) for s in free_symbols(expressions))
+    reflects = is_fixed and all(c.orders in ((), (0,), (1,)) for _, c in conditions)
     return (kind[0], kind[1]) if reflects and not others else None
-
-
-def _slope(condition: Any, u: Node) -> list[Node]:
-    return [condition.slope_of(u)] if condition.kind == "slope" else []

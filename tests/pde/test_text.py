@@ -199,7 +199,7 @@ def test_other_statements_that_have_no_meaning() -> None:
     plane = pde.Box(x=(0, 1), y=(0, 1))
     with pytest.raises(sd.SymdiffError, match=r"velocity of upwind .* is a number"):
         pde.Problem(pde.Eq(pde.dt(u), pde.upwind(1, u)), plane, sides, {u: 0})
-    with pytest.raises(sd.SymdiffError, match="condition of 'u' on axis 'x' contains integral"):
+    with pytest.raises(sd.SymdiffError, match="condition of 'u' on the lower side of axis 'x' contains integral"):
         pde.Problem(pde.Eq(pde.dt(u), u), line, {"x": pde.Neumann(pde.integral(u))}, {u: 0})
     for equations, match in (
         ([pde.Eq(pde.dt(u), pde.div(pde.vector(1, 2) * u))], "component along axis 1, which the domain"),
