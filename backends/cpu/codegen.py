@@ -21,9 +21,10 @@ from backends.cpu.lines import Emit, call_own_function
 from backends.cpu.machine import Machine, machine
 from backends.cpu.nest import NestCode, block_length, emit_nest, partial_buffers
 from backends.cpu.recurrence import emit_recurrence
+from backends.cpu.rings import copy
 from backends.cpu.rows import Prepared, RowsCode, cut_of, emit_rows, prepare, weights_of
 from backends.cpu.sorting import emit_argsort
-from backends.cpu.sweep import SweepCode, copy, emit_sweep, record_bytes, rounded
+from backends.cpu.sweep import SweepCode, emit_sweep, record_bytes, rounded
 from backends.emit import F64, I8, I64, POINTER
 from symdiff.program.ir import ITEMSIZE, Access, Buffer, Call, Loop, Nest, Program, Rows, Statement, Sweep, walk
 

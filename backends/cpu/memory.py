@@ -11,7 +11,7 @@ from llvmlite import ir
 from backends.cpu.frame import Frame, i64
 from backends.cpu.layout import INDEX_OUT_OF_RANGE, STATUS
 from backends.emit import I8, I32, I64, POINTER, SCALAR, Lanes, element
-from symdiff.ir.dims import Extent
+from symdiff.ir.dims import Extent, constant_term
 from symdiff.program.ir import ITEMSIZE, Access, Guard
 
 
@@ -82,6 +82,16 @@ class Memory:
         memory = _memory_type(access.buffer.dtype)
         return self.frame.builder.gep(self.frame.base(access.buffer), [index], source_etype=memory)
 
+    def _run_address(self, access: Access, point: Point) -> Any:
+        """The address of the first lane: of its row, then of the point, then a distance that fits an instruction."""
+        b, constant = self.frame.builder, constant_term(access.offset)
+        row = self.affine(access.offset - constant, access.strides[:-1], point.indices[:-1])
+        at, kind = self.frame.base(access.buffer), _memory_type(access.buffer.dtype)
+        for step in (row, point.indices[-1], i64(constant)):
+            if not (isinstance(step, ir.Constant) and step.constant == 0):
+                at = b.gep(at, [step], source_etype=kind)
+        return at
+
     def _single_load(self, access: Access, point: Point, guards: Sequence[Guard]) -> Any:
         """One number for all lanes. Guards that vary over the lanes choose afterwards; the address is kept legal."""
         b, memory = self.frame.builder, _memory_type(access.buffer.dtype)
@@ -107,7 +117,7 @@ class Memory:
     def _run_load(self, access: Access, point: Point, mask: Any | None) -> Any:
         b, memory = self.frame.builder, _memory_type(access.buffer.dtype)
         kind = self._vector(memory)
-        at = self._address(access, self.affine(access.offset, access.strides, point.indices))
+        at = self._run_address(access, point)
         size = ITEMSIZE[access.buffer.dtype]
         if mask is None:
             return b.load(at, typ=kind, align=size)
@@ -197,7 +207,7 @@ class Memory:
         if access.buffer.dtype == "bool":
             value = b.zext(value, self._vector(I8))
         if lanes.width > 1 and access.strides and access.strides[-1] == 1 and not gathered:
-            at = self._address(access, self.affine(access.offset, access.strides, point.indices))
+            at = self._run_address(access, point)
             if point.mask is None:
                 b.store(value, at, align=size)
             else:

@@ -146,7 +146,7 @@ class _Emitter:
         target = frame.builder.module.machine
         if wants_assembler(code.nest, target):
             target = for_assembler(target) or target
-        width = 1 if code.nest.serial or not code.nest.space else _width(code.nest, target)
+        width = 1 if code.nest.serial or not code.nest.space else lanes_for(code.nest, target)
         order = emission_order(code.nest, target)
         self.body = Body(frame, code.nest, width, order, cut(frame, code.nest, width, code.function.name, order))
         self.lanes = self.body.lanes
@@ -408,7 +408,7 @@ def _combine_rows(frame: Frame, code: NestCode, j: int, r: Reduce, n_blocks: Val
     frame.loop(i64(0), frame.extent(code.nest.space[-1]), 1, column)
 
 
-def _width(nest: Nest, target: Machine) -> int:
+def lanes_for(nest: Nest, target: Machine) -> int:
     """Lanes for the widest real number in the nest: twice as many when all are float32.
 
     Indices then take two registers; a gather is as fast that way, and functions are twice as fast.

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from backends.cpu.body import body_weight
 from backends.cpu.layout import ALIGN, DEPTH, LOCKS, RECORD, RINGS, SLOT_BYTES, SLOTS, SWEEP_WORDS
 from backends.cpu.machine import machine
-from backends.cpu.sweep import takes
-from symdiff.ir.dims import Extent, evaluate
+from backends.cpu.rings import plane_elements, takes
+from symdiff.ir.dims import evaluate
 from symdiff.program.ir import ITEMSIZE, Sweep
+from symdiff.program.reach import is_thin
 
 _DEPTHS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 _MOST_THREADS = 256
@@ -54,7 +55,7 @@ def tile_bytes(sweep: Sweep, tile: Tile) -> int:
         width + (tile.depth - 1) * (below + above) + under + over
         for width, (below, above), (under, over) in zip(tile.widths, sweep.reach, sweep.margin, strict=True)
     ]
-    plane = math.prod(extents[1:-1]) * (-(-extents[-1] // 8) * 8)
+    plane = plane_elements(math.prod(extents[1:-1]), extents[-1])
     total = 0
     for ring in sweep.rings:
         planes = tile.depth * ring.planes + (ring.taken if takes(sweep) else 0)
@@ -143,7 +144,7 @@ def cost(sweep: Sweep, tile: Tile, extents: Sequence[int], threads: int) -> floa
     computed = total = 0.0
     planes = 0
     for piece in sweep.pieces:
-        if any(_is_thin(lo, hi) for lo, hi in zip(piece.lower, piece.upper, strict=True)):
+        if is_thin(piece):
             continue
         grown = 1.0
         for w, (below, above), (under, over) in zip(tile.widths, sweep.reach, piece.halo, strict=True):
@@ -168,7 +169,3 @@ def cost(sweep: Sweep, tile: Tile, extents: Sequence[int], threads: int) -> floa
     idle = -(-busy // threads) * threads / busy * (1.0 if threads == 1 else 1.0 + 0.1 * threads / busy)
     shared = tile.depth * math.prod(extents) * computed / _OPERATION > _SHARED_WORK
     return (computed + visited + through + memory) * (idle if shared else threads)
-
-
-def _is_thin(lower: Extent | None, upper: Extent | None) -> bool:
-    return lower is not None and upper is not None and isinstance(upper - lower, int) and upper - lower <= 4

@@ -176,6 +176,15 @@ def is_at_least(a: Extent, b: Extent) -> bool:
     return difference >= 0 if isinstance(difference, int) else all(c > 0 for _, c in difference.terms)
 
 
+def constant_term(extent: Extent) -> int:
+    """Return what an extent is where all sizes are 0.
+
+    >>> constant_term(as_extent("n") * as_extent("m") - 2)
+    -2
+    """
+    return _terms(extent).get((), 0)
+
+
 def ceil_div(a: Extent, step: int) -> Extent:
     """Return ceil(a / step) for a positive step."""
     if step == 1:

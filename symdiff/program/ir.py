@@ -220,7 +220,8 @@ class Sweep:
     `domain` is the first point and the extent of each axis, and `periodic` says which have no end. On these the loop
     starts only if `checks`, the differences of the points beyond the sides from what they repeat, are all 0, and
     `fills` writes those points in the end. `begins` are copies of inputs to old arrays, before the loop, and `ends`
-    copies of old arrays to outputs, after it: a sweep reads the input and writes the output itself.
+    copies of old arrays to outputs, after it: a sweep reads the input and writes the output itself. A turn makes `slab`
+    planes at every step along axis 0.
     """
 
     loop: Loop
@@ -230,6 +231,7 @@ class Sweep:
     states: tuple[tuple[Buffer, Buffer], ...]
     pieces: tuple[Piece, ...]
     rings: tuple[Ring, ...]
+    slab: int
     lag: int
     reach: tuple[tuple[int, int], ...]
     margin: tuple[tuple[int, int], ...]
@@ -352,6 +354,7 @@ def _statement_lines(statements: tuple[Statement, ...], indent: str) -> Iterator
 
 def _sweep_lines(s: Sweep, indent: str) -> Iterator[str]:
     yield f"{indent}sweep in tiles, turns {s.lag} planes apart that reach {s.reach}, margin {s.margin}:"
+    yield f"{indent}  {s.slab} planes at a step"
     axes = ", ".join(
         f"{start} + {extent}{' periodic' * around}"
         for (start, extent), around in zip(s.domain, s.periodic, strict=True)

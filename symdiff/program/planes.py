@@ -1,7 +1,8 @@
-"""planes: the nest that computes a piece of a sweep on one plane of a tile.
+"""planes: the nest that computes a piece of a sweep on one plane of a tile, or on a few next to each other.
 
 The plane's number, the tile's first point and its extents are run-time sizes, so one function serves all planes of
-all tiles. Every plane of a swept array that the nest reads or writes is a buffer, whose entry 0 would be at point 0.
+all tiles. Every plane of a swept array that the nest reads or writes is a buffer, whose entry 0 is the tile's first
+point.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from symdiff.ir.dims import Extent, as_extent, multiply
-from symdiff.program.ir import Access, Affine, Buffer, Const, Guard, Instr, Load, Nest, Piece, Sweep
+from symdiff.program.ir import Access, Affine, Buffer, Const, Guard, Instr, Load, Nest, Op, Piece, Store, Sweep
 
 PLANE = "plane"
 
@@ -47,27 +48,46 @@ class Planes:
         self.rank = len(sweep.domain)
         self.buffers: dict[Plane, Buffer] = {}
 
-    def nest(self, piece: Piece) -> tuple[Nest, tuple[Plane, ...]]:
-        """Return the nest of a piece over the axes 1, 2, … and the planes that it uses."""
+    def nest(self, piece: Piece, n: int = 1) -> tuple[Nest, tuple[Plane, ...]]:
+        """Return the nest of a piece over the axes 1, 2, … on `n` planes at once, and the planes that it uses.
+
+        What several of the planes read or compute is there once.
+        """
         used: dict[Plane, None] = {}
-        reads = {r.value: r for r in piece.reads}
-        body: list[Instr] = []
-        for k, instr in enumerate(piece.body):
-            if k in reads:
-                r = reads[k]
-                plane = Plane(r.buffer, r.offsets[0], r.old)
+        body: dict[object, Instr] = {}
+        stores: list[Store] = []
+        for k in range(n):
+            number = self._add(piece, k, body, used)
+            for s in piece.stores:
+                offsets: Sequence[int] = s.access.strides  # type: ignore[assignment]  # a piece's stores are at offsets
+                plane = Plane(s.access.buffer, offsets[0] + k, False)
                 used[plane] = None
-                body.append(Load(self._access(plane, r.offsets), r.buffer.dtype))
-            else:
-                body.append(self._on_plane(instr))
-        stores = []
-        for s in piece.stores:
-            offsets: Sequence[int] = s.access.strides  # type: ignore[assignment]  # a piece's stores are at offsets
-            plane = Plane(s.access.buffer, offsets[0], False)
-            used[plane] = None
-            stores.append(replace(s, access=self._access(plane, offsets)))
+                stores.append(replace(s, value=number[s.value], access=self._access(plane, offsets)))
         space = tuple(as_extent(count(a)) for a in range(1, self.rank))
-        return Nest(space, tuple(body), tuple(stores), (), ()), tuple(used)
+        return Nest(space, tuple(body.values()), tuple(stores), (), ()), tuple(used)
+
+    def _add(self, piece: Piece, k: int, body: dict[object, Instr], used: dict[Plane, None]) -> list[int]:
+        """Add the instructions for the k-th plane to `body`; return their numbers there."""
+        reads = {r.value: r for r in piece.reads}
+        place = {key: i for i, key in enumerate(body)}
+        numbers: list[int] = []
+        for j, instr in enumerate(piece.body):
+            if j in reads:
+                r = reads[j]
+                plane = Plane(r.buffer, r.offsets[0] + k, r.old)
+                used[plane] = None
+                instr = Load(self._access(plane, r.offsets), r.buffer.dtype)
+            elif isinstance(instr, Op):
+                instr = replace(instr, args=tuple(numbers[a] for a in instr.args))
+            else:
+                instr = self._on_plane(instr, k)
+            # 0.0 and -0.0 are equal, but not the same.
+            key = (instr, str(instr.value)) if isinstance(instr, Const) else instr
+            if key not in place:
+                place[key] = len(body)
+                body[key] = instr
+            numbers.append(place[key])
+        return numbers
 
     def buffer(self, plane: Plane) -> Buffer:
         """The buffer that stands for a plane."""
@@ -81,33 +101,33 @@ class Planes:
         if self.rank == 3:
             steps[0] = as_extent(pitch(plane.array, plane.old))
         offset: Extent = 0
-        for a, step in enumerate(steps, start=1):
-            offset = offset + multiply(as_extent(low(a)) + offsets[a], step)
+        for move, step in zip(offsets[1:], steps, strict=True):
+            offset = offset + multiply(move, step)
         return Access(self.buffer(plane), offset, tuple(steps))
 
-    def _on_plane(self, instr: Instr) -> Instr:
+    def _on_plane(self, instr: Instr, k: int) -> Instr:
         match instr:
             case Load():
-                return replace(instr, access=self._moved(instr.access))
+                return replace(instr, access=self._moved(instr.access, k))
             case Affine():
-                offset, coefs = self._shift(instr.offset, instr.coefs)
-                return replace(instr, offset=offset, coefs=coefs, guards=tuple(map(self._guard, instr.guards)))
+                offset, coefs = self._shift(instr.offset, instr.coefs, k)
+                return replace(instr, offset=offset, coefs=coefs, guards=self._guards(instr.guards, k))
             case Const():
-                return replace(instr, guards=tuple(map(self._guard, instr.guards)))
+                return replace(instr, guards=self._guards(instr.guards, k))
             case _:
                 return instr
 
-    def _moved(self, access: Access) -> Access:
-        offset, strides = self._shift(access.offset, access.strides)
-        return replace(access, offset=offset, strides=strides, guards=tuple(map(self._guard, access.guards)))
+    def _moved(self, access: Access, k: int) -> Access:
+        offset, strides = self._shift(access.offset, access.strides, k)
+        return replace(access, offset=offset, strides=strides, guards=self._guards(access.guards, k))
 
-    def _guard(self, g: Guard) -> Guard:
-        offset, coefs = self._shift(g.offset, g.coefs)
-        return replace(g, offset=offset, coefs=coefs)
+    def _guards(self, guards: Sequence[Guard], k: int) -> tuple[Guard, ...]:
+        moved = [self._shift(g.offset, g.coefs, k) for g in guards]
+        return tuple(replace(g, offset=o, coefs=c) for g, (o, c) in zip(guards, moved, strict=True))
 
-    def _shift(self, offset: Extent, coefs: tuple[Extent, ...]) -> tuple[Extent, tuple[Extent, ...]]:
-        """From points to the indices of the plane's loops."""
-        offset = offset + multiply(coefs[0], as_extent(PLANE))
+    def _shift(self, offset: Extent, coefs: tuple[Extent, ...], k: int) -> tuple[Extent, tuple[Extent, ...]]:
+        """From points, k planes further, to the indices of the plane's loops."""
+        offset = offset + multiply(coefs[0], as_extent(PLANE) + k)
         for a in range(1, self.rank):
             offset = offset + multiply(coefs[a], as_extent(low(a)))
         return offset, coefs[1:]

@@ -13,6 +13,8 @@ Old = Mapping[Buffer, Buffer]
 """The new array for each old one."""
 
 _FAR = 1 << 20
+# Points along an axis; instructions.
+_THIN, _SHORT = 4, 75
 
 
 def needed(pieces: Sequence[Piece], old: Old) -> list[Piece]:
@@ -85,8 +87,25 @@ def beyond(p: Piece, axis: int) -> tuple[int, int]:
     return below - min(found), above + max(found)
 
 
-def rings(pieces: Sequence[Piece], old: Old, lag: int) -> tuple[Ring, ...]:
-    """The planes that a tile keeps of every array: from the first that writes one to the last that reads it."""
+def slab(pieces: Sequence[Piece]) -> int:
+    """The planes that a turn makes at every step: two share what they read, as long as their code stays short.
+
+    Of four the addresses alone are more than the registers of x86-64 hold, and nothing is gained.
+    """
+    return 2 if all(len(p.body) <= _SHORT for p in pieces) else 1
+
+
+def is_thin(p: Piece) -> bool:
+    """Whether a piece has a few points only along an axis: it is part of a side."""
+    spans = [end - first for first, end in zip(p.lower, p.upper, strict=True) if first is not None and end is not None]
+    return any(isinstance(n, int) and n <= _THIN for n in spans)
+
+
+def rings(pieces: Sequence[Piece], old: Old, lag: int, n: int) -> tuple[Ring, ...]:
+    """The planes that a tile keeps of every array: from the first that writes one to the last that reads it.
+
+    At every step `n` planes come in before the last one is read.
+    """
     out = []
     arrays = dict.fromkeys(s.access.buffer for p in pieces for s in p.stores)
     before = {new: start for start, new in old.items()}
@@ -96,7 +115,7 @@ def rings(pieces: Sequence[Piece], old: Old, lag: int) -> tuple[Ring, ...]:
         read = [p.delay - r.offsets[0] for p in pieces for r in p.reads if r.buffer is array]
         last = max([*read, *(x + lag for x in later), min(written)])
         taken = max(later) - min(later) + 1 if later else 1
-        out.append(Ring(array, last - min(written) + 1, taken, min(later, default=0)))
+        out.append(Ring(array, last - min(written) + n, taken + n - 1, min(later, default=0)))
     return tuple(out)
 
 

@@ -35,7 +35,7 @@ from symdiff.program.ir import (
     Sweep,
     walk,
 )
-from symdiff.program.reach import beyond, delays, halos, needed, rings
+from symdiff.program.reach import beyond, delays, halos, needed, rings, slab
 from symdiff.program.views import c_strides
 
 
@@ -140,9 +140,10 @@ class _Finder:
             for a in range(self.rank)
         )
         checks, fills = self._ghost_nests()
+        n = slab(pieces)
         return Sweep(
-            self.loop, tuple(ahead), swaps, recorded, self.states, tuple(pieces), rings(pieces, self.old, lag), lag,
-            reach, margin, self._domain(), tuple(p is not None for p in self.period), checks, fills,
+            self.loop, tuple(ahead), swaps, recorded, self.states, tuple(pieces), rings(pieces, self.old, lag, n), n,
+            lag, reach, margin, self._domain(), tuple(p is not None for p in self.period), checks, fills,
         )  # fmt: skip
 
     # --- the two parts of a turn ------------------------------------------------

@@ -9,7 +9,8 @@ import pytest
 
 import symdiff as sd
 from symdiff.program import coordinates
-from symdiff.program.ir import Loop, Sweep
+from symdiff.program.ir import Const, Load, Loop, Sweep
+from symdiff.program.planes import Planes
 from symdiff.program.schedule import schedule
 from symdiff.program.sweep import with_sweeps
 
@@ -101,12 +102,48 @@ def test_a_loop_that_ends_by_its_values_stays() -> None:
     assert any(isinstance(s, Loop) for s in program.statements)
 
 
+def test_planes_of_a_slab_share_what_they_read() -> None:
+    u = sd.matrix("u", "n", "m")
+    (s,) = found(lambda k, v: around(mean(v) - 0.0 * v[1:-1, 1:-1] + -0.0), u, [u])
+    assert isinstance(s, Sweep)
+    assert s.slab == 2
+    # Of the start: the planes -1, 0 and 1, and one more that comes in at every step.
+    assert s.rings[0].taken == 4
+    (piece,) = s.pieces
+    planes = Planes(s, 100)
+    (one, of_one), (both, of_both) = (planes.nest(piece, n) for n in (1, 2))
+    assert {p.offset for p in of_one} == {-1, 0, 1}
+    assert {p.offset for p in of_both} == {-1, 0, 1, 2}
+    reads = [len([i for i in nest.body if isinstance(i, Load)]) for nest in (one, both)]
+    assert reads == [5, 8]
+    assert len(both.stores) == 2 * len(one.stores)
+    # Zeros of both signs are two literals.
+    assert sorted(str(i.value) for i in both.body if isinstance(i, Const)) == sorted(
+        str(i.value) for i in one.body if isinstance(i, Const)
+    )
+
+
+def test_long_pieces_are_made_plane_by_plane() -> None:
+    u = sd.matrix("u", "n", "m")
+    (s,) = found(
+        lambda k, v: around(sum((mean(v) * 0.01 * j + v[1:-1, 1:-1] ** j for j in range(2, 30)), mean(v))), u, [u]
+    )
+    assert isinstance(s, Sweep)
+    assert s.slab == 1
+
+
 def test_the_text_shows_the_pieces() -> None:
     u = sd.matrix("u", "n", "m")
     steps = sd.array("steps", (), "int64")
     v = sd.while_loop(lambda k, v: k < steps, lambda k, v: [k + 1, around(mean(v))], [0, u])[1]
     text = str(with_sweeps(schedule([v], [u, steps])))
-    for part in ("sweep in tiles, turns 1 planes apart", "piece [None:None, None:None]", "periodic", "in place of:"):
+    for part in (
+        "sweep in tiles, turns 1 planes apart",
+        "piece [None:None, None:None]",
+        "periodic",
+        "2 planes at a step",
+        "in place of:",
+    ):
         assert part in text
 
 
