@@ -17,17 +17,11 @@ from backends.cpu.interleave import columns, store_columns
 from backends.cpu.machine import Machine
 from backends.cpu.memory import Memory, Point
 from backends.cpu.pack import emit_pack, packs
-from backends.emit import emit_native
+from backends.emit import NATIVE, emit_native
 from symdiff.program.ir import Access, Affine, Const, Guard, Instr, Load, Nest, Op, Store
 
 # Nanoseconds for one vector of an operation on one thread, roughly; calls of functions take longer than all else.
 _WEIGHTS = {"load": 0.5, "div": 3.0, "sqrt": 4.0, "rem": 20.0}
-# fmt: off
-NATIVE = frozenset({
-    "add", "sub", "mul", "neg", "abs", "sign", "max", "min", "floor", "ceil", "trunc", "lt", "le", "gt", "ge", "eq",
-    "ne", "and", "or", "xor", "not", "where", "cast", "bit_and", "bit_xor", "shift_right",
-})
-# fmt: on
 _CALL_WEIGHT = 10.0
 # Above this many instructions a body is emitted once, with masks, instead of twice.
 LARGE = 150

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from backends.cpu.body import NATIVE
 from backends.cpu.machine import machine
 from backends.cpu.nest import BLOCK_POINTS
+from backends.emit import NATIVE
 from backends.store import KernelStore, kernel_key
 from symdiff.ir.dims import Dim, evaluate
 from symdiff.program.estimate import Estimate, compulsory, traffic

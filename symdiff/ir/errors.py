@@ -42,6 +42,10 @@ class CompileError(SymdiffError, RuntimeError):
     """A program that a target cannot run: the message names the primitive and the target."""
 
 
+class CapacityError(SymdiffError, MemoryError):
+    """More memory than a device has free: the message gives both numbers."""
+
+
 class ConvergenceError(SymdiffError, RuntimeError):
     """An iteration that had to converge and did not."""
 

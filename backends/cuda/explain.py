@@ -1,0 +1,64 @@
+"""explain: what kernels take of a GPU, and the least that a run takes: by the memory moved, or the arithmetic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+from backends.cuda.cards import Card, occupancy, operations
+from backends.cuda.compile import Code
+from backends.cuda.geometry import Geometry
+from backends.emit import NATIVE
+from symdiff.ir.dims import evaluate
+from symdiff.program.estimate import Estimate, traffic
+from symdiff.program.ir import ITEMSIZE, Call, Loop, Nest, Program, Statement, walk
+
+
+def facts(code: Code, from_store: bool, geometry: Geometry, card: Card) -> dict[str, str]:
+    """Return what is known of the kernels: registers, memory, and how full they keep a multiprocessor."""
+    capability = "{}.{}".format(*code.capability)
+    found = {
+        "kernels": f"{len(code.symbols)} for compute capability {capability}, {len(code.cubin):,} bytes, "
+        + ("from the kernel store" if from_store else "compiled now"),
+    }
+    for name, used in code.resources.items():
+        share = occupancy(code.capability, geometry.threads, used.registers, used.shared)
+        stack = f", {used.stack} bytes of stack" if used.stack else ""
+        found[name] = (
+            f"{used.registers} registers{stack}, {used.shared:,} bytes of shared memory, at most {share:.0%} of a "
+            f"multiprocessor's threads in blocks of {geometry.threads}"
+        )
+    found["limits"] = f"of the {card.name}: {card.copy / 1e12:.2g} TB/s copied, {2 * card.rate(8) / 1e12:.3g} TFLOP/s"
+    return found
+
+
+def estimates(program: Program, sizes: Mapping[str, int], card: Card) -> tuple[Estimate | None, dict[int, Estimate]]:
+    """Return the least that a run takes on a card, None where loops make turns, and its statements by identity.
+
+    Every kernel reads what it needs from the device's memory and writes its results there; a call with arrays of the
+    host copies them besides.
+    """
+    found = {id(s): _estimate(s, sizes, card) for s in walk(program.statements) if isinstance(s, (Nest, Call))}
+    if any(isinstance(s, Loop) for s in program.statements):
+        return None, found
+    all_of = [found[id(s)] for s in program.statements]
+    total = Estimate(
+        sum(e.memory for e in all_of), sum(e.arithmetic for e in all_of), sum(e.n_bytes for e in all_of), card.name
+    )
+    return total, found
+
+
+def _estimate(s: Statement, sizes: Mapping[str, int], card: Card) -> Estimate:
+    n_bytes = sum(traffic(s, sizes))
+    return Estimate(n_bytes / card.copy, _arithmetic(s, sizes, card), n_bytes, card.name)
+
+
+def _arithmetic(s: Statement, sizes: Mapping[str, int], card: Card) -> float:
+    match s:
+        case Nest():
+            itemsize = max((ITEMSIZE[i.dtype] for i in s.body if i.dtype.startswith("float")), default=4)
+            points = math.prod(evaluate(d, sizes) for d in s.space)
+            return points * (operations(s.body, NATIVE) + len(s.reductions)) / card.rate(itemsize)
+        case Call(name="gemm"):
+            return math.prod(evaluate(d, sizes) for d in s.extents) / card.rate(ITEMSIZE[s.dtype])
+    return 0.0

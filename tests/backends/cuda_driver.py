@@ -1,0 +1,168 @@
+"""A CUDA driver in Python: C functions with the driver's signatures, memory of the host, and a list of what was asked.
+
+Kernels are not run: they are noted with their parameters. What a test wants to go wrong is set beforehand.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from backends.cuda.driver import SIGNATURES
+
+CONTEXT, POOL, MODULE, EVENT = 0x100, 0x200, 0x300, 0x400
+OUT_OF_MEMORY = 2
+NAMES = {2: b"CUDA_ERROR_OUT_OF_MEMORY", 3: b"CUDA_ERROR_NOT_INITIALIZED", 719: b"CUDA_ERROR_LAUNCH_FAILED"}
+
+
+@dataclass
+class Launch:
+    """A kernel that was started."""
+
+    name: str
+    blocks: int
+    threads: int
+    stream: int
+    words: list[int]
+
+
+def aligned(n_bytes: int) -> np.ndarray:
+    """Memory that begins where memory of a GPU may begin."""
+    whole = np.zeros(n_bytes + 256, np.uint8)
+    return whole[-whole.ctypes.data % 256 :][:n_bytes]
+
+
+@dataclass
+class FakeDriver:
+    """A machine with GPUs. `status` makes functions fail; `free` is what the system has beside the pool."""
+
+    n_gpus: int = 1
+    name: str = "NVIDIA H200"
+    version: int = 13020
+    free: int = 2**30
+    attributes: dict[int, int] = field(default_factory=lambda: {16: 132, 75: 9, 76: 0, 115: 1})
+    status: dict[str, int] = field(default_factory=dict)
+    log: list[tuple[Any, ...]] = field(default_factory=list)
+    launches: list[Launch] = field(default_factory=list)
+    held: dict[int, np.ndarray] = field(default_factory=dict)
+    reserved: int = 0
+    contexts: list[int] = field(default_factory=list)
+    symbols: list[bytes] = field(default_factory=list)
+    parameters: dict[str, int] = field(default_factory=dict)
+
+    def functions(self) -> dict[str, Any]:
+        """The driver's functions, which take C arguments."""
+        made = {name: ctypes.CFUNCTYPE(ctypes.c_int, *types) for name, types in SIGNATURES.items()}
+        return {name: kind(self._function(name.partition("_v")[0])) for name, kind in made.items()}
+
+    def asked(self, name: str) -> list[tuple[Any, ...]]:
+        """The plain numbers among the arguments of every call of a function."""
+        return [entry[1:] for entry in self.log if entry[0] == name]
+
+    @property
+    def used(self) -> int:
+        """The bytes that are allocated."""
+        return sum(a.nbytes for a in self.held.values())
+
+    def _function(self, name: str) -> Callable[..., int]:
+        answer = getattr(self, f"_{name}", None)
+
+        def function(*args: Any) -> int:
+            if name in self.status:
+                return self.status[name]
+            self.log.append((name, *(a for a in args if isinstance(a, int))))
+            return int((answer(*args) if answer else 0) or 0)
+
+        return function
+
+    # --- what functions answer: pointers come as pointers, all else as numbers --------------
+
+    def _cuDriverGetVersion(self, out: Any) -> None:
+        out[0] = self.version
+
+    def _cuGetErrorName(self, status: int, out: Any) -> None:
+        out[0] = NAMES.get(status, b"CUDA_ERROR_UNKNOWN")
+
+    def _cuDeviceGetCount(self, out: Any) -> None:
+        out[0] = self.n_gpus
+
+    def _cuDeviceGet(self, out: Any, ordinal: int) -> None:
+        out[0] = ordinal
+
+    def _cuDeviceGetName(self, text: int, size: int, device: int) -> None:
+        ctypes.memmove(text, self.name.encode() + b"\0", len(self.name) + 1)
+
+    def _cuDeviceGetAttribute(self, out: Any, which: int, device: int) -> None:
+        out[0] = self.attributes[which]
+
+    def _cuDevicePrimaryCtxRetain(self, out: Any, device: int) -> None:
+        out[0] = CONTEXT + device
+
+    def _cuCtxGetCurrent(self, out: Any) -> None:
+        out[0] = self.contexts[-1] if self.contexts else None
+
+    def _cuCtxGetDevice(self, out: Any) -> None:
+        out[0] = self.contexts[-1] - CONTEXT
+
+    def _cuCtxPushCurrent(self, context: int) -> None:
+        self.contexts.append(context)
+
+    def _cuCtxPopCurrent(self, out: Any) -> None:
+        out[0] = self.contexts.pop()
+
+    def _cuMemGetInfo(self, free: Any, total: Any) -> None:
+        free[0], total[0] = self.free, self.free + self.reserved
+
+    def _cuMemPoolCreate(self, out: Any, props: int) -> None:
+        out[0] = POOL
+
+    def _cuMemPoolGetAttribute(self, pool: int, which: int, value: int) -> None:
+        ctypes.c_uint64.from_address(value).value = {5: self.reserved, 7: self.used}[which]
+
+    def _cuMemPoolTrimTo(self, pool: int, least: int) -> None:
+        self.free, self.reserved = self.free + self.reserved - self.used, self.used
+
+    def _cuMemAllocFromPoolAsync(self, out: Any, n_bytes: int, pool: int, stream: int) -> int:
+        array = aligned(n_bytes)
+        grown = max(self.used + n_bytes - self.reserved, 0)
+        if grown > self.free:
+            return OUT_OF_MEMORY
+        self.free, self.reserved = self.free - grown, self.reserved + grown
+        self.held[array.ctypes.data] = array
+        out[0] = array.ctypes.data
+        return 0
+
+    def _cuMemFreeAsync(self, address: int, stream: int) -> None:
+        del self.held[address]
+
+    def _cuMemcpyHtoDAsync(self, to: int, at: int, n_bytes: int, stream: int) -> None:
+        ctypes.memmove(to, at, n_bytes)
+
+    _cuMemcpyDtoHAsync = _cuMemcpyDtoDAsync = _cuMemcpyHtoDAsync
+
+    def _cuMemsetD8Async(self, at: int, value: int, n_bytes: int, stream: int) -> None:
+        ctypes.memset(at, value, n_bytes)
+
+    def _cuPointerGetAttribute(self, out: int, which: int, address: int) -> None:
+        ctypes.c_int.from_address(out).value = 0
+
+    def _cuModuleLoadData(self, out: Any, image: int) -> None:
+        out[0] = MODULE
+
+    def _cuModuleGetFunction(self, out: Any, module: int, name: bytes) -> None:
+        self.symbols.append(name)
+        out[0] = MODULE + len(self.symbols)
+
+    def _cuEventCreate(self, out: Any, flags: int) -> None:
+        out[0] = EVENT
+
+    def _cuLaunchKernel(self, function: int, *rest: Any) -> None:
+        blocks, _, _, threads, _, _, _, stream, pointers, _ = rest
+        name = self.symbols[function - MODULE - 1].decode()
+        places = (ctypes.c_uint64 * self.parameters[name]).from_address(pointers)
+        words = [ctypes.c_int64.from_address(p).value for p in places]
+        self.launches.append(Launch(name, blocks, threads, stream, words))
