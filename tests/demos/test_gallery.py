@@ -26,7 +26,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "steepest": {"n": 769, "target": "cpu"},
     "slowest": {"n": 601, "target": "cpu"},
     "circle": {"n": 61, "target": "cpu"},
-    "cavity": {"n": 33, "target": "cpu"},
+    "cavity_100": {"n": 33, "target": "cpu"},
+    "cavity_400": {"n": 65, "target": "cpu"},
     "call": {"n": 201},
     "pfhub": {"n": 64, "target": "cpu"},
 }
@@ -34,7 +35,10 @@ PROBLEMS = [solve for group in GROUPS.values() for solve in group]
 
 
 # Thousands of steps; the equations are tested in tests/pde too.
-SLOW = ("circle", "kink", "packet", "spinodal", "front", "steepest", "slowest", "cavity", "trap", "pfhub")
+SLOW = {
+    *("circle", "kink", "packet", "spinodal", "front", "steepest", "slowest", "trap", "pfhub"),
+    *("cavity_100", "cavity_400"),
+}
 
 
 @pytest.mark.parametrize(
