@@ -41,7 +41,7 @@ class Solution:
     arrays: dict[Node, np.ndarray]
     t: float
     times: np.ndarray
-    saved: dict[Node, Any]
+    saved: Mapping[Node, Any]
     steps: int
     dt: float
     message: str

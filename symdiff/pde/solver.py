@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from symdiff.checkpoint import Checkpoint, identity
+from symdiff.front.symbols import symbols
 from symdiff.ir.errors import DomainError, ShapeError
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node, const
@@ -24,7 +25,7 @@ from symdiff.pde.elliptic import Elliptic
 from symdiff.pde.evaluate import on_points
 from symdiff.pde.fields import Fields, Side
 from symdiff.pde.gradient import Gradient, reversible
-from symdiff.pde.jets import is_field, jets
+from symdiff.pde.jets import TIME, is_field, jets
 from symdiff.pde.kernel import Kernel, loop
 from symdiff.pde.layout import Region, fewest_points, grid_size
 from symdiff.pde.methods import as_stepper
@@ -102,8 +103,8 @@ class Solver:
     @property
     def grid_inputs(self) -> dict[Node, Any]:
         """The values of the symbols of the grid."""
-        symbols, values = (*self.semi.spacings, *self.semi.points), (*self.grid.spacing, *self.grid.points)
-        return dict(zip(symbols, values, strict=True))
+        places, values = (*self.semi.spacings, *self.semi.points), (*self.grid.spacing, *self.grid.points)
+        return dict(zip(places, values, strict=True))
 
     def _inputs(self, values: Values, state: State) -> dict[Node, Any]:
         blocks = [*self.semi.blocks.values(), *self.semi.solved.values()]
@@ -178,40 +179,52 @@ class Solver:
 
     def completed(self, state: State, t: float, values: Values) -> State:
         """Return the unknowns of the fields that evolve with those of elliptic equations behind them."""
-        semi = self.semi
-        fields = Fields(semi, semi.blocks, const(t))
-        inputs = {**self.grid_inputs, **values, **dict(zip(semi.blocks.values(), state, strict=True))}
-        return [*state, *(np.asarray(a) for a in interpret([fields.block(u) for u in semi.solved], inputs))]
+        blocks = dict(zip(self.semi.blocks.values(), state, strict=True))
+        inputs = {**self.grid_inputs, **values, **blocks, symbols(TIME): t}
+        return [*state, *(np.asarray(a) for a in interpret(self._searched, inputs))]
+
+    @cached_property
+    def _searched(self) -> list[Node]:
+        """The unknowns of the fields of elliptic equations, as expressions."""
+        fields = Fields(self.semi, self.semi.blocks, symbols(TIME))
+        return [fields.block(u) for u in self.semi.solved]
 
     def assemble(self, state: State, t: float, values: Values) -> dict[Node, np.ndarray]:
         """Return the fields on all points: unknowns between given values; the mean of both at a corner of two sides."""
         full: dict[Node, np.ndarray] = {u: values[array] for u, array in self.semi.known.items()}
-        times = {u: np.zeros(self.grid.shape, dtype=np.uint8) for u in full}
+        sided, none = {u for u, *_ in self._given}, np.broadcast_to(np.uint8(0), self.grid.shape)
+        times = dict.fromkeys(full, none)
         for u, block in zip(self.problem.states, state, strict=True):
+            if block.shape == self.grid.shape:
+                full[u], times[u] = block.copy(), none
+                continue
             full[u], times[u] = np.zeros(self.grid.shape), np.zeros(self.grid.shape, dtype=np.uint8)
             full[u][self.block(u)] = block
+        nodes = self._differentiated
+        inputs = {**self._inputs(values, state), symbols(TIME): t} if nodes else {}
+        derived = dict(zip(nodes, interpret(list(nodes.values()), inputs), strict=True))
         for u, axis, end, value in self._given:
             side = self._side(axis, end)
-            if not all(is_field(w) for w in jets([value])):
-                full[u][side] += self._differentiated((u, axis, end), state, t, values)
-                times[u][side] += 1
+            times[u][side] += 1
+            if (u, axis, end) in derived:
+                full[u][side] += derived[u, axis, end]
                 continue
             others = {v: full[v][side] / np.maximum(times[v][side], 1) for v in jets([value])}
             full[u][side] += on_points(value, self._side_points(axis, side), t, values, others)
-            times[u][side] += 1
         fields = self.problem.states
-        return {u: full[u] / np.maximum(times[u], 1) if times[u].any() else full[u] for u in fields}
+        return {u: full[u] / np.maximum(times[u], 1) if u in sided else full[u] for u in fields}
 
-    def _differentiated(self, side: Side, state: State, t: float, values: Values) -> np.ndarray:
-        """Return the values on a side that derivatives give."""
-        u, axis, end = side
-        semi, axes = self.semi, self.grid.axes
-        blocks = {**semi.blocks, **semi.solved}
-        sizes = tuple(grid_size(a) for a in axes)
-        region = Region((0,) * len(axes), sizes).along(axis, 0 if end == 0 else sizes[axis] - 1, 1)
-        (node,) = Fields(semi, blocks, const(t)).evaluate([u], region)
-        (found,) = interpret([node], self._inputs(values, state))
-        return np.asarray(found)
+    @cached_property
+    def _differentiated(self) -> dict[Side, Node]:
+        """The values on the sides where derivatives give them, as expressions."""
+        semi, out = self.semi, {}
+        fields = Fields(semi, {**semi.blocks, **semi.solved}, symbols(TIME))
+        sizes = tuple(grid_size(a) for a in self.grid.axes)
+        for u, axis, end, value in self._given:
+            if not all(is_field(w) for w in jets([value])):
+                region = Region((0,) * len(sizes), sizes).along(axis, 0 if end == 0 else sizes[axis] - 1, 1)
+                (out[u, axis, end],) = fields.evaluate([u], region)
+        return out
 
     @cached_property
     def _given(self) -> list[tuple[Node, int, int, Node]]:

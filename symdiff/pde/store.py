@@ -6,7 +6,7 @@ import functools
 import os
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -57,7 +57,7 @@ class Store(ABC):
         """Keep a state."""
 
     @abstractmethod
-    def saved(self) -> dict[Node, Any]:
+    def saved(self) -> Mapping[Node, Any]:
         """Return the states of each field, as an array or what reads one."""
 
     @abstractmethod
@@ -79,6 +79,29 @@ class Store(ABC):
 
 
 @final
+class Stacked(Mapping[Node, np.ndarray]):
+    """The states of each field as one array, which is made when it is first asked for: large runs rarely look."""
+
+    def __init__(self, fields: Sequence[Node], states: Sequence[Arrays]):
+        self.fields, self.states = fields, states
+        self._made: Arrays = {}
+
+    def __getitem__(self, u: Node) -> np.ndarray:
+        """Return the states of a field."""
+        if u not in self._made:
+            self._made[u] = np.stack([state[u] for state in self.states])
+        return self._made[u]
+
+    def __iter__(self) -> Iterator[Node]:
+        """Go through the fields."""
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        """The number of fields."""
+        return len(self.fields)
+
+
+@final
 class Memory(Store):
     """States in memory."""
 
@@ -93,8 +116,8 @@ class Memory(Store):
         self._states.append(fields)
         self.times.append(t)
 
-    def saved(self) -> dict[Node, Any]:
-        return {u: np.stack([state[u] for state in self._states[: len(self.times)]]) for u in self.fields}
+    def saved(self) -> Mapping[Node, Any]:
+        return Stacked(self.fields, self._states[: len(self.times)])
 
     def values(self) -> dict[str, np.ndarray]:
         saved = self.saved().values() if self.times else ()
