@@ -12,13 +12,13 @@ from typing import Any
 
 from llvmlite import ir
 
-from backends.cuda.libdevice import call, lacking, line_of, primitive_of
-from backends.cuda.words import INDEX_OUT_OF_RANGE, STATUS, Words, kept_axes, reduced_axes
+from backends.cuda.libdevice import MOST_INLINE, Calls, lacking, line_of, primitive_of
+from backends.cuda.words import INDEX_OUT_OF_RANGE, STATUS, Words, extents_of, kept_axes, reduced_axes
 from backends.emit import I8, I64, SCALAR, Lanes, emit_native
-from symdiff.ir.dims import CeilDiv, Dim, Extent
-from symdiff.program.ir import Access, Affine, Buffer, Const, Guard, Instr, Load, Nest, Op, Reduce
+from symdiff.ir.dims import CeilDiv, Dim, Extent, product
+from symdiff.program.ir import ITEMSIZE, Access, Affine, Buffer, Const, Guard, Instr, Load, Nest, Op, Reduce
 
-_GLOBAL_MEMORY = 1
+GLOBAL_MEMORY = 1
 _COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}
 
 
@@ -28,14 +28,23 @@ def i64(value: int) -> ir.Constant:
 
 
 class Body:
-    """Emits a nest's code at the builder's place. `words` are the values of the words the host passes."""
+    """Emits a nest's code at the builder's place. `words` are the values of the words the host passes.
 
-    def __init__(self, builder: ir.IRBuilder, nest: Nest, layout: Words, words: Sequence[ir.Value]):
+    `context` is numba-cuda's, which compiles the special functions; without one they are calls of their names.
+    """
+
+    def __init__(
+        self, builder: ir.IRBuilder, nest: Nest, layout: Words, words: Sequence[ir.Value], context: Any = None,
+    ):  # fmt: skip
         self.builder, self.nest, self.layout, self.words = builder, nest, layout, words
-        self.lanes = Lanes(builder, 1, call, llvm7=True)
+        self.kept, self.reduced = kept_axes(nest), reduced_axes(nest)
+        outlined = sum(isinstance(i, Op) for i in nest.body) > MOST_INLINE
+        self.lanes = Lanes(builder, 1, Calls(context, outlined), llvm7=True)
         self._extents: dict[Extent, ir.Value] = {}
         self._bases: dict[Buffer, ir.Value] = {}
         self._values: dict[int, ir.Value] = {}
+        # To how many entries the accesses of a point are aligned; 0 where nothing is known.
+        self._alignment = 0
 
     # --- numbers ------------------------------------------------------------
 
@@ -66,18 +75,37 @@ class Body:
 
     def indices(self, kept: ir.Value, reduced: ir.Value | None = None) -> list[ir.Value]:
         """The loop indices at a flat position among the kept axes and one among the reduced axes, last axis fastest."""
-        out: dict[int, ir.Value] = {}
-        places = ((kept, kept_axes(self.nest)), (reduced, reduced_axes(self.nest)))
-        for flat, axes in places:
-            for k in reversed(axes):
-                if flat is None:
-                    out[k] = i64(0)
-                elif k == axes[0]:
-                    out[k] = flat
-                else:
-                    extent = self.extent(self.nest.space[k])
-                    out[k], flat = self.builder.urem(flat, extent), self.builder.udiv(flat, extent)
+        out = self._split(kept, self.kept) | self._split(reduced, self.reduced)
         return [out[k] for k in range(len(self.nest.space))]
+
+    def row(self, row: ir.Value, column: ir.Value) -> list[ir.Value]:
+        """The loop indices of a map at a flat position among all axes but the last, and one along the last."""
+        *outer, last = self.kept
+        out = self._split(row, tuple(outer)) | {last: column}
+        return [out[k] for k in range(len(self.nest.space))]
+
+    def _split(self, flat: ir.Value | None, axes: tuple[int, ...]) -> dict[int, ir.Value]:
+        out: dict[int, ir.Value] = {}
+        for k in reversed(axes):
+            if flat is None:
+                out[k] = i64(0)
+            elif k == axes[0]:
+                out[k] = flat
+            else:
+                extent = self.extent(self.nest.space[k])
+                out[k], flat = self.builder.urem(flat, extent), self.builder.udiv(flat, extent)
+        return out
+
+    def points(self, axes: tuple[int, ...]) -> ir.Value:
+        """The number of points of some axes."""
+        return self.extent(product(extents_of(self.nest, axes)))
+
+    def chosen(self, values: Sequence[ir.Value], k: ir.Value) -> ir.Value:
+        """Value number k."""
+        out = values[0]
+        for place, value in enumerate(values[1:], 1):
+            out = self.builder.select(self.builder.icmp_signed("==", k, i64(place)), value, out)
+        return out
 
     def affine(self, offset: Extent, coefs: Sequence[Extent], indices: Sequence[ir.Value]) -> ir.Value:
         """offset + sum(coefs * indices)."""
@@ -100,11 +128,12 @@ class Body:
 
     # --- memory -------------------------------------------------------------
 
-    def _address(self, buffer: Buffer, index: ir.Value) -> ir.Value:
+    def address(self, buffer: Buffer, index: ir.Value) -> ir.Value:
+        """The address of an entry."""
         if buffer not in self._bases:
             kind = I8 if buffer.dtype == "bool" else SCALAR[buffer.dtype]
             word = self.words[self.layout.buffer(buffer)]
-            self._bases[buffer] = self.builder.inttoptr(word, ir.PointerType(kind, _GLOBAL_MEMORY))
+            self._bases[buffer] = self.builder.inttoptr(word, ir.PointerType(kind, GLOBAL_MEMORY))
         return self.builder.gep(self._bases[buffer], [index])
 
     def _place(self, access: Access, indices: Sequence[ir.Value]) -> tuple[ir.Value, ir.Value | None]:
@@ -125,14 +154,14 @@ class Body:
     def _report(self, bad: ir.Value) -> None:
         b = self.builder
         with b.if_then(bad, likely=False):
-            at = b.inttoptr(self.words[STATUS], ir.PointerType(I64, _GLOBAL_MEMORY))
+            at = b.inttoptr(self.words[STATUS], ir.PointerType(I64, GLOBAL_MEMORY))
             b.store(i64(INDEX_OUT_OF_RANGE), at)
 
     def load(self, access: Access, indices: Sequence[ir.Value]) -> ir.Value:
         """Read an access; 0 where it is not valid."""
         b, dtype = self.builder, access.buffer.dtype
         index, valid = self._place(access, indices)
-        value = b.load(self._address(access.buffer, index))
+        value = b.load(self.address(access.buffer, index), align=self._aligned(access))
         if dtype == "bool":
             value = b.icmp_unsigned("!=", value, ir.Constant(I8, 0))
         return value if valid is None else b.select(valid, value, self.lanes.const(0, dtype))
@@ -142,21 +171,55 @@ class Body:
         if access.buffer.dtype == "bool":
             value = self.builder.zext(value, I8)
         index, _ = self._place(access, indices)
-        self.builder.store(value, self._address(access.buffer, index))
+        self.builder.store(value, self.address(access.buffer, index), align=self._aligned(access))
+
+    def _aligned(self, access: Access) -> int | None:
+        """The bytes to which an access is known to be aligned, if to more than an entry."""
+        straight = access.strides == (1,) and access.offset == 0 and not (access.guards or access.gathers)
+        return self._alignment * ITEMSIZE[access.buffer.dtype] if straight and self._alignment else None
 
     # --- instructions -------------------------------------------------------
 
     def run_at(self, indices: Sequence[ir.Value]) -> Mapping[int, ir.Value]:
         """Emit the body and its stores at a point; returns the values of the instructions."""
+        values = self._compute(indices)
+        self._store(indices)
+        return values
+
+    def run_side_by_side(self, first: ir.Value, width: int) -> None:
+        """Emit `width` neighbouring points of a nest of one axis, all reads before all writes.
+
+        NVVM then makes one vector access of those that lie side by side, because the first is known to be aligned.
+        """
+        points = [[self.builder.add(first, i64(k))] for k in range(width)]
+        computed = []
+        for k, point in enumerate(points):
+            self._alignment = width if k == 0 else 0
+            computed.append(self._compute(point))
+        for k, point in enumerate(points):
+            self._alignment, self._values = width if k == 0 else 0, computed[k]
+            self._store(point)
+        self._alignment = 0
+
+    def owner(self, indices: Sequence[ir.Value]) -> ir.Value:
+        """The index to which a scatter adds a point."""
+        self._compute(indices)
+        (gather,) = self.nest.stores[0].access.gathers
+        b, value = self.builder, self._values[gather.value]
+        return b.select(b.icmp_signed("<", value, i64(0)), b.add(value, self.extent(gather.extent)), value)
+
+    def _compute(self, indices: Sequence[ir.Value]) -> dict[int, ir.Value]:
         self._values = {}
         for k, instr in enumerate(self.nest.body):
             self._values[k] = self._instr(instr, indices)
+        return self._values
+
+    def _store(self, indices: Sequence[ir.Value]) -> None:
         for s in self.nest.stores:
             value = self._values[s.value]
             if s.add:
                 value = emit_native("add", (self.load(s.access, indices), value), s.access.buffer.dtype, self.lanes)
             self.store(value, s.access, indices)
-        return self._values
 
     def _instr(self, instr: Instr, indices: Sequence[ir.Value]) -> ir.Value:
         match instr:
@@ -252,7 +315,7 @@ def body_module(nest: Nest) -> ir.Module:
         for slot, value in zip(slots, body.accumulate(acc, run.args[0], run.args[1]), strict=True):
             body.builder.store(value, slot)
     else:
-        body.run_at(body.indices(run.args[0]))
+        body.run_at(body.indices(run.args[0], run.args[1]))
     body.builder.ret_void()
     if nest.reductions:
         write = ir.Function(module, ir.FunctionType(nothing, [I64, table, table]), "write")

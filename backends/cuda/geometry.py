@@ -14,6 +14,8 @@ class Geometry:
 
     A reduction of at most `short` terms, or with at least `many` results, takes one thread per result; other
     reductions take blocks, one for every `terms_per_thread` terms of a thread but at most `most_parts` per launch.
+    Where rows have at least `row_length` points, a block takes `rows` of them. In products a block has `product_edge`²
+    threads, each with `product_per`² entries. A loop whose steps have at most `resident_blocks` is one kernel.
     """
 
     threads: int = 256
@@ -22,6 +24,11 @@ class Geometry:
     many: int = 16384
     terms_per_thread: int = 16
     most_parts: int = 1024
+    row_length: int = 128
+    rows: int = 8
+    product_edge: int = 16
+    product_per: int = 4
+    resident_blocks: int = 512
 
     def blocks(self, n: int) -> int:
         """The blocks for n independent points."""
@@ -38,11 +45,9 @@ class Geometry:
             threads //= 2
         return threads
 
-    def parts(self, n_kept: int, n_reduced: int, threads: int) -> int:
-        """The blocks of so many threads that share the terms of one result."""
-        wanted = -(-n_reduced // (threads * self.terms_per_thread))
-        return max(1, min(wanted, self.most_parts // max(n_kept, 1)))
-
 
 # The simulator runs a CUDA thread as a Python thread: few of them, and loops that all turn more than once.
-SIMULATED = Geometry(threads=4, most_blocks=3, short=4, many=64, terms_per_thread=2, most_parts=6)
+SIMULATED = Geometry(
+    threads=4, most_blocks=3, short=4, many=64, terms_per_thread=2, most_parts=6,
+    row_length=7, rows=2, product_edge=2, product_per=2, resident_blocks=2,
+)  # fmt: skip

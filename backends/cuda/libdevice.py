@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from llvmlite import ir
 
-from backends.emit import F32, Lanes, element
+from backends.cuda.special import LIBDEVICE, SPECIAL
+from backends.emit import F32, F64, Lanes, element
 from symdiff.ir.errors import CompileError
 from symdiff.ops.elementwise import ELEMENTWISE
 from symdiff.program.ir import Op
 
-_FROM_SCIPY = "it is SciPy's on the CPU and has no CUDA form yet"
-EXCEPTIONS: dict[str, str] = {
-    "digamma": "libdevice has no digamma function",
-    "lu": "the LU factorisation of solve, inv and det has no CUDA kernel yet",
-    "lu_solve": "a solve with LU factors has no CUDA kernel yet",
-    "triangular_solve": "substitution has no CUDA kernel yet",
-    "banded_solve": "elimination along diagonals has no CUDA kernel yet",
-    "adjugate": "the derivative of det has no CUDA kernel yet",
-    "eigh": "symmetric eigenvalues have no CUDA kernel yet",
-    "qr": "the QR factorisation has no CUDA kernel yet",
-    "opaque": "it calls a Python function, and a GPU cannot",
-    "cholesky": "the Cholesky factorisation has no CUDA kernel yet",
-    "recurrence": "running sums and products have no CUDA kernel yet",
-    "argsort": "sorting has no CUDA kernel yet",
-    **{
-        op.name: _FROM_SCIPY
-        for op in ELEMENTWISE
-        if op.native is not None and op.native.startswith("scipy.") and op.name != "digamma"
-    },
-}
+EXCEPTIONS: dict[str, str] = {"opaque": "it calls a Python function, and a GPU cannot"}
 """Primitives that this target lacks, with the reason, which is also the text of the error."""
+
+# Operations of a body from which on its functions are called and not written out: NVVM takes 13 s for 600 sines.
+MOST_INLINE = 100
 
 _PRIMITIVE_OF = {op.native: op.name for op in ELEMENTWISE if op.native is not None}
 
@@ -53,16 +39,62 @@ def primitive_of(op: Op) -> str:
     return _PRIMITIVE_OF.get(op.name, op.name)
 
 
-def call(lanes: Lanes, name: str, args: Sequence[ir.Value]) -> ir.Value:
-    """Emit the call of the C function `name` on one lane. Raises KeyError for one that libdevice lacks."""
-    from numba.cuda.libdevicefuncs import functions
+class Calls:
+    """Emits calls of functions on one lane. Raises KeyError for one that there is none for.
 
-    symbol = f"__nv_{name}{'f' if element(args[0].type) == F32 else ''}"
-    if symbol not in functions:
-        raise KeyError(symbol)
-    module = lanes.builder.module
-    function = module.globals.get(symbol)
-    if function is None:
-        kind = ir.FunctionType(args[0].type, [a.type for a in args])
-        function = ir.Function(module, kind, symbol)
-    return lanes.builder.call(function, args)
+    `context` is numba-cuda's, which compiles what `special` holds; without one that is a call of its name.
+    With `outlined`, functions of libdevice are inlined once, into a function of ours.
+    """
+
+    def __init__(self, context: Any, outlined: bool):
+        self.context, self.outlined = context, outlined
+
+    def __call__(self, lanes: Lanes, name: str, args: Sequence[ir.Value]) -> ir.Value:
+        """Emit the call of the C function `name`."""
+        if name in SPECIAL:
+            return self._special(lanes, name, args)
+        from numba.cuda.libdevicefuncs import functions
+
+        symbol = f"__nv_{LIBDEVICE.get(name, name)}{'f' if element(args[0].type) == F32 else ''}"
+        if symbol not in functions and name not in LIBDEVICE:
+            raise KeyError(symbol)
+        function = declared(lanes.builder.module, symbol, args)
+        return lanes.builder.call(self._wrapped(function) if self.outlined else function, args)
+
+    def _wrapped(self, function: ir.Function) -> ir.Function:
+        name = f"symdiff_{function.name}"
+        module = function.module
+        found = module.globals.get(name)
+        if found is None:
+            found = ir.Function(module, function.function_type, name)
+            found.linkage = "internal"
+            found.attributes.add("noinline")
+            b = ir.IRBuilder(found.append_basic_block())
+            b.ret(b.call(function, found.args))
+        return found
+
+    def _special(self, lanes: Lanes, name: str, args: Sequence[ir.Value]) -> ir.Value:
+        b, single = lanes.builder, args[0].type == F32
+        wide = [b.fpext(a, F64) for a in args] if single else list(args)
+        if self.context is None:
+            value = b.call(declared(b.module, name, wide), wide)
+        else:
+            from numba.types import float64
+
+            from backends.cuda.functions import special_function
+
+            kind = float64(*[float64] * len(args))
+            compiled = self.context.compile_subroutine(b, special_function(name), kind)
+            # They are long, and their loops leave nothing to be gained around a call.
+            for module in compiled.library.modules:
+                found = module.globals.get(compiled.fndesc.llvm_func_name)
+                if found is not None:
+                    found.attributes.add("noinline")
+            value = self.context.call_internal(b, compiled.fndesc, kind, wide)
+        return b.fptrunc(value, F32) if single else value
+
+
+def declared(module: ir.Module, symbol: str, args: Sequence[ir.Value]) -> ir.Function:
+    """Declare a function of numbers of one kind once."""
+    found = module.globals.get(symbol)
+    return found or ir.Function(module, ir.FunctionType(args[0].type, [a.type for a in args]), symbol)

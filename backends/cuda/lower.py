@@ -1,8 +1,6 @@
-"""lower: bring a program to nests and loops only: a library call becomes a nest, or an error that names it.
+"""lower: bring a program to what this target has kernels for, or raise an error that names what it lacks.
 
-    gemm  C = A B   ->   for (s, i, j, k): C[s, i, j] = sum A[s, i, k] * B[s, k, j]
-
-Keeps: what the program computes; a sum's terms are added in another order.
+Library calls keep the operands that kernels use; buffers that nothing uses then are dropped.
 """
 
 from __future__ import annotations
@@ -11,14 +9,21 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from backends.cuda.libdevice import lacking
-from symdiff.ir.dims import Extent
-from symdiff.program.ir import Access, Call, Load, Loop, Nest, Op, Program, Reduce, Statement
-from symdiff.program.nests import normalise
+from backends.cuda.steps import CALLS, operands_used
+from symdiff.program.ir import Buffer, Call, Loop, Nest, Program, Statement, walk
+from symdiff.program.touches import touches
 
 
 def lower(program: Program) -> Program:
-    """Return an equal program without library calls. Raises CompileError for a call without a kernel."""
-    return replace(program, statements=_lowered(program.statements))
+    """Return an equal program of nests, loops and known calls. Raises CompileError for a call without a kernel."""
+    statements = _lowered(program.statements)
+    used: set[Buffer] = set()
+    for s in walk(statements):
+        if isinstance(s, Loop):
+            used |= {s.flag, *(b for pair in s.swaps for b in pair)}
+        elif isinstance(s, (Nest, Call)):
+            used |= {t.buffer for t in touches(s)}
+    return replace(program, statements=statements, temps=tuple(b for b in program.temps if b in used))
 
 
 def _lowered(statements: Sequence[Statement]) -> tuple[Statement, ...]:
@@ -26,32 +31,12 @@ def _lowered(statements: Sequence[Statement]) -> tuple[Statement, ...]:
     out: list[Statement] = []
     for s in statements:
         match s:
-            case Call(name="gemm"):
-                out.append(_product(s))
-            case Call():
+            case Call() if s.name not in CALLS:
                 raise lacking(s.name)
+            case Call():
+                out.append(replace(s, operands=s.operands[: operands_used(s)]))
             case Loop():
                 out.append(replace(s, cond=_lowered(s.cond), body=_lowered(s.body)))
             case _:
                 out.append(s)
     return tuple(out)
-
-
-def _product(call: Call) -> Nest:
-    a, b, c = call.operands
-    body = (
-        Load(_spread(a, (0, 1, 3)), call.dtype),
-        Load(_spread(b, (0, 3, 2)), call.dtype),
-        Op("mul", (0, 1), call.dtype),
-    )
-    total = Reduce("sum", 2, _spread(c, (0, 1, 2)), call.dtype)
-    m, n, k, count = call.extents
-    return normalise(Nest((count, m, n, k), body, (), (total,), (3,)))
-
-
-def _spread(access: Access, axes: tuple[int, ...]) -> Access:
-    """An operand over the loops (s, i, j, k): its stack, rows and columns along three of them."""
-    strides: list[Extent] = [0, 0, 0, 0]
-    for axis, stride in zip(axes, access.strides, strict=True):
-        strides[axis] = stride
-    return replace(access, strides=tuple(strides))

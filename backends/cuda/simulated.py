@@ -6,32 +6,63 @@ IndexError and not a wrong number.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from backends.cuda.body import identity
+from backends.cuda.calls import CallFunctions, line_axes
+from backends.cuda.loop_functions import GOES_ON, LoopFunctions, moved_buffers
 from backends.cuda.skeletons import Functions
-from backends.cuda.words import INDEX_OUT_OF_RANGE, STATUS, Words, kept_axes, reduced_axes
+from backends.cuda.words import (
+    GO,
+    INDEX_OUT_OF_RANGE,
+    RECORD,
+    SCRATCH,
+    STATUS,
+    VECTOR_BYTES,
+    Words,
+    kept_axes,
+    reduced_axes,
+)
 from symdiff.ir.dims import Extent, evaluate
+from symdiff.ops.bits import bit_and, bit_xor, shift_right
 from symdiff.ops.elementwise import ELEMENTWISE
-from symdiff.program.ir import Access, Affine, Const, Guard, Load, Nest, Op
+from symdiff.program.ir import Access, Affine, Call, Const, Guard, Load, Loop, Nest, Op
 
-_PRIMITIVE = {op.native: op for op in ELEMENTWISE if op.native is not None}
+_PRIMITIVE = {op.native: op for op in (*ELEMENTWISE, bit_and, bit_xor, shift_right) if op.native is not None}
 _COMBINE = {"sum": np.add, "prod": np.multiply, "max": np.maximum, "min": np.minimum}
 
 Word = Sequence[int]
 Indices = Sequence[int]
 
 
-def interpreted(nest: Nest, memory: Mapping[int, np.ndarray]) -> Functions:
+def interpreted(nest: Nest, layout: Words, width: int, memory: Mapping[int, np.ndarray]) -> Functions:
     """Return the device functions of a nest; `memory` has the bytes at every address."""
-    point = _Point(nest, memory)
+    point = _Point(nest, layout, memory)
     reductions = nest.reductions
+    n = len(reductions)
 
-    def run(i: int, words: Word) -> None:
-        point.run(point.indices(i, None, words), words)
+    def run(kept: int, reduced: int, words: Word) -> None:
+        point.run(point.indices(kept, reduced, words), words)
+
+    def run_row(row: int, column: int, words: Word) -> None:
+        point.run(point.indices(row * n_columns(words) + column, 0, words), words)
+
+    def run_wide(i: int, words: Word) -> None:
+        for k in range(width):
+            run(i + k, 0, words)
+
+    def n_columns(words: Word) -> int:
+        return point.points(point.kept[-1:], words)
+
+    def clear(turn: int, i: int, words: Word) -> None:
+        memory[words[layout.buffer(nest.zero[turn])]][i] = 0
+
+    def n_clear(turn: int, words: Word) -> int:
+        return point.extent(nest.zero[turn].n_bytes, words)
 
     def start() -> tuple[int, ...]:
         return tuple(_bits(identity(r), r.dtype) for r in reductions)
@@ -49,10 +80,9 @@ def interpreted(nest: Nest, memory: Mapping[int, np.ndarray]) -> Functions:
 
     def save(table: Any, place: int, acc: Word) -> None:
         for k, word in enumerate(acc):
-            table[place * len(acc) + k] = word
+            table[place * n + k] = word
 
     def fetch(table: Any, place: int) -> tuple[int, ...]:
-        n = len(reductions)
         return tuple(int(table[place * n + k]) for k in range(n))
 
     def write(acc: Word, kept: int, words: Word) -> None:
@@ -60,22 +90,115 @@ def interpreted(nest: Nest, memory: Mapping[int, np.ndarray]) -> Functions:
         for r, word in zip(reductions, acc, strict=True):
             point.store(_number(word, r.dtype), r.access, indices, words, {})
 
-    return Functions(run, start, accumulate, combine, save, fetch, write)
+    return Functions(
+        n_kept=lambda words: point.points(point.kept, words),
+        n_reduced=lambda words: point.points(point.reduced, words),
+        n_columns=n_columns,
+        run=run,
+        run_row=run_row,
+        run_wide=run_wide,
+        is_aligned=lambda words: all(words[layout.buffer(b)] % VECTOR_BYTES == 0 for b in layout.buffers),
+        owner=lambda kept, reduced, words: point.owner(point.indices(kept, reduced, words), words),
+        clear=clear,
+        n_clear=n_clear,
+        identity=start,
+        accumulate=accumulate,
+        combine=combine,
+        save=save,
+        fetch=fetch,
+        keep=lambda words, place, acc: save(memory[words[SCRATCH]].view("int64"), place, acc),
+        recall=lambda words, place: fetch(memory[words[SCRATCH]].view("int64"), place),
+        write=write,
+    )
+
+
+def interpreted_call(call: Call, layout: Words, memory: Mapping[int, np.ndarray]) -> CallFunctions:
+    """Return the device functions of a library call; `memory` has the bytes at every address."""
+    point = _Point(Nest(call.extents, (), (), (), ()), layout, memory)
+    point.kept, point.reduced = line_axes(call)
+    operands = range(len(call.operands))
+
+    def extent(k: int) -> Any:
+        return lambda words: point.extent(call.extents[k], words)
+
+    def array(k: int, words: Word) -> np.ndarray:
+        buffer = call.operands[k].buffer
+        return memory[words[layout.buffer(buffer)]].view(buffer.dtype)
+
+    def index(k: int, words: Word, i: int) -> int:
+        return _inside(point.extent(call.operands[k].offset, words) + i)
+
+    def get(k: int) -> Any:
+        return lambda words, i: array(k, words)[index(k, words, i)]
+
+    def put(k: int) -> Any:
+        def put(words: Word, i: int, value: Any) -> None:
+            array(k, words)[index(k, words, i)] = value
+
+        return put
+
+    def place(k: int) -> Any:
+        strides = call.operands[k].strides
+        return lambda words, line, i: point.affine(0, strides, point.indices(line, i, words), words)
+
+    def cell(k: int) -> Any:
+        return lambda words, *indices: point.affine(0, call.operands[k].strides, indices, words)
+
+    def scratch(words: Word) -> np.ndarray:
+        return memory[words[SCRATCH]].view("int64")
+
+    def write(table: np.ndarray, i: int, value: Any) -> None:
+        table[_inside(i)] = _bits(value, call.dtype)
+
+    def note_word(words: Word, i: int, value: int) -> None:
+        scratch(words)[_inside(i)] = value
+
+    def bits(x: Any) -> int:
+        return int(np.float64(x).view("int64")) if call.dtype.startswith("float") else int(x)
+
+    kind = np.dtype(call.dtype)
+    return CallFunctions(
+        extents=tuple(extent(k) for k in range(len(call.extents))),
+        n_lines=lambda words: point.points(point.kept, words),
+        get=tuple(get(k) for k in operands),
+        put=tuple(put(k) for k in operands),
+        place=tuple(place(k) for k in operands),
+        cell=tuple(cell(k) for k in operands),
+        share=write,
+        shared=lambda tile, i: _number(int(tile[_inside(i)]), call.dtype),
+        note=lambda words, i, value: write(scratch(words), i, value),
+        noted=lambda words, i: _number(int(scratch(words)[_inside(i)]), call.dtype),
+        note_word=note_word,
+        noted_word=lambda words, i: int(scratch(words)[_inside(i)]),
+        root=np.sqrt,
+        number=kind.type,
+        bits=bits,
+        kind=kind,
+    )
+
+
+def _inside(i: int) -> int:
+    if i < 0:
+        raise IndexError(f"an array is read or written at {i}")
+    return i
 
 
 class _Point:
     """Interprets a nest at one point. Holds no state: simulated threads share it."""
 
-    def __init__(self, nest: Nest, memory: Mapping[int, np.ndarray]):
-        self.nest, self.memory = nest, memory
-        self.layout = Words.of(nest)
+    def __init__(self, nest: Nest, layout: Words, memory: Mapping[int, np.ndarray]):
+        self.nest, self.layout, self.memory = nest, layout, memory
+        self.kept, self.reduced = kept_axes(nest), reduced_axes(nest)
 
     def extent(self, extent: Extent, words: Word) -> int:
         return evaluate(extent, {name: words[self.layout.size(name)] for name in self.layout.sizes})
 
+    def points(self, axes: tuple[int, ...], words: Word) -> int:
+        return math.prod(self.extent(self.nest.space[k], words) for k in axes)
+
     def indices(self, kept: int, reduced: int | None, words: Word) -> list[int]:
         out = [0] * len(self.nest.space)
-        for flat, axes in ((kept, kept_axes(self.nest)), (reduced, reduced_axes(self.nest))):
+        for flat, axes in ((kept, self.kept), (reduced, self.reduced)):
             if axes and flat is not None:
                 shape = tuple(self.extent(self.nest.space[k], words) for k in axes)
                 for k, index in zip(axes, np.unravel_index(int(flat), shape), strict=True):
@@ -91,6 +214,22 @@ class _Point:
 
     def run(self, indices: Indices, words: Word) -> dict[int, Any]:
         """Run the body and its stores; returns the values of the instructions."""
+        values = self.compute(indices, words)
+        for s in self.nest.stores:
+            value = values[s.value]
+            if s.add:
+                value = self.load(s.access, indices, words, values) + value
+            self.store(value, s.access, indices, words, values)
+        return values
+
+    def owner(self, indices: Indices, words: Word) -> int:
+        """The index to which a scatter adds a point."""
+        (gather,) = self.nest.stores[0].access.gathers
+        index, extent = int(self.compute(indices, words)[gather.value]), self.extent(gather.extent, words)
+        return index + extent if index < 0 else index
+
+    def compute(self, indices: Indices, words: Word) -> dict[int, Any]:
+        """Run the body; returns the values of the instructions."""
         values: dict[int, Any] = {}
         for k, instr in enumerate(self.nest.body):
             match instr:
@@ -104,11 +243,6 @@ class _Point:
                     values[k] = np.dtype(instr.dtype).type(instr.value if ok else 0)
                 case Op():
                     values[k] = _evaluate(instr, [values[a] for a in instr.args])
-        for s in self.nest.stores:
-            value = values[s.value]
-            if s.add:
-                value = self.load(s.access, indices, words, values) + value
-            self.store(value, s.access, indices, words, values)
         return values
 
     def load(self, access: Access, indices: Indices, words: Word, values: Mapping[int, Any]) -> Any:
@@ -145,6 +279,11 @@ class _Point:
 def _evaluate(op: Op, args: Sequence[Any]) -> Any:
     params = {"dtype": op.dtype} if op.name == "cast" else {}
     with np.errstate(all="ignore"):
+        if op.name.startswith("scipy."):
+            import scipy.special
+
+            function = getattr(scipy.special, op.name.removeprefix("scipy."))
+            return np.asarray(function(*args), op.dtype)[()]
         return np.asarray(_PRIMITIVE[op.name].evaluate(params, *args)).astype(op.dtype)[()]
 
 
@@ -157,3 +296,44 @@ def _number(word: int, dtype: str) -> Any:
     if dtype == "bool":
         return np.bool_(word)
     return np.asarray(word, "int32" if dtype == "float32" else "int64").view(dtype)[()]
+
+
+def interpreted_loop(loop: Loop, layout: Words, memory: Mapping[int, np.ndarray]) -> LoopFunctions:
+    """Return the device functions of a loop that is one kernel; the simulator has one block, which waits for itself."""
+
+    def report(words: Word, goes_on: int, turns: int) -> None:
+        values = [goes_on, turns, *(words[layout.buffer(b)] for b in moved_buffers(loop))]
+        memory[words[RECORD]].view("int64")[GOES_ON : GOES_ON + len(values)] = values
+
+    def flag(one: Loop) -> Any:
+        return lambda words: memory[words[layout.buffer(one.flag)]][0]
+
+    def settle(one: Loop) -> Any:
+        def settle(words: Word) -> None:
+            if memory[words[STATUS]].view("int64")[0]:
+                memory[words[layout.buffer(one.flag)]][0] = 0
+
+        return settle
+
+    def exchange(one: Loop) -> Any:
+        def exchange(words: Word) -> tuple[int, ...]:
+            out = list(words)
+            for x, y in one.swaps:
+                i, j = layout.buffer(x), layout.buffer(y)
+                out[i], out[j] = out[j], out[i]
+            return tuple(out)
+
+        return exchange
+
+    def same(function: Any) -> Any:
+        return function
+
+    def alone(words: Word) -> int:
+        raise NotImplementedError("the simulator's grids of blocks that wait for each other have one block")
+
+    return LoopFunctions(same, same, same, same, alone, alone, report, flag, settle, exchange)
+
+
+def go_is_up(memory: Mapping[int, np.ndarray]) -> Any:
+    """Return the device function that tells whether a kernel's go flag is up."""
+    return lambda words: memory[words[GO]][0] != 0

@@ -1,8 +1,10 @@
 """Skeletons: the kernels' loops, blocks and barriers, written for numba-cuda.
 
-A skeleton knows nothing of what a nest computes: that is in the device functions it is given (`Functions`),
-emitted LLVM on a GPU and interpreted in the CUDA simulator. Every loop's order depends on sizes alone, so results
-do not depend on how many blocks run at once.
+A skeleton knows nothing of what a statement computes: that is in the device functions it is given, emitted LLVM on a
+GPU and interpreted in the CUDA simulator. It is itself a device function `step(turn, words, tile)`: `words` is what
+the host passes, `tile` the block's shared memory in words, and `turn` counts the launches of a step that has several.
+A kernel is one step, or a whole loop of them: see `launch` and `device_loops`. Every loop's order depends on sizes
+alone, so results do not depend on how many blocks run at once.
 """
 
 from __future__ import annotations
@@ -11,66 +13,168 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from numba import cuda, types
+from backends.cuda.grid import cuda
 
-Skeleton = Callable[..., None]
+Skeleton = Callable[[int, Any, Any], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Functions:
     """The device functions of a nest. `acc` is a tuple with one word of bits per reduction.
 
-    run(i, words)                            the body at a point of a nest without reductions
+    n_kept(words), n_reduced(words)          how many points the kept and the reduced axes have
+    n_columns(words)                         the extent of the last kept axis
+    run(kept, reduced, words)                the body at a point of a nest without reductions
+    run_row(row, column, words)              the same, the last axis apart from the others
+    run_wide(i, words)                       at neighbouring points, `width` of them
+    is_aligned(words)                        whether all arrays begin where a vector does
+    owner(kept, reduced, words)              the index to which a scatter adds a point
+    clear(turn, i, words)                    set byte i of buffer `turn` of those that start at zero
+    n_clear(turn, words)                     its number of bytes
     identity() -> acc                        before the first point
     accumulate(acc, kept, reduced, words) -> acc   after one more point
     combine(acc, acc) -> acc
-    save(table, place, acc), fetch(table, place) -> acc     in an array of words
+    save(tile, place, acc), fetch(tile, place) -> acc      in shared memory
+    keep(words, place, acc), recall(words, place) -> acc   in the scratch
     write(acc, kept, words)                  store the results
     """
 
+    n_kept: Any
+    n_reduced: Any
+    n_columns: Any
     run: Any
+    run_row: Any
+    run_wide: Any
+    is_aligned: Any
+    owner: Any
+    clear: Any
+    n_clear: Any
     identity: Any
     accumulate: Any
     combine: Any
     save: Any
     fetch: Any
+    keep: Any
+    recall: Any
     write: Any
+
+
+def clear(f: Functions) -> Skeleton:
+    """Set the buffers of a nest to zero that begin so, one per turn."""
+    n_clear, set_byte = f.n_clear, f.clear
+
+    def clear(turn: int, words: Any, tile: Any) -> None:
+        i = cuda.grid(1)
+        while i < n_clear(turn, words):
+            set_byte(turn, i, words)
+            i += cuda.gridsize(1)
+
+    return clear
 
 
 def map_points(f: Functions) -> Skeleton:
     """Run a nest without reductions, point by point: consecutive threads take consecutive points."""
-    run = f.run
+    n_kept, run = f.n_kept, f.run
 
-    def map_points(n: int, words: Any) -> None:
+    def map_points(turn: int, words: Any, tile: Any) -> None:
+        n = n_kept(words)
         i = cuda.grid(1)
         while i < n:
-            run(i, words)
+            run(i, 0, words)
             i += cuda.gridsize(1)
 
     return map_points
 
 
-def in_order(f: Functions) -> Skeleton:
-    """Run a nest in index order on one thread: entries that several points add to get their terms in that order."""
-    run = f.run
+def map_vectors(f: Functions, width: int) -> Skeleton:
+    """Run a nest of one axis, `width` neighbouring points by a thread: they are read and written as one vector.
 
-    def in_order(n: int, words: Any) -> None:
-        if cuda.grid(1) == 0:
-            for i in range(n):
-                run(i, words)
+    Arrays of other libraries may begin anywhere: with one that is not aligned to vectors all is done point by point.
+    """
+    n_kept, run, run_wide, is_aligned = f.n_kept, f.run, f.run_wide, f.is_aligned
+
+    def map_vectors(turn: int, words: Any, tile: Any) -> None:
+        n = n_kept(words)
+        whole = n - n % width if is_aligned(words) else 0
+        i = cuda.grid(1) * width
+        while i < whole:
+            run_wide(i, words)
+            i += cuda.gridsize(1) * width
+        i = whole + cuda.grid(1)
+        while i < n:
+            run(i, 0, words)
+            i += cuda.gridsize(1)
+
+    return map_vectors
+
+
+def map_rows(f: Functions, threads: int, rows: int) -> Skeleton:
+    """Run a nest of several axes: a block takes `rows` rows of `threads` points of the last axis.
+
+    Threads then find their indices without a division, or with one less; those cost as much as a stencil.
+    """
+    n_kept, n_columns, run_row = f.n_kept, f.n_columns, f.run_row
+
+    def map_rows(turn: int, words: Any, tile: Any) -> None:
+        columns = max(n_columns(words), 1)
+        n_rows = n_kept(words) // columns
+        tiles = (columns + threads - 1) // threads
+        groups = (n_rows + rows - 1) // rows
+        job = cuda.blockIdx.x
+        while job < tiles * groups:
+            group = job // tiles
+            column = (job - group * tiles) * threads + cuda.threadIdx.x
+            if cuda.threadIdx.x < threads and column < columns:
+                for row in range(group * rows, min(group * rows + rows, n_rows)):
+                    run_row(row, column, words)
+            job += cuda.gridDim.x
+
+    return map_rows
+
+
+def in_order(f: Functions) -> Skeleton:
+    """Run a nest in index order, one thread for each independent line of it."""
+    n_kept, n_reduced, run = f.n_kept, f.n_reduced, f.run
+
+    def in_order(turn: int, words: Any, tile: Any) -> None:
+        kept = cuda.grid(1)
+        while kept < n_kept(words):
+            for i in range(n_reduced(words)):
+                run(kept, i, words)
+            kept += cuda.gridsize(1)
 
     return in_order
 
 
+def by_owner(f: Functions) -> Skeleton:
+    """Scatter: all threads go through the indices, each adds what belongs to its own; terms keep their order."""
+    n_kept, n_reduced, run, owner = f.n_kept, f.n_reduced, f.run, f.owner
+
+    def by_owner(turn: int, words: Any, tile: Any) -> None:
+        lines = n_kept(words)
+        # Threads in excess of whole rows of lines have nothing to own.
+        owners = max(cuda.gridsize(1) // max(lines, 1), 1)
+        job = cuda.grid(1)
+        while job < lines * owners:
+            kept, mine = job % lines, job // lines
+            for i in range(n_reduced(words)):
+                if owner(kept, i, words) % owners == mine:
+                    run(kept, i, words)
+            job += cuda.gridsize(1)
+
+    return by_owner
+
+
 def reduce_by_thread(f: Functions) -> Skeleton:
     """Reduce with one thread per result: for many results of few terms each."""
+    n_kept, n_reduced = f.n_kept, f.n_reduced
     identity, accumulate, write = f.identity, f.accumulate, f.write
 
-    def reduce_by_thread(n_kept: int, n_reduced: int, words: Any) -> None:
+    def reduce_by_thread(turn: int, words: Any, tile: Any) -> None:
         kept = cuda.grid(1)
-        while kept < n_kept:
+        while kept < n_kept(words):
             acc = identity()
-            for reduced in range(n_reduced):
+            for reduced in range(n_reduced(words)):
                 acc = accumulate(acc, kept, reduced, words)
             write(acc, kept, words)
             kept += cuda.gridsize(1)
@@ -78,35 +182,39 @@ def reduce_by_thread(f: Functions) -> Skeleton:
     return reduce_by_thread
 
 
-def reduce_by_block(f: Functions, threads: int, n_words: int) -> Skeleton:
-    """Reduce with blocks of `threads` (a power of two), `n_parts` blocks per result.
+def reduce_by_block(f: Functions, threads: int, n_parts: Callable[[int, int], int]) -> Skeleton:
+    """Reduce with blocks of `threads` (a power of two), `n_parts(n_kept, n_reduced)` blocks per result.
 
     A thread takes every threads-th term of its part; the block adds its threads' results up as a binary tree.
     """
-    identity, accumulate, combine, save, fetch = f.identity, f.accumulate, f.combine, f.save, f.fetch
-    shared_words = threads * n_words
+    kept_points, reduced_points = f.n_kept, f.n_reduced
+    identity, accumulate, combine = f.identity, f.accumulate, f.combine
+    save, fetch, keep = f.save, f.fetch, f.keep
 
-    def reduce_by_block(n_kept: int, n_reduced: int, n_parts: int, words: Any, partials: Any) -> None:
-        tree = cuda.shared.array(shared_words, types.int64)
+    def reduce_by_block(turn: int, words: Any, tile: Any) -> None:
+        n_kept, n_reduced = kept_points(words), reduced_points(words)
+        parts = n_parts(n_kept, n_reduced)
         t = cuda.threadIdx.x
         job = cuda.blockIdx.x
-        while job < n_kept * n_parts:
-            kept = job // n_parts
+        while job < n_kept * parts:
+            kept = job // parts
             acc = identity()
-            reduced = (job - kept * n_parts) * threads + t
-            while reduced < n_reduced:
+            reduced = (job - kept * parts) * threads + t
+            # Threads beyond `threads` are there for other steps of a loop.
+            while t < threads and reduced < n_reduced:
                 acc = accumulate(acc, kept, reduced, words)
-                reduced += n_parts * threads
-            save(tree, t, acc)
+                reduced += parts * threads
+            if t < threads:
+                save(tile, t, acc)
             cuda.syncthreads()
             half = threads // 2
             while half > 0:
                 if t < half:
-                    save(tree, t, combine(fetch(tree, t), fetch(tree, t + half)))
+                    save(tile, t, combine(fetch(tile, t), fetch(tile, t + half)))
                 cuda.syncthreads()
                 half //= 2
             if t == 0:
-                save(partials, job, fetch(tree, 0))
+                keep(words, job, fetch(tile, 0))
             # The next job's first writes must not overtake this read.
             cuda.syncthreads()
             job += cuda.gridDim.x
@@ -114,25 +222,20 @@ def reduce_by_block(f: Functions, threads: int, n_words: int) -> Skeleton:
     return reduce_by_block
 
 
-def combine_parts(f: Functions) -> Skeleton:
+def combine_parts(f: Functions, n_parts: Callable[[int, int], int]) -> Skeleton:
     """Combine the blocks' partial results in order, one thread per result, and store it."""
-    combine, fetch, write = f.combine, f.fetch, f.write
+    kept_points, reduced_points = f.n_kept, f.n_reduced
+    combine, recall, write = f.combine, f.recall, f.write
 
-    def combine_parts(n_kept: int, n_parts: int, words: Any, partials: Any) -> None:
+    def combine_parts(turn: int, words: Any, tile: Any) -> None:
+        n_kept = kept_points(words)
+        parts = n_parts(n_kept, reduced_points(words))
         kept = cuda.grid(1)
         while kept < n_kept:
-            acc = fetch(partials, kept * n_parts)
-            for part in range(1, n_parts):
-                acc = combine(acc, fetch(partials, kept * n_parts + part))
+            acc = recall(words, kept * parts)
+            for part in range(1, parts):
+                acc = combine(acc, recall(words, kept * parts + part))
             write(acc, kept, words)
             kept += cuda.gridsize(1)
 
     return combine_parts
-
-
-def clear(n: int, memory: Any) -> None:
-    """Set n bytes to zero."""
-    i = cuda.grid(1)
-    while i < n:
-        memory[i] = 0
-        i += cuda.gridsize(1)

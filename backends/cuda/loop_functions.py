@@ -1,0 +1,49 @@
+"""Device functions of a loop that is one kernel, and what its record in memory holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from symdiff.program.ir import Buffer, Loop, walk
+
+# Words of the record: how many blocks have come to a barrier so far; then what the host reads when the kernel has
+# ended: whether the loop goes on, the turns made, and the addresses of the buffers that it exchanges.
+ARRIVED, GOES_ON, TURNS, MOVED = 0, 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class LoopFunctions:
+    """The device functions of a loop that is one kernel.
+
+    step(f), part(f), barrier(f), choice(f)   Python functions of (turn, words, tile), (words, tile) -> words, (words)
+                                              and two numbers as device functions
+    arrive(words), arrived(words)             count a block at the barrier; how many have come
+    report(words, goes_on, turns)             write the record
+    flag(loop)(words)                         whether a loop goes on
+    settle(loop)(words)                       lower its flag if an error was reported
+    exchange(loop)(words) -> words            exchange the buffers of its state
+    """
+
+    step: Callable[[Any], Any]
+    part: Callable[[Any], Any]
+    barrier: Callable[[Any], Any]
+    choice: Callable[[Any], Any]
+    arrive: Any
+    arrived: Any
+    report: Any
+    flag: Callable[[Loop], Any]
+    settle: Callable[[Loop], Any]
+    exchange: Callable[[Loop], Any]
+
+
+def moved_buffers(loop: Loop) -> tuple[Buffer, ...]:
+    """The buffers that a loop and those in it exchange."""
+    loops = [s for s in walk((loop,)) if isinstance(s, Loop)]
+    return tuple(dict.fromkeys(b for one in loops for pair in one.swaps for b in pair))
+
+
+def record_words(loop: Loop) -> int:
+    """The length of a loop's record."""
+    return MOVED + len(moved_buffers(loop))

@@ -1,0 +1,210 @@
+"""resident: a whole loop as one kernel, all of whose blocks run at once and wait for each other between steps.
+
+A turn then costs a few microseconds however small its steps are, and loops inside of loops need no word from the host.
+Buffers are exchanged in every thread's words. The kernel's `turn` is the most turns that it makes; its record tells
+how it ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from backends.cuda.geometry import Geometry
+from backends.cuda.grid import cuda
+from backends.cuda.launch import built, nest_functions
+from backends.cuda.loop_functions import LoopFunctions
+from backends.cuda.steps import Built, skeletons_of, steps_of
+from backends.cuda.words import Words
+from symdiff.program.ir import Call, Load, Loop, Nest, Statement, walk
+
+# A piece of a turn, `part(words, tile) -> words`.
+Part = Callable[[Any, Any], Any]
+# Skeletons that one kernel may have: numba-cuda takes some 0.1 s for each.
+MOST_SKELETONS = 24
+# A library's products are faster, and passes over runs are as many as the sizes say.
+_APART = frozenset({"gemm", "argsort"})
+
+
+def can_reside(loop: Loop, g: Geometry) -> bool:
+    """Whether a loop can be one kernel."""
+    statements = [s for s in walk((loop,)) if isinstance(s, (Nest, Call))]
+    if any(isinstance(s, Call) and s.name in _APART for s in statements):
+        return False
+    return sum(len(skeletons_of(s, g)) for s in statements) <= MOST_SKELETONS
+
+
+def blocks_used(loop: Loop, sizes: Mapping[str, int], g: Geometry) -> int:
+    """The most blocks that a step of a loop can use."""
+    statements = [s for s in walk((loop,)) if isinstance(s, (Nest, Call))]
+    return max((step.blocks for s in statements for step in steps_of(s, sizes, g)), default=1)
+
+
+def reside(
+    loop: Loop, layout: Words, g: Geometry, f: LoopFunctions, memory: Mapping[int, np.ndarray] | None = None
+) -> Built:
+    """Return the step that makes the turns of a loop; `layout` is `Words.of(loop)`."""
+    return _Composer(layout, g, f, memory).whole(loop)
+
+
+class _Composer:
+    """Puts steps together: device functions that call two others, which numba-cuda compiles one by one."""
+
+    def __init__(self, layout: Words, g: Geometry, f: LoopFunctions, memory: Mapping[int, np.ndarray] | None):
+        self.layout, self.g, self.f, self.memory = layout, g, f, memory
+        self.tile_words = 0
+        self.wait = f.barrier(_barrier(f.arrive, f.arrived))
+
+    def whole(self, loop: Loop) -> Built:
+        """The step that makes the turns of a loop, and then writes its record."""
+        condition, body, flag, exchange = self._pieces(loop)
+        report = self.f.report
+
+        def resident(turn: int, words: Any, tile: Any) -> None:
+            words = condition(words, tile)
+            turns = 0
+            while turns < turn and flag(words) != 0:
+                words = condition(exchange(body(words, tile)), tile)
+                turns += 1
+            if cuda.grid(1) == 0:
+                report(words, flag(words), turns)
+
+        return Built(resident, self.tile_words)
+
+    def _pieces(self, loop: Loop) -> tuple[Part, Part, Any, Any]:
+        condition = self._sequence(loop.cond)
+        if _can_fail(loop):
+            condition = self._settled(condition, self.f.settle(loop))
+        return condition, self._sequence(loop.body), self.f.flag(loop), self.f.exchange(loop)
+
+    def _loop(self, loop: Loop) -> Part:
+        condition, body, flag, exchange = self._pieces(loop)
+
+        def turns(words: Any, tile: Any) -> Any:
+            words = condition(words, tile)
+            while flag(words) != 0:
+                words = condition(exchange(body(words, tile)), tile)
+            return words
+
+        return self.f.part(turns)
+
+    def _settled(self, condition: Part, settle: Any) -> Part:
+        """A condition that does not hold once an index was out of range: with what is read then it might for ever.
+
+        One thread decides for all, between two barriers: others may be about to report.
+        """
+        wait = self.wait
+
+        def settled(words: Any, tile: Any) -> Any:
+            words = condition(words, tile)
+            if cuda.grid(1) == 0:
+                settle(words)
+            wait(words)
+            return words
+
+        return self.f.part(settled)
+
+    def _sequence(self, statements: Sequence[Statement]) -> Part:
+        """Statements in order, a barrier behind each step; recursion goes to the nesting of loops."""
+        parts = [self._loop(s) if isinstance(s, Loop) else self._steps(s) for s in statements]  # type: ignore[arg-type]
+        if not parts:
+            return self._waiting()
+        while len(parts) > 1:
+            pairs = [self._both(*parts[k : k + 2]) for k in range(0, len(parts) - 1, 2)]
+            parts = pairs + parts[len(parts) & ~1 :]
+        return parts[0]
+
+    def _waiting(self) -> Part:
+        wait = self.wait
+
+        def waiting(words: Any, tile: Any) -> Any:
+            wait(words)
+            return words
+
+        return self.f.part(waiting)
+
+    def _both(self, first: Part, second: Part) -> Part:
+        def both(words: Any, tile: Any) -> Any:
+            return second(first(words, tile), tile)
+
+        return self.f.part(both)
+
+    def _steps(self, s: Nest | Call) -> Part:
+        """The steps of a statement; of those that sizes decide between, both are there."""
+        if isinstance(s, Call):
+            return self._all(s, skeletons_of(s, self.g))
+        first: Part | None = self._all(s, ("clear",), len(s.zero)) if s.zero else None
+        if s.reductions:
+            by_block = self._all(s, ("reduce_by_block", "combine_parts"))
+            part = self._either(s, self._all(s, ("reduce_by_thread",)), by_block)
+        else:
+            part = self._all(s, [n for n in skeletons_of(s, self.g) if n != "clear"][:1])
+        return part if first is None else self._both(first, part)
+
+    def _either(self, nest: Nest, by_thread: Part, by_block: Part) -> Part:
+        f = nest_functions(nest, self.layout, self.memory)
+        n_kept, n_reduced, short, many = f.n_kept, f.n_reduced, self.g.short, self.g.many
+
+        def either(words: Any, tile: Any) -> Any:
+            if n_reduced(words) <= short or n_kept(words) >= many:
+                words = by_thread(words, tile)
+            else:
+                words = by_block(words, tile)
+            return words
+
+        return self.f.part(either)
+
+    def _all(self, s: Nest | Call, names: Sequence[str], turns: int = 1) -> Part:
+        parts = [self._step(built(s, name, self.layout, self.g, self.memory), turns) for name in names]
+        part = parts[0]
+        for other in parts[1:]:
+            part = self._both(part, other)
+        return part
+
+    def _step(self, one: Built, turns: int) -> Part:
+        self.tile_words = max(self.tile_words, one.tile_words)
+        step, wait = self.f.step(one.step), self.wait
+
+        def run(words: Any, tile: Any) -> Any:
+            for turn in range(turns):
+                step(turn, words, tile)
+            wait(words)
+            return words
+
+        return self.f.part(run)
+
+
+def _barrier(arrive: Any, arrived: Any) -> Any:
+    """All threads of all blocks wait for each other; what they wrote before, all see after.
+
+    The blocks run at once, or a grid of several would wait for ever. The count only grows: round r ends at r * blocks.
+    """
+
+    def wait(words: Any) -> None:
+        cuda.syncthreads()
+        if cuda.gridDim.x > 1:
+            if cuda.threadIdx.x == 0:
+                cuda.threadfence()
+                round_end = (arrive(words) // cuda.gridDim.x + 1) * cuda.gridDim.x
+                while arrived(words) < round_end:
+                    pass
+                cuda.threadfence()
+            cuda.syncthreads()
+
+    return wait
+
+
+def _can_fail(loop: Loop) -> bool:
+    """Whether an index may be out of range."""
+    nests = [s for s in walk((loop,)) if isinstance(s, Nest)]
+    accesses = [i.access for n in nests for i in n.body if isinstance(i, Load)]
+    accesses += [s.access for n in nests for s in n.stores]
+    return any(a.gathers for a in accesses)
+
+
+def is_small(loop: Loop, sizes: Mapping[str, int], g: Geometry) -> bool:
+    """Whether launching the steps of a loop would take longer than they do; loops inside wait for the host besides."""
+    nested = any(isinstance(s, Loop) for s in walk((*loop.cond, *loop.body)))
+    return blocks_used(loop, sizes, g) <= (g.most_blocks if nested else g.resident_blocks)
