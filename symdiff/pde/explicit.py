@@ -10,7 +10,8 @@ from typing import final
 import numpy as np
 
 from symdiff.ir.node import Node
-from symdiff.pde.semidiscrete import Semidiscrete, total
+from symdiff.pde.jets import added
+from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.stepper import Stepped, Stepper
 from symdiff.pde.tableaux import Tableau
 
@@ -79,5 +80,5 @@ def advance(x: Node, dt: Node, weights: Sequence[Fraction], rates: Sequence[Node
     for w, rate in zip(weights, rates, strict=True):
         if w:
             groups.setdefault(w, []).append(rate)
-    terms = [(dt if w == 1 else float(w) * dt) * total(group) for w, group in groups.items()]
-    return total([x, *terms])
+    terms = [(dt if w == 1 else float(w) * dt) * added(group) for w, group in groups.items()]
+    return added([x, *terms])

@@ -10,10 +10,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from typing import Protocol
 
 from symdiff.pde import stencils
-from symdiff.pde.conditions import Condition
 from symdiff.pde.stencils import Ghost, fornberg
+
+
+class Given(Protocol):
+    """What a side gives, as `Condition` says."""
+
+    @property
+    def kind(self) -> str:
+        """"free" where nothing is given."""
+
+    @property
+    def orders(self) -> tuple[int, ...]:
+        """The orders of the given outward derivatives."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +36,7 @@ class Combination:
     weights: dict[int, Fraction]
 
 
-def ghosts(condition: Condition, order: int, count: int) -> tuple[Combination, ...]:
+def ghosts(condition: Given, order: int, count: int) -> tuple[Combination, ...]:
     """Return the `count` points from a side outwards; where the side has a given value, the first is that value."""
     if condition.kind == "free":
         return tuple(Combination((), g.weights) for g in stencils.free_ghosts(order, count))
@@ -39,7 +51,7 @@ def _single(found: Sequence[Ghost]) -> tuple[Combination, ...]:
     return tuple(Combination((g.data,), g.weights) for g in found)
 
 
-def points(condition: Condition, order: int) -> int:
+def points(condition: Given, order: int) -> int:
     """Return how many unknowns these points are made of."""
     if condition.kind == "free":
         return order + 2

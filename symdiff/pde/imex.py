@@ -21,9 +21,9 @@ from symdiff.ir.node import Node, const
 from symdiff.ops.index import zeros_like
 from symdiff.pde.diagonal_tableaux import IMEX_ARS2, IMEX_ARS3, IMEX_EULER, DiagonalTableau
 from symdiff.pde.implicit import Implicit, worst
-from symdiff.pde.jets import all_jets, is_jet, is_term, orders
+from symdiff.pde.jets import added, all_jets, is_jet, is_term, orders
 from symdiff.pde.newton import stage
-from symdiff.pde.semidiscrete import Semidiscrete, total
+from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.stepper import Stepped
 
 Rates = dict[Node, Node]
@@ -41,7 +41,7 @@ def split(rhs: Node) -> tuple[Node, Node]:
             continue
         stiff.append(slope * w)
         (rest,) = substitute([rest], {w: const(0.0)})
-    return (total(stiff) if stiff else const(0.0)), rest
+    return (added(stiff) if stiff else const(0.0)), rest
 
 
 def _is_stiff(w: Node) -> bool:
@@ -115,7 +115,7 @@ class ImexRungeKutta(_Imex):
 def _combined(start: Sequence[Node], dt: Node, *tables: tuple[Sequence[float], Sequence[Sequence[Node]]]) -> list[Node]:
     """Return u + dt * sum of weights * slopes."""
     known = [(w * dt, k) for row, slopes in tables for w, k in zip(row, slopes, strict=False) if w]
-    return [total([u, *(w * k[j] for w, k in known)]) for j, u in enumerate(start)]
+    return [added([u, *(w * k[j] for w, k in known)]) for j, u in enumerate(start)]
 
 
 @final

@@ -11,10 +11,11 @@ import numpy as np
 from symdiff.ir.node import Node, const
 from symdiff.ops.elementwise import maximum
 from symdiff.pde.diagonal_tableaux import SDIRK2, SDIRK3, DiagonalTableau
+from symdiff.pde.jets import added
 from symdiff.pde.krylov import PLAIN
 from symdiff.pde.linear import LinearSolver
 from symdiff.pde.newton import stage
-from symdiff.pde.semidiscrete import Semidiscrete, total
+from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.stepper import Stepped, Stepper
 
 
@@ -106,7 +107,7 @@ class DiagonallyImplicit(Implicit):
         residuals = []
         for row, c in zip(self.tableau.a, self.tableau.c, strict=True):
             known = [(a * dt, k) for a, k in zip(row, slopes, strict=False) if a]
-            fixed = [total([u, *(a * k[j] for a, k in known)]) for j, u in enumerate(start)]
+            fixed = [added([u, *(a * k[j] for a, k in known)]) for j, u in enumerate(start)]
             part, now = row[-1] * dt, t + c * dt
             v, residual = stage(semi, self.linear, v, fixed, part, now, semi.given(now), self.is_differentiable)
             # From the stage's equation: F itself would multiply its rounding errors by 1/spacing**2.

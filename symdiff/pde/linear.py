@@ -18,7 +18,8 @@ from symdiff.ir.node import Node
 from symdiff.ops.elementwise import eq, sqrt, where
 from symdiff.ops.reduce import sum_
 from symdiff.pde.fields import Side
-from symdiff.pde.semidiscrete import Semidiscrete, total
+from symdiff.pde.jets import added
+from symdiff.pde.semidiscrete import Semidiscrete
 
 Vector = list[Node]
 
@@ -73,7 +74,7 @@ class LinearSolver(ABC):
 
 def dot(a: Sequence[Node], b: Sequence[Node]) -> Node:
     """Return the inner product of two vectors, each a list of arrays."""
-    return total([sum_(x * y, axes=tuple(range(x.ndim))) for x, y in zip(a, b, strict=True)])
+    return added([sum_(x * y, axes=tuple(range(x.ndim))) for x, y in zip(a, b, strict=True)])
 
 
 def ratio(a: Node, b: Node) -> Node:

@@ -22,7 +22,7 @@ from symdiff.ir.node import Node
 from symdiff.ops import leaves
 from symdiff.ops.index import broadcast_to, concatenate, reshape, slice_
 from symdiff.pde.fields import Blocks, Fields, Side
-from symdiff.pde.jets import TIME, added, jets
+from symdiff.pde.jets import TIME, jets
 from symdiff.pde.layout import Layout, Region, grid_size, layouts, outside
 from symdiff.pde.problem import Problem
 
@@ -217,8 +217,3 @@ def _array(name: str, shape: Any) -> Node:
 
 def _points(points: Node, start: Extent, extent: Extent) -> Node:
     return slice_(points, starts=(start,), extents=(extent,), steps=(1,))
-
-
-def total(terms: Sequence[Node]) -> Node:
-    """Return the sum of at least one node, from left to right."""
-    return added(terms)
