@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from symdiff.ir.errors import DomainError
+from symdiff.pde.adi import ADI, check
 from symdiff.pde.averaged import averaged_for
 from symdiff.pde.banded import Banded
 from symdiff.pde.implicit import Implicit
@@ -93,6 +94,11 @@ def ready(solver: Solver, stepper: Stepper, linear_solver: str) -> Stepper:
     Raises DomainError for a linear solver that is not known, does not fit, or that nothing needs.
     """
     adapted = stepper.adapted(solver.problem)
+    if isinstance(adapted, ADI):
+        if linear_solver != "auto":
+            raise DomainError("'adi' solves its systems by elimination along lines; leave out linear_solver.")
+        check(solver)
+        return adapted
     if isinstance(adapted, Implicit):
         found = adapted.solver or choose(solver, adapted.implicit_part(solver.semi), linear_solver)
         return replace(adapted, solver=found)

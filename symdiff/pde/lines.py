@@ -27,12 +27,12 @@ from symdiff.ops.control import build_loop
 from symdiff.ops.elementwise import eq, mod, where
 from symdiff.ops.index import broadcast_to, reshape, slice_, take, transpose
 from symdiff.ops.leaves import iota, size
-from symdiff.ops.recurrence import recurrence
 from symdiff.ops.reduce import sum_
 from symdiff.ops.rows import empty, set_row
 from symdiff.pde.fourier import Kind
 from symdiff.pde.linear import LinearSolver, System, Vector, ratio
 from symdiff.pde.modes import Modes
+from symdiff.pde.tridiagonal import eliminated
 
 if TYPE_CHECKING:
     from symdiff.pde.structure import Structure
@@ -82,7 +82,7 @@ class _Solution:
         y = y / weight if transposed else y
         for k, m in enumerate(self.modes, 1):
             y = m.forward(y, k)
-        y = _eliminated(lower, middle, upper, y)
+        y = eliminated(lower, middle, upper, y)
         for k, m in enumerate(self.modes, 1):
             y = m.backward(y, k)
         y = y * weight if transposed else y
@@ -151,30 +151,6 @@ class _Solution:
 def _chosen(is_high: Node, matrix: Node, axis: int, m: Modes) -> Node:
     low, high = m.ends
     return take(matrix, where(is_high, high, low), axis=axis)
-
-
-def _eliminated(lower: Node, middle: Node, upper: Node, b: Node) -> Node:
-    """Solve the tridiagonal systems along the first axis: T = L U, where U has the pivots w on its diagonal.
-
-    w_i = middle_i - lower_i upper_i-1 / w_i-1;  y_i = b_i - lower_i/w_i-1 y_i-1;  x_i = (y_i - upper_i x_i+1)/w_i
-    """
-    n, rest = b.shape[0], b.shape[1:]
-    before = lower * moved(upper, 0, -1)
-
-    def row(x: Node, i: Node) -> Node:
-        return take(x, i, axis=0)
-
-    def turn(i: Node, last: Node, rows: Node) -> list[Node]:
-        w = row(middle, i) - row(before, i) / last
-        return [i + 1, w, set_row(rows, w, i)]
-
-    start = [const(0, "int64"), broadcast_to(const(1.0), shape=rest), empty(shape=b.shape, dtype="float64")]
-    _, _, pivots = build_loop(lambda i, *_: i < size(dim=n), turn, start, turns=n)
-    last = where(reshape(iota(n=n), shape=(n, *(1,) * len(rest))) < 1, 1.0, moved(pivots, 0, -1))
-    # A division is the last of each: what is divided is stored before the loop over the steps.
-    down, up, inverse = -lower / last, moved(-upper, 0, -1) / last, 1.0 / pivots
-    y = recurrence(down, b, axis=0, reverse=False)
-    return recurrence(up, y * inverse, axis=0, reverse=True)
 
 
 def lines_for(structure: Structure) -> Lines | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from symdiff.ir.errors import DomainError
 from symdiff.pde.adaptive import Adaptive
+from symdiff.pde.adi import ADI, Sweep
 from symdiff.pde.explicit import Explicit
 from symdiff.pde.imex import IMEX
 from symdiff.pde.implicit import IMPLICIT
@@ -13,7 +14,7 @@ from symdiff.pde.tableaux import TABLEAUX
 
 METHODS: dict[str, Stepper] = {
     **{name: Explicit(tableau) for name, tableau in TABLEAUX.items()},
-    **{method.name: method for method in (Adaptive(), Leapfrog(), *IMPLICIT, *IMEX)},
+    **{method.name: method for method in (Adaptive(), Leapfrog(), *IMPLICIT, *IMEX, ADI("adi", 2, Sweep(0)))},
 }
 
 

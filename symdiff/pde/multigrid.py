@@ -35,7 +35,7 @@ from symdiff.ops.reduce import sum_
 from symdiff.ops.rows import empty, set_row
 from symdiff.pde.linear import System, Vector
 from symdiff.pde.semidiscrete import Semidiscrete
-from symdiff.pde.stencil_arrays import Axes, Coarsening, coarsened
+from symdiff.pde.stencil_arrays import Axes, Coarsening, coarsened, colour
 from symdiff.pde.weights import weighed
 
 if TYPE_CHECKING:
@@ -233,8 +233,8 @@ def _coefficients(axes: Axes, system: System, k: int) -> Node:
             # Digit `axis` of j, by multiples instead of a division of whole numbers.
             behind //= counts[axis]
             digit = mod(floor(cast(j, "float64") / behind), float(counts[axis]))
-            colour = cast(_colour(axes.periodic[axis], iota(n=n), size(dim=n)), "float64")
-            p = p * reshape(where(eq(colour, digit), 1.0, 0.0), shape=_spread(n, axis, d))
+            mine = cast(colour(axes.periodic[axis], iota(n=n), size(dim=n)), "float64")
+            p = p * reshape(where(eq(mine, digit), 1.0, 0.0), shape=_spread(n, axis, d))
         p = broadcast_to(p, shape=like.shape)
         image = system.matvec([p if i == k else zeros_like(x) for i, x in enumerate(system.v)])[k]
         return [j + 1, set_row(seen, image, j)]
@@ -245,20 +245,10 @@ def _coefficients(axes: Axes, system: System, k: int) -> Node:
     for axis, n in enumerate(like.shape):
         shape = tuple(3 if q == axis else n if q == d + axis else 1 for q in range(2 * d))
         neighbours = reshape(iota(n=3), shape=(3, 1)) + reshape(iota(n=n), shape=(1, n)) - 1
-        which = which * counts[axis] + reshape(_colour(axes.periodic[axis], neighbours, size(dim=n)), shape=shape)
+        which = which * counts[axis] + reshape(colour(axes.periodic[axis], neighbours, size(dim=n)), shape=shape)
         place = place * size(dim=n) + reshape(iota(n=n), shape=_spread(n, d + axis, 2 * d))
     flat = reshape(seen, shape=(product(seen.shape),))
     return take(flat, which * size(dim=product(like.shape)) + place, axis=0)
-
-
-def _colour(is_periodic: bool, place: Node, n: Node) -> Node:
-    """Return which sum of columns a place belongs to; places may lie beyond the ends by less than 3."""
-    three = const(3, "int64")
-    if not is_periodic:
-        return mod(place + 3, three)
-    inside = mod(place + n, n)
-    whole = n - mod(n, three)
-    return where(inside < whole, mod(inside, three), 3 + inside - whole)
 
 
 def multigrid_for(structure: Structure) -> Multigrid | None:

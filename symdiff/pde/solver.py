@@ -272,7 +272,8 @@ class Solver:
 
         `method` is "euler", "heun", "ssprk3", "rk4", "leapfrog"; "rk45", which takes `dt` for its first step only and
         keeps the error of every step below `tol` times the largest value of each field; implicit "backward-euler",
-        "crank-nicolson", "sdirk2", "sdirk3", "bdf2"; or, for the linear derivatives of second and higher order alone
+        "crank-nicolson", "sdirk2", "sdirk3", "bdf2"; "adi", in order 2 in space and without mixed derivatives, which
+        eliminates along one axis after the other; or, for the linear derivatives of second and higher order alone
         implicit, "imex-euler", "imex-ars2", "imex-ars3", "imex-sbdf2". Implicit steps solve their linear systems in
         the way that fits the equations (`explain`), or by `linear_solver`: "banded", "lines", "transform",
         "multigrid", "cg" or "bicgstab".

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from functools import reduce
 
 from symdiff.ir.dims import Extent, ceil_div
-from symdiff.ir.node import Node
+from symdiff.ir.node import Node, const
 from symdiff.ops.banded import moved
-from symdiff.ops.elementwise import maximum, where
+from symdiff.ops.elementwise import maximum, mod, where
 from symdiff.ops.index import concatenate, embed, reshape
 from symdiff.ops.leaves import iota, size
 from symdiff.ops.reduce import sum_
@@ -151,3 +151,13 @@ def coarsened(axes: Axes, a: Node, axis: int) -> tuple[Coarsening, Node]:
 def _parts(a: Node, axis: int) -> list[Node]:
     """Return the coefficients of the offsets -1, 0 and 1 along an axis."""
     return [cut(a, axis, k, 1) for k in range(3)]
+
+
+def colour(is_periodic: bool, place: Node, n: Node) -> Node:
+    """Return which sum of columns a place belongs to; places may lie beyond the ends by less than 3."""
+    three = const(3, "int64")
+    if not is_periodic:
+        return mod(place + 3, three)
+    inside = mod(place + n, n)
+    whole = n - mod(n, three)
+    return where(inside < whole, mod(inside, three), 3 + inside - whole)
