@@ -13,6 +13,9 @@ The modules go from the statement (`jets`, `conditions`, `domain`, `problem`) ov
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from symdiff.pde.conditions import Condition, Dirichlet, Neumann, Periodic, Robin
 from symdiff.pde.domain import Box, Grid
 from symdiff.pde.equations import Eq
@@ -22,7 +25,6 @@ from symdiff.pde.goals import Observations, over_time
 from symdiff.pde.jets import coordinates, d, dn, dt, dx, dy, dz, field
 from symdiff.pde.monitors import conserved, maximum_principle
 from symdiff.pde.problem import Problem
-from symdiff.pde.problem_file import ProblemFile, from_toml
 from symdiff.pde.solution import Progress, Solution
 from symdiff.pde.solver import Solver
 from symdiff.pde.terms import (
@@ -39,8 +41,18 @@ from symdiff.pde.terms import (
     vector,
 )
 from symdiff.pde.text import parse
-from symdiff.pde.truncation import truncation_error
-from symdiff.pde.verify import Convergence, convergence, manufactured
+
+if TYPE_CHECKING:
+    from symdiff.pde.problem_file import ProblemFile, from_toml
+    from symdiff.pde.truncation import truncation_error
+    from symdiff.pde.verify import Convergence, convergence, manufactured
+
+# What a run does not need is loaded when it is asked for: a first result waits for what is imported.
+_LATE = {
+    **dict.fromkeys(("ProblemFile", "from_toml"), "problem_file"),
+    "truncation_error": "truncation",
+    **dict.fromkeys(("Convergence", "convergence", "manufactured"), "verify"),
+}
 
 __all__ = [
     "Box",
@@ -88,3 +100,11 @@ __all__ = [
     "upwind",
     "vector",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_LATE[name]}"), name)
+    globals()[name] = value
+    return value

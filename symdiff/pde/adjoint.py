@@ -15,7 +15,6 @@ from symdiff.ir.graph import substitute
 from symdiff.ir.node import Node
 from symdiff.ops.custom import attach
 from symdiff.ops.index import zeros_like
-from symdiff.optimize.objective import pack, unpack
 from symdiff.pde.fields import Side
 from symdiff.pde.linear import LinearSolver, System, Vector
 from symdiff.pde.semidiscrete import Semidiscrete
@@ -32,6 +31,9 @@ def with_derivative(
     shift: float = 1.0,
 ) -> Vector:
     """Return a solution of shift*v = fixed + c*F(v, t) with its derivative by everything that the equation reads."""
+    # Late: it loads all optimisers.
+    from symdiff.optimize.objective import pack, unpack
+
     reads = [*fixed, c, t, *given.values(), *semi.spacings, *semi.points, *semi.parameters]
     known = list(dict.fromkeys(n for n in reads if n.op.name != "const"))
 

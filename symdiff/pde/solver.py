@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,12 +19,10 @@ from symdiff.ir.node import Node, const
 from symdiff.pde import stencils
 from symdiff.pde.adaptive import Adaptive, AdaptiveKernel, adaptive_loop
 from symdiff.pde.adaptive_run import AdaptiveRun
-from symdiff.pde.choose import ready
 from symdiff.pde.domain import Grid
-from symdiff.pde.elliptic import Elliptic
 from symdiff.pde.evaluate import on_points
 from symdiff.pde.fields import Fields, Side
-from symdiff.pde.gradient import Gradient, reversible
+from symdiff.pde.implicit import Implicit
 from symdiff.pde.jets import TIME, is_field, jets
 from symdiff.pde.kernel import Kernel, loop
 from symdiff.pde.layout import Region, fewest_points, grid_size
@@ -35,11 +33,13 @@ from symdiff.pde.run import FixedRun, Run, Settings
 from symdiff.pde.schedule import plan, positive
 from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.solution import Progress, Solution
-from symdiff.pde.steady import find
 from symdiff.pde.stepper import Stepper
 from symdiff.pde.steps import Steps
 from symdiff.pde.store import about_start, store_of
 from symdiff.pde.track import Track
+
+if TYPE_CHECKING:
+    from symdiff.pde.gradient import Gradient
 
 State = list[np.ndarray]
 # Of the files in which runs are kept, and what tells their problems apart.
@@ -54,7 +54,12 @@ class Solver:
         if order not in stencils.ORDERS:
             raise DomainError(f"The order in space is one of {', '.join(map(str, stencils.ORDERS))}, got {order!r}.")
         self.problem, self.order = problem, order
-        self.semi = Semidiscrete(problem, order, elliptic=Elliptic(self) if problem.constraints else None)
+        elliptic = None
+        if problem.constraints:
+            from symdiff.pde.elliptic import Elliptic  # late, as all that most runs do not need
+
+            elliptic = Elliptic(self)
+        self.semi = Semidiscrete(problem, order, elliptic=elliptic)
         axes = problem.domain.axes
         self.grid = Grid(problem.domain, self._checked(shape), [problem.is_periodic(a) for a in axes])
         self._steps = Steps(self)
@@ -354,6 +359,8 @@ class Solver:
         [0.0, 0.1875, 0.25, 0.1875, 0.0]
         """
         values = values_of(self.semi, self.grid, parameters)
+        from symdiff.pde.steady import find  # late, as all that most runs do not need
+
         return find(self, linear_solver, values, self._start(values), target)
 
     def gradient(
@@ -392,13 +399,20 @@ class Solver:
         until, state = positive(until, "until", "it is the time at which the run ends"), self._start(values)
         longest = self._steps.choose(stepper, dt, values, state, until, force)
         state = state[: len(self.problem.fields)]
+        from symdiff.pde.gradient import reversible  # late, as all that most runs do not need
+
         run = reversible(self, goal, wrt, stepper, values, state, until, longest, max_bytes)
         return run.gradient(target)
 
     def _ready(self, method: str | Stepper, linear_solver: str) -> Stepper:
         key = (as_stepper(method), linear_solver)
         if key not in self._chosen:
-            self._chosen[key] = ready(self, *key)
+            adapted = key[0].adapted(self.problem)
+            if isinstance(adapted, Implicit) or linear_solver != "auto":
+                from symdiff.pde.choose import ready  # late: it loads all linear solvers
+
+                adapted = ready(self, *key)
+            self._chosen[key] = adapted
         return self._chosen[key]
 
     def explain(self, method: str | Stepper = "rk4", linear_solver: str = "auto") -> str:
