@@ -15,7 +15,8 @@ import mpmath
 import numpy as np
 
 from symdiff.front.custom import custom_derivative, opaque
-from symdiff.ir.node import PRIMITIVES, Literal, Node, as_node, const
+from symdiff.ir.literals import Literal
+from symdiff.ir.node import PRIMITIVES, Node, as_node, const
 from symdiff.ir.primitive import Elementwise
 from symdiff.ops.bits import bit_and, bit_xor, shift_right
 from symdiff.ops.control import while_loop

@@ -10,7 +10,8 @@ import numpy as np
 
 from symdiff.front.functions import public, sigmoid
 from symdiff.ir.errors import DTypeError
-from symdiff.ir.node import Literal, Node, as_node
+from symdiff.ir.literals import Literal
+from symdiff.ir.node import Node, as_node
 from symdiff.ir.primitive import Elementwise
 from symdiff.ops import elementwise as ops
 

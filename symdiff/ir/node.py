@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import struct
 import sys
 import threading
 import weakref
@@ -21,6 +20,7 @@ import numpy as np
 
 from symdiff.ir.dims import Dim, Shape, shape_text
 from symdiff.ir.errors import DTypeError, ShapeError, SymdiffError
+from symdiff.ir.literals import FrozenArray, Literal
 
 if TYPE_CHECKING:
     from symdiff.ir.primitive import Primitive
@@ -300,44 +300,6 @@ def _binary(name: str, a: Any, b: Any) -> Node:
             raise DTypeError(f"Expressions are real; got the complex number {other!r}. Keep real and imaginary parts.")
         return NotImplemented
     return PRIMITIVES[name](a, b)
-
-
-class FrozenArray:
-    """An array as a hashable parameter: equal bytes are equal values."""
-
-    __slots__ = ("array", "_key")
-
-    def __init__(self, array: np.ndarray):
-        self.array = np.array(array, order="C", copy=True)
-        self.array.setflags(write=False)
-        self._key = (self.array.shape, self.array.dtype.str, self.array.tobytes())
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, FrozenArray) and self._key == other._key
-
-    def __repr__(self) -> str:
-        return f"FrozenArray({self.array!r})"
-
-
-class Literal(float):
-    """A float as a hashable parameter: equal bits are equal values, so -0.0 and NaN are safe keys."""
-
-    __slots__ = ()
-
-    # Held by the class: nodes are forgotten at interpreter exit too, when the module's globals are gone.
-    _pack = staticmethod(struct.Struct("<d").pack)
-
-    def __hash__(self) -> int:
-        return hash(self._pack(self))
-
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and self._pack(self) == self._pack(other)
-
-    def __ne__(self, other: object) -> bool:
-        return not self == other
 
 
 def const(value: Any, dtype: str = "float64") -> Node:

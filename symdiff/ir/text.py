@@ -20,7 +20,8 @@ from symdiff.ir.callback import Callback, find
 from symdiff.ir.dims import CeilDiv, Dim
 from symdiff.ir.errors import ParseError
 from symdiff.ir.graph import topological
-from symdiff.ir.node import PRIMITIVES, FrozenArray, Literal, Node, make
+from symdiff.ir.literals import FrozenArray, Literal
+from symdiff.ir.node import PRIMITIVES, Node, make
 from symdiff.ir.primitive import Elementwise
 from symdiff.ir.subgraph import Subgraph
 

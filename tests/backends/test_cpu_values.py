@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import symdiff as sd
-from symdiff.ir.node import Literal
+from symdiff.ir.literals import Literal
 from symdiff.ir.primitive import Elementwise
 from symdiff.ops.elementwise import ELEMENTWISE
 from symdiff.ops.elementwise.bessel import OF_ORDER

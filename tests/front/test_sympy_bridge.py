@@ -8,7 +8,7 @@ import sympy as sp
 
 import symdiff as sd
 from symdiff.ir.interpret import interpret
-from symdiff.ir.node import Literal
+from symdiff.ir.literals import Literal
 from symdiff.ops.elementwise import ELEMENTWISE
 from symdiff.ops.elementwise.bessel import OF_ORDER
 

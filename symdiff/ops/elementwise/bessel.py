@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from symdiff.ir.node import Literal, Node
+from symdiff.ir.literals import Literal
+from symdiff.ir.node import Node
 from symdiff.ir.primitive import Elementwise
 from symdiff.ops.elementwise.arithmetic import sign
 from symdiff.ops.elementwise.values import first_order, mp, sp
