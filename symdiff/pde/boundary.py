@@ -129,21 +129,20 @@ def _rates_of(sides: Sides, v: Node, places: Sequence[Place]) -> Sides:
 def _rate_of(side: Condition, v: Node, place: Place) -> Condition:
     if isinstance(side, Periodic):
         return side
-    u = next(u for u, w in place.system.velocities.items() if w is v)
-    rates = [_rate(f, side, v, place) for f in side.data(u)]
+    system = place.system
+    u = next(u for u, w in system.velocities.items() if w is v)
+    rates = [lowered(d(f, symbols(TIME)), system.velocities) for f in side.data(u)]
+    unknown = [w for w in jets(rates) if TIME in w.params["by"]]
+    if unknown and side.kind == "slope" and not any(highest(f, v, place.axis) for f in system.all_rhs.values()):
+        return Free()  # nothing asks for v beyond the side
+    if unknown:
+        raise SymdiffError(
+            f"The {type(side).__name__} condition from which that of {v.params['name']!r} follows contains "
+            f"{unknown[0].params['field']}, whose velocity is no unknown; give {v.params['name']!r} a condition of its "
+            "own."
+        )
     parts = [normal(n, rate) for n, rate in zip(side.orders, rates, strict=True)]
     return parts[0] if len(parts) == 1 else Both(*parts)
-
-
-def _rate(f: Node, side: Condition, v: Node, place: Place) -> Node:
-    rate = lowered(d(f, symbols(TIME)), place.system.velocities)
-    for w in jets([rate]):
-        if TIME in w.params["by"]:
-            raise SymdiffError(
-                f"The {type(side).__name__} condition from which that of {v.params['name']!r} follows contains "
-                f"{w.params['field']}, whose velocity is no unknown; give {v.params['name']!r} a condition of its own."
-            )
-    return rate
 
 
 def _derived(table: Table, u: Node, places: Sequence[Place]) -> Sides:

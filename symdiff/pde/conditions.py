@@ -53,7 +53,7 @@ class Periodic(Condition):
 @final
 @dataclass(frozen=True)
 class Free(Condition):
-    """Nothing is said about the side: that of a known field, which goes on beyond it as a polynomial."""
+    """Nothing is said about the side: the field goes on beyond it as a polynomial, as those do that are known."""
 
     kind = "free"
 
