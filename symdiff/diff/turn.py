@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from symdiff.diff.gather import gathered
 from symdiff.diff.loops import needed_slots, reads, varied_slots
 from symdiff.ir.dims import Extent, multiply, product
-from symdiff.ir.graph import substitute
+from symdiff.ir.graph import made_order, substitute
 from symdiff.ir.node import PRIMITIVES, Node, make
 from symdiff.ops import elementwise as el
-from symdiff.ops.index import broadcast_to, embed, scatter_add, zeros_like
+from symdiff.ops.index import broadcast_to, embed, scatter_add, slice_, take, zeros_like
 
 Pull = Callable[[Sequence[Node], Sequence[Node], Sequence[Node]], list[Node | None]]
 _BYTES = {"float64": 8, "float32": 4, "int64": 8, "bool": 1}
@@ -60,10 +61,24 @@ class PulledTurn:
         `state` holds the needed values before the turn; `bars` the cotangents after it, in the same order.
         """
         n = len(self.lead)
-        values = {**self.invariants, **{self.slots[k]: v for k, v in state.items()}}
+        values = {**self.invariants, **{self.slots[k]: v for k, v in state.items()}, **self._sliced(state)}
         values |= dict(zip(self.marks, bars[:n], strict=True))
         pulled = substitute([*self.before, *self.added], values)
         return [*pulled[:n], *(add_onto(acc, more) for acc, more in zip(bars[n:], pulled[n:], strict=True))]
+
+    def _sliced(self, state: Mapping[int, Node]) -> dict[Node, Node]:
+        """Return the slices of values that are rows of stacks, as rows of sliced stacks: no row is copied for them."""
+        rows = {self.slots[k]: v for k, v in state.items() if v.op is take and v.args[1].shape == ()}
+        out = {}
+        for node in made_order([*self.before, *self.added]):
+            if node.op is slice_ and node.args[0] in rows:
+                stack, index = rows[node.args[0]].args
+                p = node.params
+                some = slice_(
+                    stack, starts=(0, *p["starts"]), extents=(stack.shape[0], *p["extents"]), steps=(1, *p["steps"])
+                )
+                out[node] = take(some, index, axis=0)
+        return out
 
     def start(self, bars: Mapping[int, Node]) -> list[Node]:
         """The cotangents after the last turn."""
@@ -84,10 +99,10 @@ def pull_turn(node: Node, bars: Mapping[int, Node], active: Sequence[bool], pull
     outer = [k for k in reads([body.outputs[k] for k in lead], slots) if k >= n and varied[k]]
     marks = [_mark(j, slots[k]) for j, k in enumerate(lead)]
     pulled = pull([body.outputs[k] for k in lead], marks, [slots[k] for k in (*lead, *outer)])
-    full = [
+    full = gathered(
         zeros_like(slots[k]) if p is None else broadcast_to(p, shape=slots[k].shape)
         for k, p in zip((*lead, *outer), pulled, strict=True)
-    ]
+    )
     changed = [k for k in reads(full, slots) if k < n and body.outputs[k] is not slots[k]]
     return PulledTurn(node, lead, marks, full[: len(lead)], outer, full[len(lead) :], changed)
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from symdiff.diff.wrt import as_scalar_function, as_symbol
-from symdiff.ir.dims import shape_text
+from symdiff.ir.dims import shape_text, size_names
 from symdiff.ir.errors import DomainError, DTypeError, SymdiffError, UnknownSymbolError
 from symdiff.ir.graph import free_symbols
 from symdiff.ir.interpret import bind_sizes
@@ -42,8 +42,8 @@ class Problem:
 class Question:
     """What is asked, without values: the function, the unknowns, the data. Checked once, then bound to values often.
 
-    `keys` maps the unknowns to the user's keys, `data` the symbols of the data; what the function does not need is not
-    looked at.
+    `keys` maps the unknowns to the user's keys, `data` the symbols of the data; what the function does not need, and no
+    size, is not looked at.
     """
 
     def __init__(self, f: Any, unknowns: Iterable[Any], data: Iterable[Any] | None):
@@ -60,7 +60,10 @@ class Question:
         if both:
             raise SymdiffError(f"{', '.join(both)} appears in start and in data; an unknown is in start only.")
         _check_symbols(node, needed, list(self.keys), list(given))
-        self.data = {s: given[s] for s in needed if s in given}
+        # An array may be there for a run-time size alone.
+        known = frozenset().union(*(size_names(s.shape) for s in needed))
+        sized = [s for s in given if s not in needed and size_names(s.shape) - known]
+        self.data = {s: given[s] for s in [*needed, *sized] if s in given}
         self.objective = Objective(node, tuple(self.keys))
 
     def problem(self, start: Any, data: Any) -> Problem:

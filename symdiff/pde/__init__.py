@@ -21,7 +21,6 @@ from symdiff.pde.domain import Box, Grid
 from symdiff.pde.equations import Eq
 from symdiff.pde.errors import RunError
 from symdiff.pde.files import load
-from symdiff.pde.goals import Observations, over_time
 from symdiff.pde.jets import coordinates, d, dn, dt, dx, dy, dz, field
 from symdiff.pde.monitors import conserved, maximum_principle
 from symdiff.pde.problem import Problem
@@ -43,12 +42,16 @@ from symdiff.pde.terms import (
 from symdiff.pde.text import parse
 
 if TYPE_CHECKING:
+    from symdiff.pde.goals import Observations, over_time
+    from symdiff.pde.inverse import dot_test, fit, taylor_test
     from symdiff.pde.problem_file import ProblemFile, from_toml
     from symdiff.pde.truncation import truncation_error
     from symdiff.pde.verify import Convergence, convergence, manufactured
 
 # What a run does not need is loaded when it is asked for: a first result waits for what is imported.
 _LATE = {
+    **dict.fromkeys(("Observations", "over_time"), "goals"),
+    **dict.fromkeys(("dot_test", "fit", "taylor_test"), "inverse"),
     **dict.fromkeys(("ProblemFile", "from_toml"), "problem_file"),
     "truncation_error": "truncation",
     **dict.fromkeys(("Convergence", "convergence", "manufactured"), "verify"),
@@ -78,11 +81,13 @@ __all__ = [
     "div",
     "dn",
     "dot",
+    "dot_test",
     "dt",
     "dx",
     "dy",
     "dz",
     "field",
+    "fit",
     "from_toml",
     "grad",
     "gradient_squared",
@@ -96,6 +101,7 @@ __all__ = [
     "over_time",
     "parse",
     "smallest",
+    "taylor_test",
     "truncation_error",
     "upwind",
     "vector",

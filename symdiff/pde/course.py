@@ -108,7 +108,7 @@ class Course:
     def _build(self, start: Blocks) -> None:
         semi, goal = self.semi, self.goal
         places = {block: start[u] for u, block in semi.blocks.items()}
-        state = [*semi.extended(start, const(0.0)), *substitute(self.stepper.memory(semi), places)]
+        state = [*start.values(), *substitute(self.stepper.memory(semi), places)]
         zero = const(0.0)
         if not self.is_observed:
             self.residual, total, state = self._interval(self.begins, self.dts, zero, zero, state)
@@ -121,11 +121,11 @@ class Course:
             last = as_node(n) - 1
             end = self._end(take(self.begins, last, axis=0), take(self.dts, last, axis=0))
         self.final = self._blocks(state)
-        self.bad = any_not_finite(semi, state)
+        self.bad = any_not_finite(self.final.values())
         self.value = added([total, *(f.at(self.final, end) for f in goal.final)])
 
     def _blocks(self, state: Sequence[Node]) -> Blocks:
-        return {u: self.semi.inner(u, x) for u, x in zip(self.semi.blocks, state, strict=False)}
+        return dict(zip(self.semi.blocks, state, strict=False))
 
     def _end(self, begin: Node, dt: Node) -> Node:
         return begin + cast(as_node(self.steps), "float64") * dt
@@ -151,10 +151,12 @@ class Course:
 
         def step(i: Node, worst: Node, total: Node, *state: Node) -> list[Node]:
             t, after_t = begin + cast(i, "float64") * dt, begin + cast(i + 1, "float64") * dt
-            largest, new, after = advance(semi, self.stepper, t, after_t, dt, worst, state)
+            # The loop's state are the unknowns alone: then a turn back has nothing to do with the points beyond them.
+            extended = [*semi.extended(self._blocks(state), t), *state[len(semi.blocks) :]]
+            largest, _, after = advance(semi, self.stepper, t, after_t, dt, worst, extended)
             if self.goal.rates:
                 total = total + dt * self._rate(after.blocks, after_t)
-            return [i + 1, largest, total, *new, *after.memory]
+            return [i + 1, largest, total, *after.blocks.values(), *after.memory]
 
         first = [const(0, "int64"), worst, total, *state]
         _, worst, total, *after = build_loop(lambda i, *_: i < stop, step, first, self.turns)

@@ -7,7 +7,7 @@ which the run gives, to rounding errors, not an approximation of the differentia
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +21,12 @@ from symdiff.pde.course import Clock, Course, clock
 from symdiff.pde.goals import Goal
 from symdiff.pde.implicit import Implicit
 from symdiff.pde.newton import ACCEPTED_RESIDUAL
+from symdiff.pde.parameters import Values, values_of
+from symdiff.pde.schedule import positive
 from symdiff.pde.solution import lookup
 from symdiff.pde.stepper import Stepper
 
 if TYPE_CHECKING:
-    from symdiff.pde.parameters import Values
     from symdiff.pde.solver import Solver, State
 
 
@@ -49,11 +50,16 @@ class Gradient:
 
 @dataclass(frozen=True, slots=True)
 class Reversible:
-    """A run that can be gone back through: its expression, the values of its symbols, and its keys `wrt`."""
+    """A run that can be gone back through: its expression, the values of its symbols, and its keys `wrt`.
+
+    `start` are the unknowns at time 0, `given` the values of parameters and known fields.
+    """
 
     solver: Solver
     course: Course
     values: list[Any]
+    start: State
+    given: Values
     keys: list[Node]
     ticks: Clock
     key: Any
@@ -62,6 +68,11 @@ class Reversible:
     def variables(self) -> list[Node]:
         """The symbols that the keys are in the expression."""
         return [self.course.variables[k] for k in self.keys]
+
+    @property
+    def point(self) -> dict[Node, Any]:
+        """The values of the expression's symbols."""
+        return dict(zip(self.course.inputs, self.values, strict=True))
 
     def gradient(self, target: str) -> Gradient:
         """Run and go back. Raises ConvergenceError where the run fails."""
@@ -98,14 +109,19 @@ def reversible(
     solver: Solver,
     goal: Any,
     wrt: Any,
-    stepper: Stepper,
-    values: Values,
-    state: State,
     until: float,
-    longest: float,
-    max_bytes: int,
+    method: str | Stepper = "rk4",
+    dt: float | None = None,
+    parameters: Mapping[Any, Any] | None = None,
+    force: bool = False,
+    linear_solver: str = "auto",
+    max_bytes: int = 2**30,
 ) -> Reversible:
-    """Return a run of steps of at most `longest` as an expression; see `Solver.gradient`."""
+    """Return a run as an expression; see `Solver.gradient`."""
+    stepper, values = solver._ready(method, linear_solver), values_of(solver.semi, solver.grid, parameters)
+    until, state = positive(until, "until", "it is the time at which the run ends"), solver._start(values)
+    longest = solver._steps.choose(stepper, dt, values, state, until, force)
+    state = state[: len(solver.problem.fields)]  # those that elliptic equations determine follow from them
     if isinstance(stepper, Adaptive):
         raise DomainError(
             "The steps of rk45 follow their error, so its run has no gradient; use another method such as 'rk4'."
@@ -125,7 +141,8 @@ def reversible(
     course = solver.compiled.get(("course", key)) or Course(solver.semi, stepper, total, initial, keeps_all)
     solver.compiled["course", key] = course
     fixed = (*solver.grid.spacing, *solver.grid.points, *values.values())
-    return Reversible(solver, course, course.values(ticks, fixed, state, initial, total), keys, ticks, key)
+    inputs = course.values(ticks, fixed, state, initial, total)
+    return Reversible(solver, course, inputs, state, values, keys, ticks, key)
 
 
 def _key(solver: Solver, w: Any) -> Node:

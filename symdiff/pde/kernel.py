@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -56,7 +56,8 @@ def loop(
         return (i < stop) & (worst <= ACCEPTED_RESIDUAL) if stepper.is_implicit and turns is None else i < stop
 
     i, worst, *state = build_loop(going, step, [first, const(0.0), *states.values(), *memory, *records], turns)
-    return [i, worst, any_not_finite(semi, state), *state], inputs
+    bad = any_not_finite(semi.inner(u, ext) for u, ext in zip(states, state, strict=False))
+    return [i, worst, bad, *state], inputs
 
 
 def advance(
@@ -73,16 +74,10 @@ def advance(
     return largest, here.extended(after.blocks, after_t), after
 
 
-def any_not_finite(semi: Semidiscrete, state: Sequence[Node]) -> Node:
-    """Return 1.0 if an unknown is infinite or NaN, else 0.0."""
-    bad = [_any_not_finite(semi.inner(u, ext)) for u, ext in zip(semi.extensions, state, strict=False)]
-    return functools.reduce(maximum, bad)
-
-
-def _any_not_finite(x: Node) -> Node:
+def any_not_finite(arrays: Iterable[Node]) -> Node:
     """Return 1.0 if an entry is infinite or NaN, which no comparison holds for, else 0.0."""
-    is_bad = where(abs(x) <= float(np.finfo(np.float64).max), 0.0, 1.0)
-    return max_(is_bad, axes=tuple(range(x.ndim)))
+    is_bad = [where(abs(x) <= float(np.finfo(np.float64).max), 0.0, 1.0) for x in arrays]
+    return functools.reduce(maximum, [max_(x, axes=tuple(range(x.ndim))) for x in is_bad])
 
 
 def _symbol(name: str, shape: Shape = (), dtype: str = "float64") -> Node:

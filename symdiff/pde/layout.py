@@ -15,7 +15,6 @@ from symdiff.pde import ghosts, stencils
 from symdiff.pde.jets import WHOLE, is_field, jet, jets, orders, terms
 from symdiff.pde.problem import Problem
 
-
 Pairs = tuple[tuple[int, int], ...]
 
 

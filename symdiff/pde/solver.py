@@ -395,13 +395,9 @@ class Solver:
         >>> print(f"{found.value:.6f} {found[k]:.6f}")  # exp(-k) and its derivative
         0.606531 -0.606531
         """
-        stepper, values = self._ready(method, linear_solver), values_of(self.semi, self.grid, parameters)
-        until, state = positive(until, "until", "it is the time at which the run ends"), self._start(values)
-        longest = self._steps.choose(stepper, dt, values, state, until, force)
-        state = state[: len(self.problem.fields)]
         from symdiff.pde.gradient import reversible  # late, as all that most runs do not need
 
-        run = reversible(self, goal, wrt, stepper, values, state, until, longest, max_bytes)
+        run = reversible(self, goal, wrt, until, method, dt, parameters, force, linear_solver, max_bytes)
         return run.gradient(target)
 
     def _ready(self, method: str | Stepper, linear_solver: str) -> Stepper:
