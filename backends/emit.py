@@ -20,13 +20,6 @@ F64, F32 = ir.DoubleType(), ir.FloatType()
 I64, I32, I8, I1 = ir.IntType(64), ir.IntType(32), ir.IntType(8), ir.IntType(1)
 POINTER = ir.PointerType()
 SCALAR = {"float64": F64, "float32": F32, "int64": I64, "bool": I1}
-# fmt: off
-NATIVE = frozenset({
-    "add", "sub", "mul", "neg", "abs", "sign", "max", "min", "floor", "ceil", "trunc", "lt", "le", "gt", "ge", "eq",
-    "ne", "and", "or", "xor", "not", "where", "cast", "bit_and", "bit_xor", "shift_right",
-})
-"""Operations that are one instruction or two: the others are functions, divisions and roots."""
-# fmt: on
 _COMPARE = {"lt": "<", "le": "<=", "gt": ">", "ge": ">=", "eq": "==", "ne": "!="}
 _ROUNDING = {"floor": "llvm.floor", "ceil": "llvm.ceil", "trunc": "llvm.trunc"}
 

@@ -17,8 +17,9 @@ from backends.cpu.interleave import columns, store_columns
 from backends.cpu.machine import Machine
 from backends.cpu.memory import Memory, Point
 from backends.cpu.pack import emit_pack, packs
-from backends.emit import NATIVE, emit_native
+from backends.emit import emit_native
 from symdiff.program.ir import Access, Affine, Const, Guard, Instr, Load, Nest, Op, Store
+from symdiff.program.native import NATIVE
 
 # Nanoseconds for one vector of an operation on one thread, roughly; calls of functions take longer than all else.
 _WEIGHTS = {"load": 0.5, "div": 3.0, "sqrt": 4.0, "rem": 20.0}

@@ -20,7 +20,6 @@ import numpy as np
 
 from backends.cpu.machine import machine
 from backends.cpu.nest import BLOCK_POINTS
-from backends.emit import NATIVE
 from backends.store import KernelStore, kernel_key
 from symdiff.ir.dims import Dim, evaluate
 from symdiff.program.estimate import Estimate, compulsory, traffic
@@ -40,6 +39,7 @@ from symdiff.program.ir import (
     Sweep,
     walk,
 )
+from symdiff.program.native import NATIVE
 
 if TYPE_CHECKING:
     from backends.cpu.kernel import Kernel

@@ -12,7 +12,8 @@ from typing import Any
 
 from llvmlite import ir
 
-from backends.cuda.libdevice import MOST_INLINE, Calls, lacking, line_of, primitive_of
+from backends.cuda.lacking import lacking, line_of, primitive_of
+from backends.cuda.libdevice import MOST_INLINE, Calls
 from backends.cuda.words import INDEX_OUT_OF_RANGE, STATUS, Words, extents_of, kept_axes, reduced_axes
 from backends.emit import I8, I64, SCALAR, Lanes, emit_native
 from symdiff.ir.dims import CeilDiv, Dim, Extent, product

@@ -5,11 +5,10 @@ The device functions that steps are made of come from `functions` on a GPU and f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from backends.cuda.skeletons import Skeleton
 from symdiff.program.ir import Call
 
 
@@ -57,6 +56,3 @@ def line_axes(call: Call) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return axes, ()
     along = axes[LINES[call.name]]
     return tuple(k for k in axes if k != along), (along,)
-
-
-Build = Callable[[CallFunctions, Call], Skeleton]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from backends.cuda.geometry import Geometry
-from backends.cuda.skeletons import Functions
 from backends.cuda.steps import Built, build_call, build_nest, vector_width
 from backends.cuda.words import Words
 from symdiff.program.ir import Call, Loop, Nest
+
+if TYPE_CHECKING:
+    from backends.cuda.skeletons import Functions
 
 
 def built(

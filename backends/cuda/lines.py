@@ -42,11 +42,6 @@ def recurrence(f: CallFunctions, call: Call) -> Skeleton:
     return recurrence
 
 
-def n_passes(n: int) -> int:
-    """How many times runs are merged until one is left."""
-    return max(n - 1, 0).bit_length()
-
-
 # --- argsort: integer keys that order as the numbers do, in two pairs (keys, order) of vectors in the scratch.
 
 

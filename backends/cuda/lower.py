@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from backends.cuda.libdevice import lacking
+from backends.cuda.lacking import lacking
 from backends.cuda.steps import CALLS, operands_used
 from symdiff.program.ir import Buffer, Call, Loop, Nest, Program, Statement, walk
 from symdiff.program.touches import touches

@@ -16,30 +16,12 @@ from backends.cuda.geometry import Geometry
 from backends.cuda.grid import cuda
 from backends.cuda.launch import built, nest_functions
 from backends.cuda.loop_functions import LoopFunctions
-from backends.cuda.steps import Built, skeletons_of, steps_of
+from backends.cuda.steps import Built, skeletons_of
 from backends.cuda.words import Words
 from symdiff.program.ir import Call, Load, Loop, Nest, Statement, walk
 
 # A piece of a turn, `part(words, tile) -> words`.
 Part = Callable[[Any, Any], Any]
-# Skeletons that one kernel may have: numba-cuda takes some 0.1 s for each.
-MOST_SKELETONS = 24
-# A library's products are faster, and passes over runs are as many as the sizes say.
-_APART = frozenset({"gemm", "argsort"})
-
-
-def can_reside(loop: Loop, g: Geometry) -> bool:
-    """Whether a loop can be one kernel."""
-    statements = [s for s in walk((loop,)) if isinstance(s, (Nest, Call))]
-    if any(isinstance(s, Call) and s.name in _APART for s in statements):
-        return False
-    return sum(len(skeletons_of(s, g)) for s in statements) <= MOST_SKELETONS
-
-
-def blocks_used(loop: Loop, sizes: Mapping[str, int], g: Geometry) -> int:
-    """The most blocks that a step of a loop can use."""
-    statements = [s for s in walk((loop,)) if isinstance(s, (Nest, Call))]
-    return max((step.blocks for s in statements for step in steps_of(s, sizes, g)), default=1)
 
 
 def reside(
@@ -202,9 +184,3 @@ def _can_fail(loop: Loop) -> bool:
     accesses = [i.access for n in nests for i in n.body if isinstance(i, Load)]
     accesses += [s.access for n in nests for s in n.stores]
     return any(a.gathers for a in accesses)
-
-
-def is_small(loop: Loop, sizes: Mapping[str, int], g: Geometry) -> bool:
-    """Whether launching the steps of a loop would take longer than they do; loops inside wait for the host besides."""
-    nested = any(isinstance(s, Loop) for s in walk((*loop.cond, *loop.body)))
-    return blocks_used(loop, sizes, g) <= (g.most_blocks if nested else g.resident_blocks)

@@ -56,7 +56,7 @@ class Simulator:
         """Note what lies where in the memory of a call, and the arrays that others hold."""
         whole = self.memory[base]
         places = [(plan.offsets[i], max(plan.n_bytes[i], 8)) for i in plan.offsets]
-        places += [(plan.control + 8 * k, 8) for k in range(1, plan.control_bytes // 8)]
+        places += [(plan.control + k, plan.control_bytes - k) for k in range(8, plan.control_bytes, 8)]
         for offset, n in (*places, (plan.scratch, max(plan.scratch_bytes, 8))):
             known = self.memory.get(base + offset)
             # Of buffers that use one slot in turn, the largest.

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from backends.cuda import banded, lines, orthogonal, products, triangular
-from backends.cuda import skeletons as s
-from backends.cuda.calls import CallFunctions
 from backends.cuda.geometry import Geometry
 from backends.cuda.words import VECTOR_BYTES, extents_of, is_scatter, kept_axes, reduced_axes
-from backends.emit import NATIVE
 from symdiff.ir.dims import evaluate, product
 from symdiff.program.ir import ITEMSIZE, Access, Call, Load, Nest
+from symdiff.program.native import NATIVE
+
+if TYPE_CHECKING:
+    from backends.cuda.calls import CallFunctions
+    from backends.cuda.skeletons import Functions, Skeleton
 
 Sizes = Mapping[str, int]
 # Bodies up to this long are written out for several points of a thread; a function is as long as so many operations.
@@ -38,7 +39,7 @@ class Step:
 class Built:
     """A skeleton's device function, and the words of shared memory that it uses."""
 
-    step: s.Skeleton
+    step: Skeleton
     tile_words: int
 
 
@@ -138,8 +139,10 @@ def parts_of(g: Geometry, threads: int) -> Callable[[int, int], int]:
     return n_parts
 
 
-def build_nest(nest: Nest, name: str, f: s.Functions, g: Geometry, inline: Callable[..., Any]) -> Built:
+def build_nest(nest: Nest, name: str, f: Functions, g: Geometry, inline: Callable[..., Any]) -> Built:
     """Build a skeleton of a nest; `inline` makes a device function of a Python function of two integers."""
+    from backends.cuda import skeletons as s
+
     n = len(nest.reductions)
     threads = g.tree_threads(n) if n else g.threads
     match name:
@@ -165,19 +168,6 @@ def build_nest(nest: Nest, name: str, f: s.Functions, g: Geometry, inline: Calla
 
 # --- library calls ------------------------------------------------------------------
 
-_BUILD: Mapping[str, Callable[[CallFunctions, Call], s.Skeleton]] = {
-    "recurrence": lines.recurrence,
-    "open_keys": lines.open_keys,
-    "merge_runs": lines.merge_runs,
-    "close_order": lines.close_order,
-    "cholesky": triangular.cholesky,
-    "lu": triangular.lu,
-    "substitution": triangular.substitution,
-    "adjugate": triangular.adjugate,
-    "qr": orthogonal.qr,
-    "eigh": orthogonal.eigh,
-    "banded_solve": banded.banded_solve,
-}
 _SKELETONS: Mapping[str, tuple[str, ...]] = {
     "gemm": ("gemm",),
     "recurrence": ("recurrence",),
@@ -219,7 +209,8 @@ def _steps_of_call(call: Call, sizes: Sizes, g: Geometry) -> list[Step]:
         case "recurrence":
             return [Step(names[0], g.blocks(points // extents[-2]), g.threads)]
         case "argsort":
-            turns = (1, lines.n_passes(extents[-1]), 1)
+            # Runs are merged in pairs until one is left.
+            turns = (1, max(extents[-1] - 1, 0).bit_length(), 1)
             return [Step(n, g.blocks(points), g.threads, t) for n, t in zip(names, turns, strict=True) if t]
         case "banded_solve":
             return [Step(names[0], g.blocks(extents[0]), g.threads)]
@@ -230,10 +221,13 @@ def _steps_of_call(call: Call, sizes: Sizes, g: Geometry) -> list[Step]:
 
 def build_call(call: Call, name: str, f: CallFunctions, g: Geometry) -> Built:
     """Build a skeleton of a library call."""
+    from backends.cuda import banded, lines, orthogonal, products, triangular
+
     if name == "gemm":
         edge, per = g.product_edge, g.product_per
         return Built(products.gemm(f, call, edge, per), 2 * edge * edge * per)
-    return Built(_BUILD[name](f, call), {"qr": 1, "eigh": 2 * g.threads}.get(name, 0))
+    room = next(m for m in (banded, lines, orthogonal, triangular) if hasattr(m, name))
+    return Built(getattr(room, name)(f, call), {"qr": 1, "eigh": 2 * g.threads}.get(name, 0))
 
 
 # --- scratch --------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from backends.cuda import Kernel
-from backends.cuda.libdevice import EXCEPTIONS
+from backends.cuda.lacking import EXCEPTIONS
 from backends.cuda.steps import CALLS
 from symdiff.compile import compile as compile_
 from symdiff.diff.jacobian import gradient, jvp
