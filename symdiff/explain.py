@@ -47,7 +47,8 @@ class StatementRow:
 class Run:
     """A run that was timed: its sizes, the seconds of the fastest of `count` runs, and the least it could take.
 
-    `limit` is None where loops or routines of libraries do what cannot be counted beforehand.
+    `limit` is None where loops or routines of libraries do what cannot be counted beforehand. `count` is 0 where
+    nothing can run: without a GPU.
     """
 
     sizes: Mapping[str, int]
@@ -58,7 +59,7 @@ class Run:
     @property
     def fraction(self) -> float | None:
         """The part of the limit that was reached."""
-        return None if self.limit is None else self.limit.seconds / self.seconds
+        return None if self.limit is None or self.count == 0 else self.limit.seconds / self.seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,9 @@ def _run_facts(run: Run, compiled: bool) -> Iterator[tuple[str, str]]:
     elif limit is not None:
         parts = f"{limit.n_bytes:,} bytes from {limit.place} {_seconds(limit.memory)}"
         yield "limit", f"{limit.bound}: {parts}, arithmetic {_seconds(limit.arithmetic)}"
+    if run.count == 0:
+        yield "not run", f"there is no GPU here; times are the least that one takes ({sizes})"
+        return
     runs = "first run" if run.count == 1 else f"fastest of {run.count} runs"
     reached = "" if run.fraction is None else f", {run.fraction:.0%} of the limit"
     yield runs, f"{_seconds(run.seconds)}{reached}" + (f" ({sizes})" if sizes else "")

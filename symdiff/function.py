@@ -137,6 +137,12 @@ class Function(Foreign):
         return self._general(args, named, out)
 
     def _general(self, args: tuple[Any, ...], named: Mapping[str, Any], out: Any) -> Any:
+        if self.target == "cuda":
+            from symdiff.on_device import on_device
+
+            result = on_device(self, args, named, out)
+            if result is not NotImplemented:
+                return result
         arrays = self._arrays(args, named)
         mapped = tuple(s and a.ndim > 0 for s, a in zip(self._scalar, arrays, strict=True))
         if any(mapped):
@@ -270,14 +276,12 @@ class Function(Foreign):
             if m:
                 a = np.ascontiguousarray(a if a.shape == shape else np.broadcast_to(a, shape)).reshape(-1)
             full.append(_readable(a))
-        if mapped not in self._mapped:
-            self._mapped[mapped] = self._mapped_kernel(mapped)
         sizes = self._arguments.sizes([a if not m else np.empty(()) for a, m in zip(arrays, mapped, strict=True)])
         points = int(np.prod(shape, dtype=np.int64))
         cores = [self._result_shape(f, sizes) for f in self.outputs]
         targets, copies = self._targets(out, [(*shape, *core) for core in cores], arrays)
         flat = None if targets is None else [t.reshape((points, *core)) for t, core in zip(targets, cores, strict=True)]
-        kernel, sizes = self._mapped[mapped], {**sizes, POINTS: points}
+        kernel, sizes = self.code_for(mapped), {**sizes, POINTS: points}
         results = self._run(mapped, kernel, full, sizes, flat)
         if all(a.shape == shape for a, m in zip(arrays, mapped, strict=True) if m):
             self._learn(args, kernel, sizes, [(*shape, *core) for core in cores])
@@ -285,8 +289,14 @@ class Function(Foreign):
             return self._finish_out(out, copies)
         return self._pack([r.reshape((*shape, *core)) for r, core in zip(results, cores, strict=True)])
 
-    def _mapped_kernel(self, mapped: tuple[bool, ...]) -> Any:
-        return self._loader.find(self.outputs, self.inputs, mapped, lambda: self._lifted(mapped))[0]
+    def code_for(self, mapped: tuple[bool, ...]) -> Any:
+        """Return what runs with arrays in place of some scalars."""
+        if not any(mapped):
+            return self._code
+        if mapped not in self._mapped:
+            found = self._loader.find(self.outputs, self.inputs, mapped, lambda: self._lifted(mapped))
+            self._mapped[mapped] = found[0]
+        return self._mapped[mapped]
 
     def _lifted(self, mapped: tuple[bool, ...]) -> tuple[list[Node], list[Node]]:
         """The outputs mapped over a leading axis of some inputs, and the inputs."""
@@ -337,12 +347,24 @@ class Function(Foreign):
         return explain(repr(self), self.outputs, loaded.kernel, loaded.program, self._last_run)
 
     def _run_often(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> None:
-        if args or named:
+        if (args or named) and not getattr(self._code, "can_run", True):
+            self._last_run = (*self.look(*args, **named), 0.0, 0)
+        elif args or named:
             self._patience = _PATIENCE
             try:
                 self._general(args, named, None)
             finally:
                 self._patience = 0.0
+
+    def look(self, *args: Any, **named: Any) -> tuple[tuple[bool, ...], dict[str, int]]:
+        """Return over which arguments a call would be mapped, and its sizes. Raises: as a call."""
+        arrays = self._arrays(args, named)
+        mapped = tuple(s and a.ndim > 0 for s, a in zip(self._scalar, arrays, strict=True))
+        sizes = self._arguments.sizes([np.empty(()) if m else a for a, m in zip(arrays, mapped, strict=True)])
+        if any(mapped):
+            shapes = [a.shape for a, m in zip(arrays, mapped, strict=True) if m]
+            sizes[POINTS] = int(np.prod(np.broadcast_shapes(*shapes), dtype=np.int64))
+        return mapped, sizes
 
     def trace(self, *args: Any, **named: Any) -> Blame:
         """Return which operation, on which line of the user's, makes the first NaN or Inf of a call.

@@ -66,6 +66,15 @@ class DeviceArray:
         weakref.finalize(self, _release, device, address).atexit = False
 
     @classmethod
+    def of(cls, device: Device, array: np.ndarray) -> DeviceArray:
+        """Copy an array of the host to a device."""
+        out = cls.empty(device, array.shape, str(array.dtype), LEGACY)
+        with device.active():
+            device.upload(out.address, np.ascontiguousarray(array), LEGACY)
+            device.synchronise(LEGACY)
+        return out
+
+    @classmethod
     def empty(cls, device: Device, shape: tuple[int, ...], dtype: str, stream: int) -> DeviceArray:
         """Take memory for an array that is made on a stream."""
         n_bytes = math.prod(shape) * np.dtype(dtype).itemsize

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from backends.cuda.cards import Card, occupancy, operations
 from backends.cuda.compile import Code
 from backends.cuda.geometry import Geometry
-from backends.emit import NATIVE
 from symdiff.ir.dims import evaluate
 from symdiff.program.estimate import Estimate, traffic
 from symdiff.program.ir import ITEMSIZE, Call, Loop, Nest, Program, Statement, walk
+from symdiff.program.native import NATIVE
 
 
 def facts(code: Code, from_store: bool, geometry: Geometry, card: Card) -> dict[str, str]:
@@ -43,14 +43,18 @@ def estimates(program: Program, sizes: Mapping[str, int], card: Card) -> tuple[E
         return None, found
     all_of = [found[id(s)] for s in program.statements]
     total = Estimate(
-        sum(e.memory for e in all_of), sum(e.arithmetic for e in all_of), sum(e.n_bytes for e in all_of), card.name
+        sum(e.memory for e in all_of), sum(e.arithmetic for e in all_of), sum(e.n_bytes for e in all_of), _place(card)
     )
     return total, found
 
 
+def _place(card: Card) -> str:
+    return f"the {card.name}'s memory"
+
+
 def _estimate(s: Statement, sizes: Mapping[str, int], card: Card) -> Estimate:
     n_bytes = sum(traffic(s, sizes))
-    return Estimate(n_bytes / card.copy, _arithmetic(s, sizes, card), n_bytes, card.name)
+    return Estimate(n_bytes / card.copy, _arithmetic(s, sizes, card), n_bytes, _place(card))
 
 
 def _arithmetic(s: Statement, sizes: Mapping[str, int], card: Card) -> float:

@@ -1,29 +1,44 @@
 """Kernel: a program as CUDA kernels, called with arrays.
 
-Inputs are uploaded, statements are launched in order on one stream, outputs are downloaded: between them data
-stays on the device. A loop's flag is read back every turn.
+Compiled kernels come from the kernel store when an equal program was compiled before, by any process. A call puts
+its statements on one stream, in order; between the first and the last of them data stays on the device.
 """
 
 from __future__ import annotations
 
 import functools
-import warnings
+import hashlib
+import importlib.metadata
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from backends.cuda.availability import is_simulated, require_gpu, require_numba_cuda
-from backends.cuda.body import body_module
+from backends.cuda.arrays import Device, DeviceArray, View
+from backends.cuda.availability import require_numba_cuda
+from backends.cuda.call import Call as Invocation
+from backends.cuda.cards import USUAL, Card, card_of
+from backends.cuda.compile import Code, Lowered, Source, assemble, lower_kernels, to_ptx
+from backends.cuda.device import OLDEST, Gpu, gpu
+from backends.cuda.explain import estimates, facts
 from backends.cuda.geometry import SIMULATED, Geometry
 from backends.cuda.lower import lower
-from backends.cuda.words import STATUS, Words, extents_of, kept_axes, reduced_axes
-from symdiff.ir.dims import evaluate, product
-from symdiff.ir.errors import CompileError, DomainError
-from symdiff.program.ir import Buffer, Loop, Nest, Program, Statement, walk
+from backends.cuda.memory import Plan, plan
+from backends.cuda.resident_run import residents
+from backends.cuda.run import control_bytes
+from backends.cuda.simulator import is_simulated, simulator
+from backends.cuda.steps import Step, scratch_words, skeletons_of, steps_of
+from backends.cuda.words import Words
+from backends.store import KernelStore, kernel_key
+from symdiff.ir.errors import CompileError
+from symdiff.program import memory
+from symdiff.program.estimate import Estimate
+from symdiff.program.ir import Call, Nest, Program, walk
+from symdiff.program.touches import touches
 
-# Compute capability of the PTX that is shown when there is no GPU to ask; later GPUs run it too.
-OLDEST = (8, 0)
+_MOST_PLANS = 256  # sizes that are remembered
+_PACKAGES = ("numba-cuda", "llvmlite", "nvidia-nvvm", "nvidia-nvjitlink")
 
 
 class Kernel:
@@ -32,16 +47,119 @@ class Kernel:
     Raises: CompileError when numba-cuda is not installed, and for a primitive that the target lacks.
     """
 
-    def __init__(self, program: Program, geometry: Geometry | None = None):
+    def __init__(self, program: Program, geometry: Geometry | None = None, store: KernelStore | None = None):
         require_numba_cuda()
         self.program = lower(program)
         self.geometry = geometry or (SIMULATED if is_simulated() else Geometry())
-        self.nests = [s for s in walk(self.program.statements) if isinstance(s, Nest)]
-        # Emitting the bodies finds what the target lacks now and not at the first call.
-        self._modules = [body_module(nest) for nest in self.nests]
-        self._places = {id(nest): k for k, nest in enumerate(self.nests)}
-        self._launchers: dict[tuple[int, str], Any] = {}
-        self.memory: dict[int, np.ndarray] = {}
+        self.statements = [s for s in walk(self.program.statements) if isinstance(s, (Nest, Call))]
+        self.slots = memory.slots(self.program)
+        self.from_store = False
+        # Without gathers nothing can be found wrong on the device, and a call need not wait for it.
+        self.may_fail = any(t.access and t.access.gathers for s in self.statements for t in touches(s))
+        self._constants: dict[int, dict[int, DeviceArray]] = {}
+        self._plans: dict[Any, Plan] = {}
+        self._places = {id(s): k for k, s in enumerate(self.statements)}
+        self._layouts = [Words.of(s) for s in self.statements]
+        self._codes: dict[tuple[int, int], Code] = {}
+        self._images: dict[int, Any] = {}
+        self._store = _store() if store is None else store
+        self.residents = residents(self)
+        # Emitting the bodies finds what the target lacks now and not at the first call; once for all processes.
+        self._store.get_or_build(self._key("complete"), lambda: self._llvm().encode()[:0])
+
+    @property
+    def kernels(self) -> dict[str, tuple[Nest | Call, str]]:
+        """The statement and the skeleton of every kernel, by its name."""
+        parts = [(k, s, name) for k, s in enumerate(self.statements) for name in skeletons_of(s, self.geometry)]
+        return {f"s{k}_{name}": (s, name) for k, s, name in parts}
+
+    # --- what a run asks -------------------------------------------------------------
+
+    def layout(self, statement: Nest | Call) -> Words:
+        """The words that the kernels of a statement take."""
+        return self._layouts[self._places[id(statement)]]
+
+    def name(self, statement: Nest | Call, step: Step) -> str:
+        """The name of a step's kernel."""
+        return f"s{self._places[id(statement)]}_{step.skeleton}"
+
+    def steps(self, statement: Nest | Call, sizes: Mapping[str, int]) -> list[Step]:
+        """What to launch for a statement."""
+        return steps_of(statement, sizes, self.geometry)
+
+    def plan(self, sizes: Mapping[str, int], elsewhere: frozenset[int]) -> Plan:
+        """Where everything of a call lies, but for the buffers `elsewhere`."""
+        key = (tuple(sizes[name] for name in self.program.sizes), elsewhere)
+        if key not in self._plans:
+            if len(self._plans) >= _MOST_PLANS:
+                self._plans.clear()
+            scratch = max((8 * scratch_words(s, sizes, self.geometry) for s in self.statements), default=0)
+            control = control_bytes(self.program.statements)
+            self._plans[key] = plan(self.program, self.slots, control, scratch, sizes, elsewhere)
+        return self._plans[key]
+
+    def constants(self, device: Device) -> dict[int, DeviceArray]:
+        """The program's literal arrays on a device, by the id of their buffers; they stay there."""
+        if device.ordinal not in self._constants:
+            data = self.program.data
+            buffers = self.program.inputs[len(self.program.inputs) - len(data) :]
+            pairs = zip(buffers, data, strict=True)
+            self._constants[device.ordinal] = {b.id: DeviceArray.of(device, a.astype(b.dtype)) for b, a in pairs}
+        return self._constants[device.ordinal]
+
+    def image(self, device: Device) -> Any:
+        """The kernels on a device, loaded there when first needed."""
+        if device.ordinal not in self._images:
+            self._images[device.ordinal] = self._image(device)
+        return self._images[device.ordinal]
+
+    def _image(self, device: Device) -> Any:
+        if not isinstance(device, Gpu):
+            return {name: function for name, (function, _) in self._sources(device.memory).items()}
+        return device.load(self.code(device.capability))
+
+    # --- code ------------------------------------------------------------------------
+
+    def code(self, capability: tuple[int, int]) -> Code:
+        """The kernels compiled for a compute capability. Raises: CompileError in the simulator, which compiles none."""
+        if is_simulated():
+            raise CompileError("numba-cuda's simulator makes no code; unset NUMBA_ENABLE_CUDASIM to see PTX.")
+        if capability not in self._codes:
+            key = self._key("code {}.{}".format(*capability))
+            data, self.from_store = self._store.get_or_build(key, lambda: self._compile(capability).to_bytes())
+            self._codes[capability] = Code.from_bytes(data)
+        return self._codes[capability]
+
+    def stored(self, what: str, build: Callable[[], bytes]) -> bytes:
+        """What the store has of this program by a name, built if it has none."""
+        return self._store.get_or_build(self._key(what), build)[0]
+
+    def _compile(self, capability: tuple[int, int]) -> Code:
+        return assemble(self._lowered, to_ptx(self._lowered, capability), capability)
+
+    @functools.cached_property
+    def _lowered(self) -> Lowered:
+        return lower_kernels(self._sources(None), OLDEST)
+
+    def _sources(self, simulated: Mapping[int, np.ndarray] | None) -> dict[str, Source]:
+        """The kernels by name, around emitted code, or around interpreted code on the simulator's memory."""
+        from backends.cuda.launch import built, kernel_of, signature
+
+        found = {}
+        for name, (statement, skeleton) in self.kernels.items():
+            layout = self.layout(statement)
+            part = built(statement, skeleton, layout, self.geometry, simulated)
+            types = signature(layout) if simulated is None else None
+            found[name] = kernel_of(part, name, layout, simulated), types
+        return found
+
+    def _key(self, what: str) -> str:
+        return kernel_key(what, str(self.program), repr(self.geometry), _versions())
+
+    def _llvm(self) -> str:
+        from backends.cuda.body import body_module
+
+        return "\n".join(str(body_module(s)) for s in self.statements if isinstance(s, Nest))
 
     def inspect(self, what: str) -> str:
         """Return the "ptx" of all kernels, or the "llvm" of their bodies as emitted."""
@@ -49,220 +167,101 @@ class Kernel:
             case "ptx":
                 return self.ptx()
             case "llvm":
-                return "\n".join(str(m) for m in self._modules)
+                return self._llvm()
         raise CompileError(f"A function for target='cuda' shows 'graph', 'program', 'llvm' or 'ptx', got {what!r}.")
 
     def ptx(self, capability: tuple[int, int] | None = None) -> str:
-        """Compile all kernels to PTX for a compute capability; by default that of the GPU, or (8, 0) without one."""
-        from numba import cuda
-
+        """Return the PTX of all kernels for a compute capability; by default that of the GPU, or (9, 0) without one."""
         if capability is None:
-            capability = cuda.get_current_device().compute_capability if cuda.is_available() else OLDEST
-        return "\n".join(f"// {name}\n{text}" for name, text in self.assembly(capability).items())
+            return self.code(here_or_usual()[0]).ptx
+        return to_ptx(self._lowered, capability)
 
-    def assembly(self, capability: tuple[int, int]) -> dict[str, str]:
-        """Compile every kernel to a PTX module of its own."""
-        from numba import cuda
+    @property
+    def can_run(self) -> bool:
+        """Whether there is a GPU, or the simulator."""
+        try:
+            here()
+        except CompileError:
+            return False
+        return True
 
-        return {
-            f"nest {k}: {name}": cuda.compile_ptx(skeleton, signature, cc=capability)[0]
-            for k, nest in enumerate(self.nests)
-            for name, (skeleton, signature) in self._skeletons(nest).items()
-        }
+    def facts(self) -> dict[str, str]:
+        """What `Function.explain` tells of the code."""
+        capability, card = here_or_usual()
+        return {} if is_simulated() else facts(self.code(capability), self.from_store, self.geometry, card)
 
-    # --- kernels ------------------------------------------------------------
+    def estimates(self, sizes: Mapping[str, int]) -> tuple[Estimate | None, dict[int, Estimate]]:
+        """The least that a run takes for these sizes, or None where loops make turns; its statements by identity."""
+        return estimates(self.program, sizes, here_or_usual()[1])
 
-    def _skeletons(self, nest: Nest) -> dict[str, tuple[Callable[..., None], Any]]:
-        """The kernels of a nest by name, with their signatures."""
-        from numba import types
-
-        from backends.cuda import skeletons
-
-        words = types.UniTuple(types.int64, Words.of(nest).count)
-        n, table = types.int64, types.int64[::1]
-        f = self._functions(nest)
-        if not nest.reductions:
-            skeleton = skeletons.in_order(f) if nest.serial else skeletons.map_points(f)
-            return {skeleton.__name__: (skeleton, (n, words))}
-        n_words = len(nest.reductions)
-        by_block = skeletons.reduce_by_block(f, self.geometry.tree_threads(n_words), n_words)
-        return {
-            "reduce_by_thread": (skeletons.reduce_by_thread(f), (n, n, words)),
-            "reduce_by_block": (by_block, (n, n, n, words, table)),
-            "combine_parts": (skeletons.combine_parts(f), (n, n, words, table)),
-        }
-
-    def _functions(self, nest: Nest) -> Any:
-        if is_simulated():
-            from backends.cuda.simulated import interpreted
-
-            return interpreted(nest, self.memory)
-        from backends.cuda.functions import emitted
-
-        return emitted(nest)
-
-    def _launcher(self, nest: Nest, name: str) -> Any:
-        """A kernel of a nest, compiled for this GPU when first needed."""
-        from numba import cuda
-
-        key = (self._places[id(nest)], name)
-        if key not in self._launchers:
-            skeleton, signature = self._skeletons(nest)[name]
-            self._launchers[key] = cuda.jit(signature)(skeleton)
-        return self._launchers[key]
-
-    # --- calls --------------------------------------------------------------
+    # --- calls -----------------------------------------------------------------------
 
     def __call__(
         self, arrays: Sequence[np.ndarray], sizes: Mapping[str, int], out: Sequence[np.ndarray] | None = None
     ) -> list[np.ndarray]:
         """Run on C-contiguous arrays in the order of the program's inputs; returns the outputs.
 
-        Raises CompileError without a GPU, DomainError when an index was out of range.
+        Raises: CompileError without a GPU, CapacityError when it has too little memory, DomainError when an index was
+        out of range.
         """
-        require_gpu()
-        self.program.check(sizes)
-        run = _Run(self, sizes)
-        try:
-            for buffer, array in zip(self.program.inputs, (*arrays, *self.program.data), strict=True):
-                run.upload(buffer, array)
-            for buffer in (*self.program.outputs, *self.program.temps):
-                run.allocate(buffer)
-            with warnings.catch_warnings():
-                # Numba warns of small grids: small arrays are no mistake.
-                warnings.simplefilter("ignore")
-                run.statements(self.program.statements)
-            run.check()
-            shapes = [tuple(evaluate(d, sizes) for d in b.shape) for b in self.program.outputs]
-            if out is None:
-                out = [np.empty(shape, b.dtype) for shape, b in zip(shapes, self.program.outputs, strict=True)]
-            for buffer, target in zip(self.program.outputs, out, strict=True):
-                run.download(buffer, target)
-            return list(out)
-        finally:
-            self.memory.clear()
+        return Invocation(self, here(), arrays, sizes, out).run()
+
+    def on_device(
+        self, arrays: Sequence[np.ndarray | View], sizes: Mapping[str, int], out: Sequence[View] | None = None
+    ) -> list[DeviceArray] | list[View]:
+        """Run on arrays of which some lie on a device; the results stay there, and may still be in the making.
+
+        Raises: as a call.
+        """
+        return self._invocation(arrays, sizes, out).run()
+
+    def on_device_and_wait(
+        self, arrays: Sequence[np.ndarray | View], sizes: Mapping[str, int], out: Sequence[View] | None = None
+    ) -> list[DeviceArray] | list[View]:
+        """Run like `on_device` until the results are there."""
+        made = self._invocation(arrays, sizes, out)
+        results = made.run()
+        with made.device.active():
+            made.device.synchronise(made.stream)
+        return results
+
+    def _invocation(
+        self, arrays: Sequence[np.ndarray | View], sizes: Mapping[str, int], out: Sequence[View] | None
+    ) -> Invocation:
+        device = here(next(a.ordinal for a in (*arrays, *(out or ())) if isinstance(a, View)))
+        return Invocation(self, device, arrays, sizes, out, stays=True)
 
 
-class _Run:
-    """One call: the sizes, and the device memory of every buffer as bytes."""
-
-    def __init__(self, kernel: Kernel, sizes: Mapping[str, int]):
-        from numba import cuda
-
-        self.kernel, self.sizes, self.cuda = kernel, sizes, cuda
-        self.geometry = kernel.geometry
-        self.held: dict[int, Any] = {}
-        self.addresses: dict[int, int] = {}
-        self.status = self._keep(cuda.to_device(np.zeros(8, np.uint8)))
-
-    # --- memory -------------------------------------------------------------
-
-    def _keep(self, array: Any) -> Any:
-        """Note the address of device memory; in the simulator, also the memory at the address."""
-        if is_simulated():
-            self.kernel.memory[_address(array)] = array._ary
-        return array
-
-    def _hold(self, buffer: Buffer, array: Any) -> None:
-        self.held[buffer.id] = self._keep(array)
-        self.addresses[buffer.id] = _address(array)
-
-    def upload(self, buffer: Buffer, array: np.ndarray) -> None:
-        """Copy an array to the device."""
-        if array.nbytes == 0:
-            self.allocate(buffer)
-            return
-        self._hold(buffer, self.cuda.to_device(np.ascontiguousarray(array).reshape(-1).view(np.uint8)))
-
-    def allocate(self, buffer: Buffer) -> None:
-        """Take device memory for a buffer: at least one entry, which bodies may read where a guard fails."""
-        self._hold(buffer, self.cuda.device_array(max(evaluate(buffer.n_bytes, self.sizes), 8), np.uint8))
-
-    def download(self, buffer: Buffer, target: np.ndarray) -> None:
-        """Copy a buffer to a C-contiguous array on the host."""
-        if target.nbytes:
-            data = self.held[buffer.id].copy_to_host()[: target.nbytes]
-            target.reshape(-1)[...] = data.view(buffer.dtype)
-
-    def check(self) -> None:
-        """Raise DomainError if a kernel reported an index out of range."""
-        if self.status.copy_to_host().view(np.int64)[0]:
-            raise DomainError("An index is out of range for its axis; every index i needs -extent <= i < extent.")
-
-    # --- statements ---------------------------------------------------------
-
-    def statements(self, statements: Sequence[Statement]) -> None:
-        """Launch statements in order; recursion goes to the nesting of loops."""
-        for s in statements:
-            match s:
-                case Nest():
-                    self._nest(s)
-                case Loop():
-                    self._loop(s)
-
-    def _loop(self, loop: Loop) -> None:
-        while True:
-            self.statements(loop.cond)
-            if not self.held[loop.flag.id].copy_to_host()[0]:
-                return
-            self.statements(loop.body)
-            for x, y in loop.swaps:
-                for table in (self.held, self.addresses):
-                    table[x.id], table[y.id] = table[y.id], table[x.id]
-
-    def _nest(self, nest: Nest) -> None:
-        for buffer in nest.zero:
-            n = evaluate(buffer.n_bytes, self.sizes)
-            _clear()[self.geometry.blocks(n), self.geometry.threads](n, self.held[buffer.id])
-        words = self._words(Words.of(nest))
-        n_kept = evaluate(product(extents_of(nest, kept_axes(nest))), self.sizes)
-        if n_kept == 0:
-            return
-        if nest.reductions:
-            self._reduce(nest, n_kept, words)
-        elif nest.serial:
-            self.kernel._launcher(nest, "in_order")[1, 1](n_kept, words)
-        else:
-            launch = self.kernel._launcher(nest, "map_points")
-            launch[self.geometry.blocks(n_kept), self.geometry.threads](n_kept, words)
-
-    def _reduce(self, nest: Nest, n_kept: int, words: tuple[int, ...]) -> None:
-        shape, kernel = self.geometry, self.kernel
-        n_reduced = evaluate(product(extents_of(nest, reduced_axes(nest))), self.sizes)
-        if shape.by_thread(n_kept, n_reduced):
-            launch = kernel._launcher(nest, "reduce_by_thread")
-            launch[shape.blocks(n_kept), shape.threads](n_kept, n_reduced, words)
-            return
-        threads = shape.tree_threads(len(nest.reductions))
-        n_parts = shape.parts(n_kept, n_reduced, threads)
-        partials = self.cuda.device_array(n_kept * n_parts * len(nest.reductions), np.int64)
-        blocks = min(n_kept * n_parts, shape.most_blocks)
-        launch = kernel._launcher(nest, "reduce_by_block")
-        launch[blocks, threads](n_kept, n_reduced, n_parts, words, partials)
-        launch = kernel._launcher(nest, "combine_parts")
-        launch[shape.blocks(n_kept), shape.threads](n_kept, n_parts, words, partials)
-
-    def _words(self, layout: Words) -> tuple[int, ...]:
-        words = [0] * layout.count
-        words[STATUS] = _address(self.status)
-        for name in layout.sizes:
-            words[layout.size(name)] = self.sizes[name]
-        for buffer in layout.buffers:
-            words[layout.buffer(buffer)] = self.addresses[buffer.id]
-        return tuple(words)
+def here(ordinal: int | None = None) -> Device:
+    """The device with a number; without one, that for arrays that lie on none. Raises: CompileError without a GPU."""
+    return simulator() if is_simulated() else gpu(ordinal)
 
 
-def _address(array: Any) -> int:
-    """The address of device memory; in the simulator, of the array that stands for it."""
-    held = array._ary if is_simulated() else array
-    interface = held.__array_interface__ if is_simulated() else held.__cuda_array_interface__
-    return int(interface["data"][0])
+def here_or_usual() -> tuple[tuple[int, int], Card]:
+    """The compute capability and the card of the GPU, or those of the usual card without one."""
+    try:
+        found = here()
+    except CompileError:
+        return USUAL.capability, USUAL
+    return found.capability, card_of(found.name)
 
 
 @functools.cache
-def _clear() -> Any:
-    from numba import cuda, types
+def _store() -> KernelStore:
+    return KernelStore()
 
-    from backends.cuda.skeletons import clear
 
-    return cuda.jit((types.int64, types.uint8[::1]))(clear)
+@functools.cache
+def _versions() -> str:
+    """What compiled kernels depend on beside the program: the sources here, and the versions of what compiles."""
+    folder = Path(__file__).parent
+    digest = hashlib.blake2b(digest_size=16)
+    for path in [*sorted(folder.glob("*.py")), folder.parent / "emit.py"]:
+        digest.update(path.read_bytes())
+    found = []
+    for package in _PACKAGES:
+        try:
+            found.append(importlib.metadata.version(package))
+        except importlib.metadata.PackageNotFoundError:  # conda's packages have other names
+            found.append("unknown")
+    return " ".join((digest.hexdigest(), *found))

@@ -31,14 +31,19 @@ from symdiff.bench.measure import Job
 from symdiff.optimize import LBFGS, Adam
 
 
+def map_function(target: str, dtype: str) -> Any:
+    """The function of one scalar, and its derivative."""
+    x = sd.symbols("x")
+    f = sd.exp(-(x**2)) * sd.sin(3 * x) + sd.log(1 + x**2)
+    return sd.compile([f, sd.diff(f, x)], [x], target=target, dtype=dtype)
+
+
 def map_(p: Sizes, points: np.ndarray, target: str = "cpu") -> Job:
     """The function of one scalar, called with an array."""
     out = [np.empty_like(points), np.empty_like(points)]
 
     def build() -> Any:
-        x = sd.symbols("x")
-        f = sd.exp(-(x**2)) * sd.sin(3 * x) + sd.log(1 + x**2)
-        fn = sd.compile([f, sd.diff(f, x)], [x], target=target, dtype=points.dtype.name)
+        fn = map_function(target, points.dtype.name)
         return lambda: fn(points, out=out)
 
     return Job(build, tuple)
@@ -103,12 +108,17 @@ def _loss() -> tuple[Any, Any, Any, Any]:
     return loss, w, features, labels
 
 
+def logreg_function(target: str, dtype: str = "float64") -> Any:
+    """Value and gradient of weights, rows and labels; both sizes are known at run time only."""
+    loss, w, x, y = _loss()
+    return sd.compile([loss, sd.gradient(loss, w)], [w, x, y], target=target, dtype=dtype)
+
+
 def logreg(p: Sizes, features: np.ndarray, labels: np.ndarray, start: np.ndarray, target: str = "cpu") -> Job:
-    """Value and gradient; both sizes are known at run time only."""
+    """A result of its own for every call."""
 
     def build() -> Any:
-        loss, w, x, y = _loss()
-        fn = sd.compile([loss, sd.gradient(loss, w)], [w, x, y], target=target)
+        fn = logreg_function(target)
         return lambda: fn(start, features, labels)
 
     return Job(build, tuple)
@@ -144,21 +154,26 @@ def lbfgs(p: Sizes, start: np.ndarray, target: str = "cpu") -> Job:
     return Job(build, pairs_check)
 
 
-def heat2d(p: Sizes, start: np.ndarray, target: str = "cpu") -> Job:
+def heat2d_function(target: str, dtype: str = "float64") -> Any:
     """A loop over arrays: `pde` takes edge values as formulas, and these are an array of random numbers."""
+    first, steps = sd.matrix("u", "n", "n"), sd.array("steps", (), "int64")
+
+    def turn(k: Any, u: Any) -> list[Any]:
+        near = u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:]
+        inner = (1 - 4 * HEAT_RATE) * u[1:-1, 1:-1] + HEAT_RATE * near
+        rows = sd.concatenate([first[1:-1, :1], inner, first[1:-1, -1:]], axis=1)
+        return [k + 1, sd.concatenate([first[:1], rows, first[-1:]], axis=0)]
+
+    u = sd.while_loop(lambda k, u: k < steps, turn, [0, first])[1]
+    return sd.compile(u, [first, steps], target=target, dtype=dtype)
+
+
+def heat2d(p: Sizes, start: np.ndarray, target: str = "cpu") -> Job:
+    """The result in a given array."""
     out = np.empty_like(start)
 
     def build() -> Any:
-        first, steps = sd.matrix("u", "n", "n"), sd.array("steps", (), "int64")
-
-        def turn(k: Any, u: Any) -> list[Any]:
-            near = u[:-2, 1:-1] + u[2:, 1:-1] + u[1:-1, :-2] + u[1:-1, 2:]
-            inner = (1 - 4 * HEAT_RATE) * u[1:-1, 1:-1] + HEAT_RATE * near
-            rows = sd.concatenate([first[1:-1, :1], inner, first[1:-1, -1:]], axis=1)
-            return [k + 1, sd.concatenate([first[:1], rows, first[-1:]], axis=0)]
-
-        u = sd.while_loop(lambda k, u: k < steps, turn, [0, first])[1]
-        fn = sd.compile(u, [first, steps], target=target)
+        fn = heat2d_function(target)
         return lambda: fn(start, p["steps"], out=out)
 
     return Job(build, lambda u: (u,))
@@ -223,24 +238,29 @@ def heat3d_rk4_pde(p: Sizes, start: np.ndarray, target: str = "cpu") -> Job:
     return Job(build, lambda u: (u,))
 
 
-def gray_scott(p: Sizes, start_u: np.ndarray, start_v: np.ndarray, target: str = "cpu") -> Job:
+def gray_scott_function(target: str, dtype: str = "float64") -> Any:
     """A loop over arrays that have a point beyond each side."""
+    first_u, first_v, steps = sd.matrix("u", "n", "n"), sd.matrix("v", "n", "n"), sd.array("steps", (), "int64")
+    inside = (slice(1, -1),) * 2
+    du, dv, feed, kill = GRAY_SCOTT.values()
+
+    def turn(k: Any, wide_u: Any, wide_v: Any) -> list[Any]:
+        u, v = wide_u[inside], wide_v[inside]
+        reaction = u * v * v
+        u1 = u + du * (_neighbours(wide_u, 1, 1) - 4 * u) - reaction + feed * (1 - u)
+        v1 = v + dv * (_neighbours(wide_v, 1, 1) - 4 * v) + reaction - (feed + kill) * v
+        return [k + 1, _around(u1, 1), _around(v1, 1)]
+
+    start = [0, _around(first_u, 1), _around(first_v, 1)]
+    _, u, v = sd.while_loop(lambda k, *_: k < steps, turn, start)
+    return sd.compile([u[inside], v[inside]], [first_u, first_v, steps], target=target, dtype=dtype)
+
+
+def gray_scott(p: Sizes, start_u: np.ndarray, start_v: np.ndarray, target: str = "cpu") -> Job:
+    """The results in given arrays."""
 
     def build() -> Any:
-        first_u, first_v, steps = sd.matrix("u", "n", "n"), sd.matrix("v", "n", "n"), sd.array("steps", (), "int64")
-        inside = (slice(1, -1),) * 2
-        du, dv, feed, kill = GRAY_SCOTT.values()
-
-        def turn(k: Any, wide_u: Any, wide_v: Any) -> list[Any]:
-            u, v = wide_u[inside], wide_v[inside]
-            reaction = u * v * v
-            u1 = u + du * (_neighbours(wide_u, 1, 1) - 4 * u) - reaction + feed * (1 - u)
-            v1 = v + dv * (_neighbours(wide_v, 1, 1) - 4 * v) + reaction - (feed + kill) * v
-            return [k + 1, _around(u1, 1), _around(v1, 1)]
-
-        start = [0, _around(first_u, 1), _around(first_v, 1)]
-        _, u, v = sd.while_loop(lambda k, *_: k < steps, turn, start)
-        fn = sd.compile([u[inside], v[inside]], [first_u, first_v, steps], target=target)
+        fn = gray_scott_function(target)
         out = [np.empty_like(start_u), np.empty_like(start_v)]
         return lambda: fn(start_u, start_v, p["steps"], out=out)
 

@@ -202,10 +202,19 @@ def bench(
     ] = None,
     show: Annotated[bool, typer.Option("--list", metavar="", help="List the cases.")] = False,
 ) -> None:
-    """Measure symdiff beside the other libraries that are installed, their results compared first."""
+    """Measure symdiff beside the other libraries that are installed, their results compared first.
+
+    With --target cuda, the cases of a GPU: what the card takes at least, and what it takes if there is one.
+    """
     from symdiff.terminal import bench as room
 
     console = output()
+    if target is Target.cuda:
+        from symdiff.terminal.bench_gpu import run_gpu
+
+        if not run_gpu(console, cases or [], json_file):
+            raise typer.Exit(FAILURE)
+        return
     if show:
         room.list_cases(console)
         return

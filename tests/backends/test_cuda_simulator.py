@@ -37,7 +37,7 @@ if not SIMULATED:
             "-q",
             "-p",
             "no:cacheprovider",
-            str(Path(__file__).relative_to(root)),
+            *(f"tests/backends/test_cuda_{part}.py" for part in ("simulator", "arrays")),
         ]
         environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)
