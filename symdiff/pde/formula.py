@@ -9,9 +9,22 @@ from typing import Any
 import numpy as np
 
 from symdiff.pde import stencils
+from symdiff.pde.ghosts import ghosts
 
-Closure = tuple[str, float]
-"""("value", 0): the unknowns start one point inside of the side; ("slope", a): the condition du/dn = a*u."""
+
+@dataclass(frozen=True, slots=True, order=True)
+class Closure:
+    """What is given on one side: outward derivatives of these `orders` (0 is the value), of kind "value" or "slope".
+
+    `feedback` has the derivatives of what is given by the field itself, times h**order: du/dn = a*u is (h*a,).
+    """
+
+    kind: str
+    orders: tuple[int, ...]
+    feedback: tuple[float, ...]
+
+
+VALUE, SLOPE = Closure("value", (0,), (0.0,)), Closure("slope", (1,), (0.0,))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,18 +54,24 @@ class Formula:
             return _summed(stencils.biased(self.accuracy or order, self.direction), theta)
         return stencils.symbol(self.n, order, theta)
 
-    def matrix(self, order: int, sides: tuple[Closure, Closure], size: int) -> np.ndarray:
-        """Return the matrix on `size` unknowns between two sides."""
-        pad = order + 2
-        first = [int(kind == "value") for kind, _ in sides]
-        line = _extended(order, sides, size, pad)
+    def matrix(
+        self, order: int, sides: tuple[Closure, Closure], points: int, at: tuple[int, int] | None = None
+    ) -> np.ndarray:
+        """Return the matrix on the unknowns of a line of `points` between two sides, which count.
+
+        Its rows are the points of the line but for `at` of them at both ends, if left out those that are unknown.
+        """
+        pad = max(order, self.accuracy) + 2
+        first = _given(sides)
+        line = _extended(order, sides, points, pad)
+        lower, upper = first if at is None else at
         if self.kind == "flux":
-            return _flux_matrix(line, self.n, order, first, size, pad)
+            return _flux_matrix(line, self.n, order, points, pad)[lower : points - upper]
         if self.kind == "biased":
             weights = stencils.biased(self.accuracy or order, self.direction)
         else:
             weights = stencils.central(self.n, order)
-        return _applied(weights, line, pad + first[0], size)
+        return _applied(weights, line, pad, points)[lower : points - upper]
 
 
 def _summed(weights: Mapping[int, Any], theta: np.ndarray) -> np.ndarray:
@@ -69,34 +88,38 @@ def _applied(weights: Mapping[int, Any], line: np.ndarray, start: int, size: int
     return out
 
 
-def _extended(order: int, sides: tuple[Closure, Closure], size: int, pad: int) -> np.ndarray:
+def _given(sides: tuple[Closure, Closure]) -> tuple[int, int]:
+    """Return 1 for each side on which the value is given, else 0."""
+    return int(sides[0].kind == "value"), int(sides[1].kind == "value")
+
+
+def _extended(order: int, sides: tuple[Closure, Closure], points: int, pad: int) -> np.ndarray:
     """Return the rows of all grid points and `pad` points beyond each end, as combinations of the unknowns."""
-    first = [int(kind == "value") for kind, _ in sides]
-    n = size + sum(first)
-    line = np.zeros((n + 2 * pad, size))
+    first = _given(sides)
+    size = points - sum(first)
+    line = np.zeros((points + 2 * pad, size))
     line[pad + first[0] : pad + first[0] + size] = np.eye(size)
-    for end, (kind, a) in enumerate(sides):
+    for end, closure in enumerate(sides):
         rows = line if end == 0 else line[::-1]
         inner = pad + first[end]
-        ghosts = stencils.dirichlet_ghosts(order, pad) if kind == "value" else stencils.slope_ghosts(order, pad)
-        for j, ghost in enumerate(ghosts):
+        for j, ghost in enumerate(ghosts(closure, order, pad + first[end])):
             row = rows[inner - 1 - j]
             for k, w in ghost.weights.items():
                 row += float(w) * rows[inner + k]
-            if kind == "slope":
-                row += float(ghost.data) * a * rows[inner]
+            for c, a in zip(ghost.data, closure.feedback, strict=True):
+                row += float(c) * a * rows[pad]
     return line
 
 
-def _flux_matrix(line: np.ndarray, n: int, order: int, first: list[int], size: int, pad: int) -> np.ndarray:
-    points, reach = size + sum(first), order // 2
+def _flux_matrix(line: np.ndarray, n: int, order: int, points: int, pad: int) -> np.ndarray:
+    reach = order // 2
     inside = _applied(stencils.half(n, order), line, pad, points - 1)
-    central = stencils.central(n, order) if n else {0: 1}
-    ghosts = stencils.flux_ghosts(order, reach)
+    central = stencils.central(n, order)
     beyond = []
     for end, place in ((0, pad), (1, pad + points - 1)):
         here, rows = _applied(central, line, place, 1)[0], inside if end == 0 else inside[::-1]
-        beyond.append([float(g.data) * here + sum(float(w) * rows[k] for k, w in g.weights.items()) for g in ghosts])
+        found = stencils.flux_ghosts(order, reach)
+        beyond.append([float(g.data) * here + sum(float(w) * rows[k] for k, w in g.weights.items()) for g in found])
     middles = np.concatenate([np.array(beyond[0][::-1]), inside, np.array(beyond[1])])
     # Row j of the middles is the one behind the point j - reach.
-    return _applied(stencils.half(1, order), middles, first[0] + reach - 1, size)
+    return _applied(stencils.half(1, order), middles, reach - 1, points)

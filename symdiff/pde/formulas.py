@@ -7,13 +7,14 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from symdiff.front.symbols import symbols
 from symdiff.ir.node import Node
 from symdiff.ops.index import broadcast_to, concatenate, reshape, slice_
 from symdiff.ops.reduce import max_, min_, sum_
 from symdiff.pde import stencils
-from symdiff.pde.jets import added, is_field, jet, jets, orders, terms
+from symdiff.pde.jets import added, d, is_field, jet, jets, orders, terms
 from symdiff.pde.layers import cut, ghost, layer, scaled
-from symdiff.pde.layout import Region, grid_size, outside
+from symdiff.pde.layout import Region, grid_size, outside, slopes_given
 
 if TYPE_CHECKING:
     from symdiff.pde.fields import Fields
@@ -33,6 +34,8 @@ def _term(fields: Fields, w: Node, region: Region) -> Node:
     match w.params["term"]:
         case "flux":
             return _flux(fields, w.params["of"], fields.semi.axes.index(w.params["by"][0]), region)
+        case "nodal":
+            return _nodal(fields, w.params["of"], fields.semi.axes.index(w.params["by"][0]), region)
         case "biased":
             return _biased(fields, w, region)
         case "largest":
@@ -161,6 +164,45 @@ def _flux_ghosts(fields: Fields, f: Node, inside: Node, region: Region, axis: in
     here = _on(fields, f, region.along(axis, place, 1))
     found = stencils.flux_ghosts(fields.semi.order, count)
     return [ghost(g.weights, [(g.data, here)], inside, axis, end) for g in found]
+
+
+# -- second derivatives of expressions ----------------------------------------------------------------------------
+
+
+def _nodal(fields: Fields, f: Node, axis: int, region: Region) -> Node:
+    """Return D_axis D_axis f by the central formula on the values of f at the points.
+
+    On a periodic axis those beyond an end are on the other one; else they continue f as fields are continued: with its
+    slope on the side where that of one of its fields is given, with its value there where all of them are.
+    """
+    semi = fields.semi
+    name, start, extent = semi.axes[axis], region.starts[axis], region.extents[axis]
+    weights = stencils.central(2, semi.order)
+    reach = max(weights)
+    first, count = start - reach, extent + 2 * reach
+    below, above = (0, 0) if semi.problem.is_periodic(name) else outside(first, count, grid_size(name))
+    line = _on(fields, f, region.along(axis, first + below, count - (below + above)))
+    if below or above:
+        before = _nodal_ghosts(fields, f, line, region, axis, 0, below)[::-1]
+        line = concatenate(*before, line, *_nodal_ghosts(fields, f, line, region, axis, 1, above), axis=axis)
+    parts = {k: cut(line, axis, reach + k, extent) for k in weights}
+    terms_ = [scaled(weights[k], parts[k] + parts[-k]) for k in range(reach, 0, -1)]
+    return added([*terms_, scaled(weights[0], parts[0])]) * (1.0 / (semi.spacings[axis] * semi.spacings[axis]))
+
+
+def _nodal_ghosts(fields: Fields, f: Node, line: Node, region: Region, axis: int, end: int, count: int) -> list[Node]:
+    """Return `count` layers of the values of f beyond a side, outwards."""
+    semi, order = fields.semi, fields.semi.order
+    name = semi.axes[axis]
+    here = layer(line, axis, end, 0)
+    if not slopes_given(semi.problem, f, name, end):
+        # The line has the side itself, from which the ghosts of given values do not start.
+        found = stencils.dirichlet_ghosts(order, count + 1)[1:]
+        return [ghost({k + 1: w for k, w in g.weights.items()}, [(g.data, here)], line, axis, end) for g in found]
+    side = region.along(axis, 0 if end == 0 else grid_size(name) - 1, 1)
+    slope = _on(fields, d(f, symbols(name)), side) * semi.spacings[axis]
+    outward = slope if end else -slope
+    return [ghost(g.weights, [(g.data, outward)], line, axis, end) for g in stencils.slope_ghosts(order, count)]
 
 
 # -- numbers of the whole domain ------------------------------------------------------------------------------------

@@ -2,77 +2,38 @@
 
     u' = L(u) + N(u)
 
-L has the derivatives of second and higher order whose factors contain no field; sources, reactions, advection and
-everything nonlinear are N. So a step solves linear systems only, always the same where the factors are constant.
+L has the linear derivatives of second and higher order, N the rest (`split`). So a step solves linear systems only,
+always the same where the factors are constant. What limits dt is N, together with L (`joint`).
 """
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
-from symdiff.diff.forward import jvp_nodes
-from symdiff.ir.errors import DomainError
-from symdiff.ir.graph import free_symbols, substitute
 from symdiff.ir.node import Node, const
 from symdiff.ops.index import zeros_like
 from symdiff.pde.diagonal_tableaux import IMEX_ARS2, IMEX_ARS3, IMEX_EULER, DiagonalTableau
 from symdiff.pde.implicit import Implicit, worst
-from symdiff.pde.jets import added, all_jets, is_jet, is_term, orders
+from symdiff.pde.jets import added
 from symdiff.pde.newton import stage
 from symdiff.pde.semidiscrete import Semidiscrete
+from symdiff.pde.split import parts
 from symdiff.pde.stepper import Stepped
-
-Rates = dict[Node, Node]
-
-
-def split(rhs: Node) -> tuple[Node, Node]:
-    """Return the stiff linear part of a right-hand side, and the rest."""
-    stiff: list[Node] = []
-    rest = rhs
-    for w in free_symbols([rhs]):
-        if not _is_stiff(w):
-            continue
-        (slope,) = jvp_nodes([rest], [w], [const(1.0)])
-        if any(is_jet(s) or is_term(s) for s in free_symbols([slope])):
-            continue
-        stiff.append(slope * w)
-        (rest,) = substitute([rest], {w: const(0.0)})
-    return (added(stiff) if stiff else const(0.0)), rest
-
-
-def _is_stiff(w: Node) -> bool:
-    """Whether a symbol is a derivative of at least second order, or a flux that is linear in one of first order."""
-    if is_jet(w):
-        return sum(orders(w).values()) >= 2
-    if not is_term(w) or w.params["term"] != "flux":
-        return False
-    of = w.params["of"]
-    found = all_jets([of])
-    along = jvp_nodes([of], found, [const(1.0)] * len(found))
-    return any(orders(v) for v in found) and not all_jets(along)
-
-
-def parts(semi: Semidiscrete) -> tuple[Semidiscrete, Semidiscrete]:
-    """Return the equations with the stiff linear part alone, and with the rest alone.
-
-    Raises DomainError where there is no such part.
-    """
-    halves = {u: split(rhs) for u, rhs in semi.problem.rhs.items()}
-    if not any(all_jets([stiff]) for stiff, _ in halves.values()):
-        raise DomainError(
-            "An imex method takes linear derivatives of second and higher order implicitly, and these equations have "
-            "none; use an explicit method, or an implicit one such as 'sdirk2'."
-        )
-    stiff, rest = ({u: h[k] for u, h in halves.items()} for k in (0, 1))
-    return semi.with_rhs(stiff), semi.with_rhs(rest)
 
 
 @dataclass(frozen=True, slots=True)
-class _Imex(Implicit):
+class Imex(Implicit):
+    """A method for two parts of the equations."""
+
+    @abstractmethod
+    def joint(self, implicit: np.ndarray, explicit: np.ndarray) -> np.ndarray:
+        """Return the matrices of a step for u' = (L + N) u, given dt*L and dt*N, each a stack of matrices."""
+
     def implicit_part(self, semi: Semidiscrete) -> Semidiscrete:
         """Return the stiff linear part."""
         return parts(semi)[0]
@@ -80,7 +41,7 @@ class _Imex(Implicit):
 
 @final
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImexRungeKutta(_Imex):
+class ImexRungeKutta(Imex):
     """u_i = u + dt*sum_j<=i a_ij L(u_j) + dt*sum_j<i e_ij N(u_j)."""
 
     tableau: DiagonalTableau
@@ -88,6 +49,23 @@ class ImexRungeKutta(_Imex):
     def amplification(self, z: np.ndarray) -> np.ndarray:
         """Return the factor of a step where all is stiff."""
         return self.tableau.amplification(z)
+
+    def joint(self, implicit: np.ndarray, explicit: np.ndarray) -> np.ndarray:
+        """Return I + sum_j (b_j*dt*L + e_j*dt*N) U_j with the stages U_j as matrices."""
+        one = np.broadcast_to(np.eye(implicit.shape[-1]), implicit.shape)
+        table, stages = self.tableau, [one]
+
+        def known(a: Sequence[float], e: Sequence[float]) -> np.ndarray:
+            out = one
+            for x, u in zip(a, stages[1:], strict=False):
+                out = out + x * (implicit @ u)
+            for x, u in zip(e, stages, strict=False):
+                out = out + x * (explicit @ u)
+            return out
+
+        for i, row in enumerate(table.a):
+            stages.append(np.linalg.solve(one - row[-1] * implicit, known(row[:-1], table.explicit[i])))
+        return known(table.a[-1], table.explicit[-1])
 
     def step(
         self, semi: Semidiscrete, extended: Mapping[Node, Node], t: Node, dt: Node, memory: Sequence[Node] = ()
@@ -103,7 +81,7 @@ class ImexRungeKutta(_Imex):
         for i, (row, c) in enumerate(zip(table.a, table.c, strict=True)):
             fixed = _combined(start, dt, (row, slopes), (table.explicit[i], others))
             part, now = row[-1] * dt, t + c * dt
-            v, residual = stage(stiff, self.linear, v, fixed, part, now, semi.given(now), self.is_differentiable)
+            v, residual = stage(stiff, self.linear, v, fixed, part, now, stiff.given(now), self.is_differentiable)
             slopes.append([(x - b) / part for x, b in zip(v, fixed, strict=True)])
             residuals.append(residual)
             if any(e[i + 1] for e in table.explicit[i + 1 :] if len(e) > i + 1):
@@ -120,7 +98,7 @@ def _combined(start: Sequence[Node], dt: Node, *tables: tuple[Sequence[float], S
 
 @final
 @dataclass(frozen=True, slots=True)
-class SBDF2(_Imex):
+class SBDF2(Imex):
     """BDF2 for L and the extrapolation (1 + w)*N - w*N_before for N, w = dt/(the step before).
 
     The first step follows an infinite one, w = 0: it is the imex Euler step, which keeps order 2 in all.
@@ -131,6 +109,13 @@ class SBDF2(_Imex):
         """Return the factor of a step where all is stiff: that of BDF2."""
         root = np.sqrt(1 + 2 * np.asarray(z, dtype=complex))
         return np.maximum(np.abs((2 + root) / (3 - 2 * z)), np.abs((2 - root) / (3 - 2 * z)))
+
+    def joint(self, implicit: np.ndarray, explicit: np.ndarray) -> np.ndarray:
+        """Return the matrix of the pair (u, u_before): (3/2 - dt*L) v = (2 + 2 dt*N) u - (1/2 + dt*N) u_before."""
+        one = np.broadcast_to(np.eye(implicit.shape[-1]), implicit.shape)
+        left = 1.5 * one - implicit
+        now, before = np.linalg.solve(left, 2 * (one + explicit)), np.linalg.solve(left, -0.5 * one - explicit)
+        return np.block([[now, before], [one, np.zeros_like(one)]])
 
     def memory(self, semi: Semidiscrete) -> list[Node]:
         """The last step's size, the unknowns before it and N there."""
@@ -152,7 +137,8 @@ class SBDF2(_Imex):
             u + more * (u - b) + scale * (f + w * (f - g))
             for u, b, f, g in zip(start, before, rate, rate_before, strict=True)
         ]
-        v, residual = stage(stiff, self.linear, start, fixed, scale, t + dt, semi.given(t + dt), self.is_differentiable)
+        given = stiff.given(t + dt)
+        v, residual = stage(stiff, self.linear, start, fixed, scale, t + dt, given, self.is_differentiable)
         return Stepped(dict(zip(blocks, v, strict=True)), residual, [dt, *start, *rate])
 
 

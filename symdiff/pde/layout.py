@@ -121,7 +121,7 @@ def _reaches_sides(wrapping: Node | None, axis: str, is_periodic: bool) -> bool:
     if wrapping is None:
         return False
     kind = wrapping.params["term"]
-    return kind in WHOLE or (kind == "flux" and wrapping.params["by"] == (axis,) and not is_periodic)
+    return kind in WHOLE or (kind in ("flux", "nodal") and axis in wrapping.params["by"] and not is_periodic)
 
 
 def _needed(w: Node, wrapping: Node | None, axis: int, problem: Problem, order: int) -> tuple[int, int]:
@@ -129,14 +129,26 @@ def _needed(w: Node, wrapping: Node | None, axis: int, problem: Problem, order: 
     name = problem.domain.axes[axis]
     n = orders(w)[name]
     r = stencils.radius(n, order)
-    if wrapping is None or wrapping.params["term"] in WHOLE or wrapping.params["by"] != (name,):
+    if wrapping is None or wrapping.params["term"] in WHOLE or name not in wrapping.params["by"]:
         return r, r
+    if wrapping.params["term"] == "nodal":
+        if problem.is_periodic(name):
+            return stencils.radius(2, order), stencils.radius(2, order)
+        # The values at the points of the grid, and on sides their slopes.
+        r = stencils.radius(1, order)
+        lower, upper = (slopes_given(problem, wrapping.params["of"], name, end) for end in (0, 1))
+        return r * lower, r * upper
     if wrapping.params["term"] == "biased":
         offsets = stencils.biased(wrapping.params["accuracy"] or order, wrapping.params["direction"])
         return max(0, -min(offsets)), max(0, *offsets)
     half = stencils.half_radius(n, order)
     r = order // 2 + half - 1 if problem.is_periodic(name) else max(r, half - 1)
     return r, r
+
+
+def slopes_given(problem: Problem, f: Node, axis: str, end: int) -> bool:
+    """Whether the slope of one of the fields in an expression is given on a side."""
+    return any(problem.boundary[u, axis][end].kind == "slope" for u in jets([f]))
 
 
 def _widened(problem: Problem, found: Mapping[Node, Layout], w: Node, u: Node, axis: int, order: int) -> Layout:
@@ -173,6 +185,8 @@ def fewest_points(
         need = max(need, given + 1)
         if any(s.params["term"] == "flux" and s.params["by"] == (name,) for s in found):
             need = max(need, order)
+        if order > 2 and any(s.params["term"] == "nodal" and name in s.params["by"] for s in found):
+            need = max(need, stencils.dirichlet_points(order) + 1)
         for side, points in zip((lower, upper), reach, strict=True):
             if points > int(side.kind == "value"):
                 need = max(need, given + ghosts.points(side, order))

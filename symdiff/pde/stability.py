@@ -1,53 +1,39 @@
-"""The largest stable time step, from the Fourier symbols of the actual formulas.
+"""The largest stable time step, from the eigenvalues of the actual formulas.
 
 The equations are linearised about given values: the factor of each derivative is diff(rhs, derivative), exact and
-evaluated at the grid's points (frozen coefficients). With the Fourier symbols of the formulas these factors give
-the eigenvalues lambda, and dt is the largest step for which dt*lambda stays where the method's |R| is at most 1.
+evaluated at the grid's points (frozen coefficients). With the Fourier symbols of the formulas, and their matrices on
+patches between sides (`spectrum`), these factors give the eigenvalues lambda, and dt is the largest step for which
+dt*lambda stays where the method's |R| is at most 1.
 
-One-sided closures have eigenvalues that no Fourier mode has (order 4 between Neumann sides reaches -7.43/h**2,
-its symbol only -5.33/h**2), and a Robin condition du/dn = -a*u adds 2*a/h; they are computed from the closed
-matrix of a short line and joined to the samples.
+A mode that grows in the equation itself sets no limit. One that only the formulas at a side make grow, faster on a
+finer grid, makes every dt unstable.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
-from functools import cache
+from dataclasses import dataclass
 
 import numpy as np
 
 from symdiff.diff.forward import jvp_nodes
 from symdiff.ir.graph import free_symbols
 from symdiff.ir.node import Node, const
-from symdiff.pde.formula import Closure, Formula
+from symdiff.pde.formula import Formula
+from symdiff.pde.imex import Imex
 from symdiff.pde.jets import jet, jets, orders, terms
 from symdiff.pde.problem import Problem
+from symdiff.pde.spectrum import MEAN, SECOND, Entry, Spectrum
 from symdiff.pde.stepper import Stepper
 
-Feedback = Mapping[tuple[Node, int, int], float]
-
-# 16 angles hit 0 and pi, where even symbols are extreme; odd ones are sampled to within 1 percent of their maximum.
-_ANGLES = np.arange(-7, 9) * (np.pi / 8)
-_ZERO_ANGLE = 7
-_SECOND = Formula("central", 2)
-_LINE = 24  # unknowns of the closed line: closures are local, its eigenvalues no longer change with the length
-_POINTS = 65536  # of the grid whose coefficients are looked at
-_ROWS = 256  # of different coefficients that are looked at
 # Rounding errors let |R| of a neutral mode exceed 1 by some eps.
 _SLACK = 1e-10
 # What the slack leaves of a region that does not reach from 0 at all: Euler's on the imaginary axis.
 _NOTHING = 1e-4
-
-
-Spec = tuple[tuple[Formula | None, ...], ...]
-"""Products of formulas, each with one formula for every axis (None: nothing is done along it)."""
-
-Entry = tuple[Node, Spec, Node]
-"""A field, the formulas that are applied to it, and their factor."""
-
-MEAN: Spec = ()
-"""An integral: it sees the constant mode only."""
+# The search for a step of two parts: between these over the fastest rate, by factors, and between the last two.
+_LEAST, _MOST, _RATIO, _BISECTIONS = 0.01, 1e3, 1.25, 12
+# Growth of a patch's mode, relative to its largest eigenvalue, that is not the equation's: that does not grow with 1/h.
+_GROWTH = 0.02
 
 
 def factors(problem: Problem) -> dict[Node, dict[Node, Node]]:
@@ -68,12 +54,13 @@ def _entries(problem: Problem, f: Node, middle: str | None) -> list[Entry]:
     """Return the linearisation of an expression; along the axis `middle` it is taken between the points."""
     out: list[Entry] = []
     for w, slope in _slopes(f, jets([f])).items():
-        u, spec = jet(w.params["field"], ()), (_of_jet(problem, w, middle),)
+        u = jet(w.params["field"], ())
+        spec = ((u, _of_jet(problem, w, middle)),)
         if u in problem.known or u in problem.constraints:
             continue  # what evolving fields feed back through elliptic ones is smooth
         if u in problem.definitions:
-            inner = _entries(problem, problem.definitions[u], None)
-            out += [(v, (*spec, *more), slope * factor) for v, more, factor in inner]
+            inner = [e for e in _entries(problem, problem.definitions[u], None) if e[1] != MEAN or w is u]
+            out += [(v, (*spec, *more) if more != MEAN else MEAN, slope * factor) for v, more, factor in inner]
         else:
             out.append((u, spec, slope))
     for s, slope in _slopes(f, terms([f])).items():
@@ -82,7 +69,12 @@ def _entries(problem: Problem, f: Node, middle: str | None) -> list[Entry]:
             continue
         if kind == "biased":
             leaning = Formula("biased", 1, s.params["direction"], s.params["accuracy"])
-            out.append((of, (_at(problem, s.params["by"][0], leaning),), slope))
+            out.append((of, ((of, _at(problem, s.params["by"][0], leaning)),), slope))
+        elif kind == "nodal":
+            second = _at(problem, s.params["by"][0], SECOND)
+            inner = [e for e in _entries(problem, of, None) if e[1] != MEAN]
+            # What it is made of are fields, which are continued beyond sides as it is.
+            out += [(v, ((first, second), *more), slope * factor) for v, ((first, _), *more), factor in inner]
         elif kind == "flux":
             out += [(v, spec, slope * factor) for v, spec, factor in _entries(problem, of, s.params["by"][0])]
         else:
@@ -107,125 +99,37 @@ def changes(table: Mapping[Node, Sequence[Entry]], t: Node) -> bool:
     return t in free_symbols(factor for row in table.values() for _, _, factor in row)
 
 
-def eigenvalues(
-    problem: Problem,
-    order: int,
-    spacing: Sequence[float],
-    table: Mapping[Node, Sequence[Entry]],
-    values: Mapping[Node, Sequence[np.ndarray]],
-    feedback: Feedback,
-) -> np.ndarray:
-    """Return samples of the eigenvalues of the discretised equations, the factors of `table` having these values.
-
-    `feedback` are the derivatives of the slopes on the sides by the field itself.
-    """
-    fields = problem.fields
-    entries = [(f, u, spec) for f in fields for u, spec, _ in table[f]]
-    if not entries:
+def eigenvalues(spectrum: Spectrum) -> np.ndarray:
+    """Return samples of the eigenvalues of the discretised equations; infinite where a side makes a mode grow."""
+    if not spectrum.factors:
         return np.zeros(1, dtype=complex)
-    columns = np.broadcast_arrays(*(np.asarray(v, dtype=float) for f in fields for v in values[f]))
-    rows = np.unique(_thinned([c.ravel() for c in columns]), axis=0)
-    samples = _symbols(problem, order, spacing, [spec for _, _, spec in entries], feedback)
-    if len(rows) > _ROWS:
-        weight = np.abs(rows) @ np.abs(samples).max(axis=1)
-        # The stiffest points, and the extremes of each factor, which bound the others.
-        chosen = {*np.argsort(weight)[-_ROWS // 2 :], *rows.argmin(axis=0), *rows.argmax(axis=0)}
-        rows = rows[sorted(chosen)]
-    m = len(fields)
-    matrices = np.zeros((len(rows), samples.shape[1], m, m), dtype=complex)
-    for k, (f, u, _) in enumerate(entries):
-        matrices[:, :, fields.index(f), fields.index(u)] += rows[:, k, None] * samples[k]
-    if not np.isfinite(matrices).all():
+    if not all(np.isfinite(c).all() for c in spectrum.factors):
         return np.array([np.nan + 0j])
-    return matrices.ravel() if m == 1 else np.linalg.eigvals(matrices).ravel()
-
-
-def _thinned(columns: Sequence[np.ndarray]) -> np.ndarray:
-    """Return at most about _POINTS rows, those with the extremes of a column among them."""
-    step = -(-len(columns[0]) // _POINTS)
-    if step == 1:
-        return np.stack(columns, axis=1)
-    extremes = [*(int(c.argmin()) for c in columns), *(int(c.argmax()) for c in columns)]
-    return np.stack([np.concatenate([c[::step], c[extremes]]) for c in columns], axis=1)
-
-
-def _symbols(
-    problem: Problem, order: int, spacing: Sequence[float], specs: Sequence[Spec], feedback: Feedback
-) -> np.ndarray:
-    """Return the symbols of products of formulas, one row each, over all samples of all axes."""
-    lines = []
-    for axis in range(problem.domain.dim):
-        needed = {step[axis] for spec in specs for step in spec}
-        lines.append(_line(problem, axis, order, spacing[axis], {f for f in needed if f is not None}, feedback))
-    counts = [len(next(iter(line.values()))) for line in lines]
-    picks = np.array(list(itertools.product(*map(range, counts)))).T
-    out = np.ones((len(specs), picks.shape[1]), dtype=complex)
-    constant = (picks == _ZERO_ANGLE).all(axis=0)
-    volume = float(np.prod([upper - lower for lower, upper in problem.domain.intervals]))
-    for k, spec in enumerate(specs):
-        if spec == MEAN:
-            out[k] = volume * constant
-        for step in spec:
-            for axis, formula in enumerate(step):
-                if formula is not None:
-                    out[k] *= lines[axis][formula][picks[axis]] / spacing[axis] ** formula.degree
-    return out
-
-
-def _line(
-    problem: Problem, axis: int, order: int, h: float, needed: set[Formula], feedback: Feedback
-) -> dict[Formula, np.ndarray]:
-    """Return samples of the symbols of the formulas along one axis that the problem needs, jointly."""
-    name = problem.domain.axes[axis]
-    formulas = tuple(sorted({*needed, _SECOND}))
-    samples = {f: [f.symbol(order, _ANGLES)] for f in formulas}
-    if not problem.is_periodic(name):
-        kinds = set()
-        for u in problem.fields:
-            lower, upper = problem.boundary[u, name]
-            slopes = [h * feedback.get((u, axis, end), 0.0) for end in (0, 1)]
-            kinds.add(((lower.kind, slopes[0]), (upper.kind, slopes[1])))
-        for sides in sorted(kinds):
-            for f, values in closures(order, sides, formulas).items():
-                samples[f].append(values)
-    return {f: np.concatenate(values) for f, values in samples.items()}
-
-
-@cache
-def closures(order: int, sides: tuple[Closure, Closure], formulas: tuple[Formula, ...]) -> dict[Formula, np.ndarray]:
-    """Return the symbols of the modes at the sides: eigenvectors of a formula beyond its Fourier range.
-
-    The eigenvectors are those of the second derivative and of each other formula that damps; the others' symbols are
-    their Rayleigh quotients on the same vectors.
-    """
-    matrices = {f: f.matrix(order, sides, _LINE) if f.degree or f.kind == "flux" else np.eye(_LINE) for f in formulas}
-    found: dict[Formula, list[np.ndarray]] = {f: [] for f in formulas}
-    for leading in formulas:
-        if leading.degree != 2 and leading.kind != "biased":
-            continue
-        values, vectors = np.linalg.eig(matrices[leading])
-        samples = leading.symbol(order, _ANGLES)
-        fourier = np.abs(samples).max()
-        is_real = np.abs(samples.imag).max() <= 1e-9 * fourier
-        beyond = np.abs(values) > fourier * (1 + 1e-9)
-        if is_real:
-            beyond |= np.abs(values.imag) > 1e-6 * fourier
-        v = vectors[:, beyond].astype(complex)
-        for f in formulas:
-            quotients = np.einsum("ij,ik,kj->j", v.conj(), matrices[f], v) / np.einsum("ij,ij->j", v.conj(), v)
-            found[f].append(values[beyond].astype(complex) if f == leading else quotients)
-    return {f: np.concatenate(parts) for f, parts in found.items()}
+    (fourier,) = spectrum.fourier
+    found = [(fourier if fourier.shape[-1] == 1 else np.linalg.eigvals(fourier)).ravel()]
+    growth = max(found[0].real.max(), 0.0)
+    for patch in spectrum.patches():
+        values = patch.eigenvalues()
+        if values.real.max(initial=0.0) > growth + _GROWTH * np.abs(values).max(initial=0.0):
+            return np.array([np.inf + 0j])
+        found.append(values)
+    return np.concatenate(found)
 
 
 def limit(stepper: Stepper, values: np.ndarray) -> float:
     """Return the largest dt with |R(dt*lambda)| <= 1 for every decaying or neutral eigenvalue.
 
-    Growing modes (positive real part) belong to the equation itself and set no limit. NaN eigenvalues give NaN.
+    Growing modes (positive real part) belong to the equation itself and set no limit. NaN eigenvalues give NaN, and
+    infinite ones 0 for explicit methods.
     """
     if np.isnan(values).any():
         return float("nan")
+    if np.isinf(values).any():
+        return float("inf") if stepper.is_implicit else 0.0
     scale = np.abs(values).max()
-    decaying = values[(values.real <= 1e-12 * scale) & (np.abs(values) > 1e-12 * scale)]
+    # Rounding errors: a double eigenvalue 0, as that of a free wave, comes out as the root of one.
+    values = np.where(np.abs(values.real) <= 1e-9 * scale, 1j * values.imag, values)
+    decaying = values[(values.real <= 0) & (np.abs(values) > 1e-6 * scale)]
     if stepper.is_implicit or scale == 0 or not decaying.size:
         return float("inf")
     angle, size = np.abs(np.angle(decaying)), np.abs(decaying)
@@ -255,3 +159,67 @@ def reach(stepper: Stepper, angle: np.ndarray) -> np.ndarray:
         stable = np.abs(stepper.amplification(mid * ray)) <= 1 + _SLACK
         low, high = np.where(stable, mid, low), np.where(stable, high, mid)
     return np.where(low < _NOTHING, 0.0, low)
+
+
+# -- a stiff part and the rest ------------------------------------------------------------------------------------
+
+
+def joint_limit(stepper: Imex, spectrum: Spectrum) -> float:
+    """Return the largest dt with which no mode grows that should not.
+
+    `spectrum` has the part that is taken implicitly and then the rest. NaN coefficients give NaN.
+    """
+    if not all(np.isfinite(c).all() for c in spectrum.factors):
+        return float("nan")
+    modes = _Modes.of(stepper, *spectrum.fourier)
+    fastest = modes.fastest.max()
+    if not fastest:
+        return float("inf")
+    low, high = 0.0, _LEAST / fastest
+    while modes.are_stable(high):
+        low, high = high, _RATIO * high
+        if high > _MOST / fastest:
+            return float("inf")
+    for _ in range(_BISECTIONS if low else 0):
+        middle = (low * high) ** 0.5
+        low, high = (middle, high) if modes.are_stable(middle) else (low, middle)
+    for patch in spectrum.patches():
+        at_sides = _Modes.of(stepper, *patch.parts)
+        while low and not at_sides.are_stable(low):
+            low = low / _RATIO if low > _LEAST / fastest else 0.0
+    return low
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Modes:
+    """Matrices of both parts, and by how much a step may let each of them grow.
+
+    Twice as fast as the equations let it grow; by a thousandth of the explicit part's rate; and, where the growth of
+    one part and the decay of the other leave little, by what the step's order leaves of them, a percent at most.
+    """
+
+    stepper: Imex
+    implicit: np.ndarray
+    explicit: np.ndarray
+    growth: np.ndarray
+    fastest: np.ndarray
+    balanced: np.ndarray
+
+    @staticmethod
+    def of(stepper: Imex, implicit: np.ndarray, explicit: np.ndarray) -> _Modes:
+        """Return different ones of these modes."""
+        scale = max(np.abs(implicit).max(initial=0.0), np.abs(explicit).max(initial=0.0)) or 1.0
+        both = np.concatenate([implicit.reshape(len(implicit), -1), explicit.reshape(len(explicit), -1)], axis=1)
+        _, first = np.unique(np.round(both / scale, 9), axis=0, return_index=True)
+        implicit, explicit = implicit[first], explicit[first]
+        one, other, total = (np.linalg.eigvals(a) for a in (implicit, explicit, implicit + explicit))
+        growth, fastest = total.real.max(axis=1), np.abs(other).max(axis=1)
+        single = np.maximum(np.maximum(one.real.max(axis=1), other.real.max(axis=1)), 0.0)
+        return _Modes(stepper, implicit, explicit, growth, fastest, np.where(growth > -single / 2, single, 0.0))
+
+    def are_stable(self, dt: float) -> bool:
+        """Whether a step lets none of them grow faster."""
+        after = self.stepper.joint(dt * self.implicit, dt * self.explicit)
+        size = np.log(np.maximum(np.abs(np.linalg.eigvals(after)).max(axis=1), 1e-300))
+        error = np.minimum((dt * self.balanced) ** (self.stepper.order + 1) / 10, 0.01)
+        return bool((size <= dt * (2 * np.maximum(self.growth, 0.0) + 1e-3 * self.fastest) + error + _SLACK).all())

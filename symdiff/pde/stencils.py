@@ -106,8 +106,8 @@ class Ghost:
 # derivative then errs by h**(degree - 1) beside the side, two orders more than the solution does (Gustafsson 1975;
 # Svärd & Nordström 2006). Interpolation of a higher degree is more exact, but from degree 6 on its second derivative
 # has complex eigenvalues, with which waves grow at every dt; fits to more points than the degree needs have real ones.
-# Up to order 6 a first derivative between given values has no growing mode either.
-_FITS = {2: (3, 3), 4: (5, 7), 6: (5, 6), 8: (7, 13)}
+# With order 6 a first derivative between given values has no growing mode either.
+_FITS = {2: (3, 3), 4: (5, 5), 6: (5, 6), 8: (7, 13)}
 
 
 def dirichlet_points(order: int) -> int:

@@ -6,7 +6,8 @@ problem knows: `expanded` puts them in.
 
 A divergence is discretised as one piece, as differences of fluxes between the points (`flux`), so that what leaves
 one cell enters the next. Its linear terms with constant factors are taken out as ordinary derivatives, whose
-formulas are conservative as well and reach less far.
+formulas are conservative as well and reach less far. So is the gradient of an expression with a constant factor: its
+divergence takes the central second differences of the expression's values at the points (`nodal`).
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from symdiff.pde.jets import (
     d,
     derived,
     expand_laplacian,
+    is_field,
     is_jet,
     is_term,
     jet,
@@ -57,13 +59,13 @@ def vector(*components: Any, **named: Any) -> Node:
     return added([as_node(value) * _unit(axis) for axis, value in pairs])
 
 
-def _unit(axis: int | str | None, may_be_none: bool = False) -> Node:
+def _unit(axis: int | str | None) -> Node:
     """Return the component, along the open axis, of the unit vector of an axis given by its place or its name.
 
-    None is the only axis that there is; `may_be_none` marks the name of a symbol that need not be an axis.
+    None is the only axis that there is.
     """
     name = "e" if axis is None else f"e{axis}"
-    return leaves.symbol(name=name, shape=(), dtype="float64", unit=axis, may_be_none=may_be_none)
+    return leaves.symbol(name=name, shape=(), dtype="float64", unit=axis)
 
 
 def grad(f: Any) -> Node:
@@ -71,17 +73,17 @@ def grad(f: Any) -> Node:
 
     >>> from symdiff import pde
     >>> u = pde.field("u")
-    >>> print(grad(u**2))
-    2*u*grad(u)
+    >>> print(grad(3 * u), grad(u**2))
+    3*grad(u) grad(u**2)
     """
     node = as_node(f)
     if is_jet(node) or is_term(node):
         return derived(node, INDEX)
-    found = [*jets([node]), *terms([node])]
-    rest = [s for s in free_symbols([node]) if s not in found and s.shape == () and s.dtype == "float64"]
-    slopes = [*(derived(w, INDEX) for w in found), *(_unit(s.params["name"], may_be_none=True) for s in rest)]
-    out: Node = jvp(node, [*found, *rest], slopes)
-    return out
+    found = free_symbols([node])
+    slopes = {w: diff(node, w) for w in found}
+    if found and all((is_jet(w) or is_term(w)) and slope.op.name == "const" for w, slope in slopes.items()):
+        return added([slope * derived(w, INDEX) for w, slope in slopes.items()])
+    return term("value", node, _short(node), (INDEX,))
 
 
 def div(f: Any) -> Node:
@@ -239,7 +241,7 @@ def _vector(f: Any, user: str) -> Node:
 def expanded(f: Node, axes: Sequence[str]) -> Node:
     """Return an expression with Laplacians, inner products and divergences written along the axes of a domain.
 
-    Only fields, their derivatives, and the terms "flux", "biased" and those of the whole domain are left.
+    Only fields, their derivatives, and the terms "flux", "nodal", "biased" and those of the whole domain are left.
     Raises SymdiffError for a vector in the place of a number.
     """
     left = _open_symbols(f)
@@ -257,23 +259,31 @@ def _expanded_term(w: Node, axes: Sequence[str]) -> Node:
     if kind in WHOLE:
         number = term(kind, expanded(of, axes), w.params["label"])
         return derived(number, *by) if by else number
-    if kind in ("flux", "biased"):
+    if kind in ("flux", "nodal", "biased"):
         return w
-    parts = [(expanded(component(of, axis, axes), axes), axis) for axis in axes]
-    parts = [(part, axis) for part, axis in parts if part is not const(0.0)] or [(const(0.0), axes[0])]
+    if kind == "value":
+        return _differentiated(expanded(of, axes), by)
+    parts = [(component(of, axis, axes), axis) for axis in axes]
+    if kind == "div" and not by:
+        return added([_divergence(part, axis, axes) for part, axis in parts])
+    parts = [(expanded(part, axes), axis) for part, axis in parts if part is not const(0.0)]
+    parts = parts or [(const(0.0), axes[0])]
     if kind == "dot":
         out = added([part for part, _ in parts])
     elif kind == "upwind":
         moved, accuracy = expanded(w.params["moved"], axes), w.params["accuracy"]
         out = added([_leaning(part, moved, axis, accuracy) for part, axis in parts])
-    elif by:
-        # A derivative of a divergence, inside of another one that conserves.
-        out = added([d(plain(part), symbols(axis)) for part, axis in parts])
     else:
-        out = added([flux(part, axis, axes) for part, axis in parts])
+        # A derivative of a divergence, inside of another one that conserves.
+        out = added([_differentiated(part, (axis,)) for part, axis in parts])
+    return _differentiated(out, by)
+
+
+def _differentiated(f: Node, by: Sequence[str]) -> Node:
+    """Return a derivative by the chain rule."""
     for name in by:
-        out = d(plain(out), symbols(name))
-    return out
+        f = d(plain(f), symbols(name))
+    return f
 
 
 def _leaning(v: Node, u: Node, axis: str, accuracy: int) -> Node:
@@ -319,7 +329,7 @@ def _is_along(unit: Node, axis: str, axes: Sequence[str]) -> bool:
             f"The velocity of upwind ({unit.line}) is a number, and the domain has the axes {', '.join(axes)}; "
             "write it as pde.vector(a, b)."
         )
-    if not unit.params["may_be_none"] and of is not None and of not in axes and of not in range(len(axes)):
+    if of is not None and of not in axes and of not in range(len(axes)):
         place = f"the axis {of!r}" if isinstance(of, str) else f"axis {of}"
         raise SymdiffError(
             f"A vector ({unit.line}) has a component along {place}, which the domain does not have; "
@@ -361,26 +371,60 @@ def _remaining(node: Node, args: Sequence[Node | None]) -> Node | None:
             return rebuild(node, [const(0.0) if a is None else a for a in args])
 
 
-def flux(f: Node, axis: str, axes: Sequence[str]) -> Node:
+def _divergence(f: Node, axis: str, axes: Sequence[str]) -> Node:
+    """Return D_axis f, from the values of what gradients with constant factors are taken of, the rest from fluxes."""
+    out, rest = [], f
+    for w in terms([f]):
+        slope = diff(rest, w)
+        if w.params["term"] == "value" and w.params["by"] == (axis,) and _is_constant(slope, axes):
+            out.append(slope * _nodal(expanded(w.params["of"], axes), axis, axes))
+            rest = without(rest, [w])
+    return added([*out, _flux(expanded(rest, axes), axis, axes)])
+
+
+def _is_constant(slope: Node, axes: Sequence[str]) -> bool:
+    known = {symbols(a) for a in axes}
+    return not any(is_jet(s) or is_term(s) or s in known for s in free_symbols([slope]))
+
+
+def _flux(f: Node, axis: str, axes: Sequence[str]) -> Node:
     """Return D_axis f as differences of f between the points, its linear terms with constant factors taken out."""
-    x, known = symbols(axis), {symbols(a) for a in axes}
-    out: list[Node] = []
-    rest = f
+    out, rest = _taken_out(f, axis, 1, axes)
+    if not all_jets([rest]):
+        return added([*out, d(rest, symbols(axis))])
+    return added([*out, term("flux", rest, f"flux({_short(rest)})", (axis,))])
+
+
+def _nodal(f: Node, axis: str, axes: Sequence[str]) -> Node:
+    """Return D_axis D_axis f as second differences of f at the points, but for its linear terms with constant factors.
+
+    What contains derivatives is a flux: their values beyond a side are not known well enough.
+    """
+    out, rest = _taken_out(f, axis, 2, axes)
+    if not all_jets([rest]):
+        return added([*out, d(rest, symbols(axis), 2)])
+    if all(map(is_field, jets([rest]))) and all(s.params["term"] in WHOLE for s in terms([rest])):
+        return added([*out, term("nodal", rest, f"nodal({_short(rest)})", (axis, axis))])
+    return added([*out, _flux(_differentiated(rest, (axis,)), axis, axes)])
+
+
+def _taken_out(f: Node, axis: str, n: int, axes: Sequence[str]) -> tuple[list[Node], Node]:
+    """Return the `n`-th derivatives of the linear terms with constant factors of an expression, and its rest."""
+    out, rest = [], f
     for w in jets([f]):
         slope = diff(rest, w)
-        inside = free_symbols([slope])
-        if not any(is_jet(s) or is_term(s) or s in known for s in inside):
-            out.append(slope * d(w, x))
+        if _is_constant(slope, axes):
+            out.append(slope * d(w, symbols(axis), n))
             rest = without(rest, [w])
-    if not all_jets([rest]):
-        out.append(d(rest, x))
-    else:
-        out.append(term("flux", rest, f"flux({_short(rest)})", (axis,)))
-    return added(out)
+    return out, rest
 
 
 def plain(f: Node) -> Node:
-    """Return an expression with every flux expanded by the chain rule, into derivatives of fields."""
-    table = {w: d(plain(w.params["of"]), symbols(w.params["by"][0])) for w in terms([f]) if w.params["term"] == "flux"}
-    table |= {w: derived(w.params["of"], *w.params["by"]) for w in terms([f]) if w.params["term"] == "biased"}
+    """Return an expression with every flux and nodal term expanded by the chain rule, into derivatives of fields."""
+    table = {}
+    for w in terms([f]):
+        if w.params["term"] in ("flux", "nodal"):
+            table[w] = _differentiated(w.params["of"], w.params["by"])
+        elif w.params["term"] == "biased":
+            table[w] = derived(w.params["of"], *w.params["by"])
     return substitute([f], table)[0] if table else f

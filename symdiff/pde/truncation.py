@@ -41,6 +41,9 @@ def _error(problem: Problem, f: Node, order: int, middle: str | None) -> Node:
         if kind == "biased":
             weights = stencils.biased(s.params["accuracy"] or order, s.params["direction"])
             out.append(_slope(f, s) * _leading(weights, 1, by[0], of, Fraction(0)))
+        elif kind == "nodal":
+            inner = d(_error(problem, of, order, None), symbols(by[0]), 2)
+            out.append(_slope(f, s) * (inner + _leading(stencils.central(2, order), 2, by[0], of, Fraction(0))))
         elif kind == "flux":
             inside = plain(of)
             inner = d(_error(problem, of, order, by[0]), symbols(by[0]))

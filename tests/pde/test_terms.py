@@ -64,7 +64,7 @@ def test_constant_factors_leave_ordinary_derivatives() -> None:
     problem = pde.Problem(pde.Eq(pde.dt(u), pde.div(k * pde.grad(u))), LINE, CIRCLE, {u: 0})
     assert problem.rhs[u] is k * pde.dx(u, 2)
     cahn = pde.Problem(pde.Eq(pde.dt(u), pde.laplacian(u**3 - u - k * pde.laplacian(u))), LINE, CIRCLE, {u: 0})
-    assert str(cahn.rhs[u]) == "-k*u_xxxx + flux(3*u**2*u_x - u_x)_x"
+    assert str(cahn.rhs[u]) == "-k*u_xxxx + nodal(u**3 - u)_xx"
 
 
 def test_fluxes_of_linear_profiles_are_exact_in_three_dimensions() -> None:
@@ -146,6 +146,37 @@ def test_means_and_integrals_are_terms() -> None:
         pde.Eq(pde.dt(u), pde.integral(u)), LINE, {"x": (pde.Dirichlet(1), pde.Dirichlet(3))}, {u: 2 * x + 1}
     )
     assert right_hand_side(given.discretize(6))(np.linspace(1, 3, 6)[1:-1]) == pytest.approx(2.0, rel=4 * EPS)
+
+
+@pytest.mark.parametrize("order", [2, 4, 6])
+@pytest.mark.parametrize("sides", [pde.Periodic(), pde.Dirichlet(0.3), pde.Neumann(0), pde.Neumann(-0.2 * u)], ids=repr)
+def test_a_laplacian_of_an_expression_is_that_of_a_defined_field(sides: Any, order: int) -> None:
+    def f(q: Any) -> Any:
+        return q**3 - q + sd.exp(q)
+
+    conditions = {u: {"x": sides}, v: {"x": sides}}
+    if isinstance(sides, pde.Dirichlet):
+        conditions[v] = {"x": pde.Dirichlet(f(sd.symbols("a")).subs({sd.symbols("a"): 0.3}))}
+    elif isinstance(sides, pde.Neumann):
+        slope = (3 * u**2 - 1 + sd.exp(u)) * sides.slope
+        conditions[v] = {"x": pde.Neumann(slope)}
+    one = pde.Problem(pde.Eq(pde.dt(u), pde.laplacian(f(u))), LINE, {"x": sides}, {u: 0})
+    two = pde.Problem([pde.Eq(pde.dt(u), pde.laplacian(v)), pde.Eq(v, f(u))], LINE, conditions, {u: 0})
+    state = np.random.default_rng(6).normal(size=24 - 2 * isinstance(sides, pde.Dirichlet))
+    ours, theirs = (right_hand_side(p.discretize(24, order))(state) for p in (one, two))
+    assert np.abs(ours - theirs).max() < 100 * EPS * np.abs(theirs).max()
+
+
+def test_a_laplacian_of_an_expression_conserves() -> None:
+    """Between slopes: the trapezoid rule of u changes by the slopes f'(u)*dn(u) of f on the sides."""
+    flow = k * pde.laplacian(u**3 + x * u)
+    problem = pde.Problem(pde.Eq(pde.dt(u), flow), LINE, {"x": (pde.Neumann(3), pde.Neumann(-2))}, {u: 0})
+    assert str(problem.rhs[u]) == "k*nodal(u**3 + x*u)_xx"
+    state = np.random.default_rng(7).normal(size=11)
+    found = right_hand_side(problem.discretize(11), {k: 0.7})(state)
+    gained = (found.sum() - (found[0] + found[-1]) / 2) / 10
+    inward = 3 * (3 * state[0] ** 2) - state[0] - 2 * (3 * state[-1] ** 2 + 1) + state[-1]
+    assert gained == pytest.approx(0.7 * inward, rel=1e3 * EPS)
 
 
 @pytest.mark.parametrize("order", [2, 4])
