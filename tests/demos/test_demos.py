@@ -17,6 +17,7 @@ RUNS = {
     "06_network": (["30"], ["zalandoresearch", "64-512-512-10", "unseen"]),
     "07_convergence": (["2000"], ["heavy ball", "1 - factor", "holds"]),
     "08_hypergradients": (["200"], ["implicit function theorem", "reverse mode", "Tuned in"]),
+    "09_inverse_problem": ([], ["slope 2.00", "true q", "found", "relative error"]),
 }
 
 
@@ -25,7 +26,7 @@ def test_every_script_is_tested():
 
 
 # They train or differentiate whole runs, which other tests do too.
-SLOW = ("03_logistic_regression", "06_network", "07_convergence", "08_hypergradients")
+SLOW = ("03_logistic_regression", "06_network", "07_convergence", "08_hypergradients", "09_inverse_problem")
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow) if n in SLOW else n for n in RUNS])
