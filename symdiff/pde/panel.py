@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,10 +10,11 @@ import numpy as np
 from symdiff.ir.node import Node
 from symdiff.live import Live
 from symdiff.pde.domain import Grid
-from symdiff.pde.pictures import plane
+from symdiff.pde.pictures import middle, plane
 from symdiff.pde.solution import Progress
 
-_HEIGHT = 18  # lines of the picture: with the line above and the scale it fits a terminal of 24
+_BAR = 24  # characters
+_HEIGHT = 18  # lines of the picture: with what is above and below it fits a terminal of 24
 
 
 def panel(title: str) -> Live:
@@ -32,11 +33,36 @@ def panel(title: str) -> Live:
         from rich.console import Group
         from rich.text import Text
 
-        text = line(now) if message is None else closing(now, message)
+        last = f"{now.eta:.0f} s left" if message is None and now.rate > 0 else message or ""
         shown = now.fields if len(now.grid.axes) == 1 else now.fields[:1]
-        return Group(Text(text), drawn(now.grid, {u: now[u] for u in shown}))
+        picture = drawn(now.grid, {u: now[u] for u in shown})
+        head = Text.assemble((title, "bold"), "  ", (last, "dim" if message is None else "green"))
+        caption = _caption(now.grid, shown)
+        return Group(head, _bar(now), picture, *([Text(caption, "dim")] if caption else []))
 
     return Live(line, whole, closing)
+
+
+def _bar(now: Progress) -> Any:
+    """Return what draws how far a run is, as a bar and in numbers."""
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    row = Table.grid(padding=(0, 2))
+    numbers = (
+        f"{100 * now.step / now.steps:.0f} %", f"t = {now.t:.4g} of {now.until:.4g}",
+        f"step {now.step:,} of {now.steps:,}", f"{now.rate:,.4g} steps/s",
+    )  # fmt: skip
+    row.add_row(ProgressBar(now.steps, now.step, width=_BAR), *numbers)
+    return row
+
+
+def _caption(grid: Grid, shown: Sequence[Node]) -> str:
+    """Return what the picture shows; curves have a legend of their own."""
+    if len(grid.axes) == 1:
+        return ""
+    place = f" at {grid.axes[2]} = {middle(grid.points[2]):.4g}" if len(grid.axes) == 3 else ""
+    return f"{shown[0].params['name']}{place}, {grid.axes[0]} to the right, {grid.axes[1]} upwards"
 
 
 def drawn(grid: Grid, fields: Mapping[Node, np.ndarray]) -> Any:

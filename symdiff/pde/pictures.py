@@ -27,6 +27,11 @@ def plane(values: np.ndarray) -> np.ndarray:
     return values[:, :, values.shape[2] // 2] if values.ndim == 3 else values
 
 
+def middle(points: np.ndarray) -> float:
+    """Return where this slice is, among the points of its axis."""
+    return float(points[len(points) // 2])
+
+
 def plot(sol: Solution, path: str | os.PathLike[str] | None = None) -> Any:
     """Return a matplotlib figure of all fields; see `Solution.plot`."""
     fields = list(sol.arrays)
@@ -124,8 +129,7 @@ def _map(ax: Any, sol: Solution, state: np.ndarray, low: float, high: float) -> 
 def _title(sol: Solution, u: Node, t: float) -> str:
     place = ""
     if len(sol.grid.axes) == 3:
-        points = sol.grid.points[2]
-        place = f", {sol.grid.axes[2]} = {points[len(points) // 2]:.4g}"
+        place = f", {sol.grid.axes[2]} = {middle(sol.grid.points[2]):.4g}"
     return f"{u.params['name']} at t = {t:.4g}{place}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from symdiff.ir.errors import DomainError, ParseError
 from symdiff.pde.errors import RunError
+from symdiff.pde.files import load
 from symdiff.pde.panel import drawn
 from symdiff.pde.problem_file import ProblemFile, from_toml
 from symdiff.pde.solution import Solution
@@ -25,22 +27,26 @@ def run_problem(
 ) -> bool:  # fmt: skip
     """Solve a problem file and write the result; returns whether the run reached its end.
 
-    `output` is a file for everything, by default named like the problem, or a folder for the saved states. What a run
-    that fails or is interrupted has computed is written all the same.
+    `output` is a file for everything, by default named like the problem, or a folder for the saved states; a netCDF
+    file, a zarr store and a folder get each state while the run goes. What a run that fails or is interrupted has
+    computed is written all the same.
     """
     file = from_toml(problem)
     output = output or Path(f"{problem.stem}.npz")
     picture = picture or _default_picture(output)
-    _check_places(output, picture, overwrite)
+    goes_on = checkpoint is not None and checkpoint.exists()
+    _check_places(output, picture, overwrite or goes_on)
     solver = file.solver()
     console.print(_heading(file, solver))
-    streamed = output if output.suffix not in _FILES else None
+    streamed = None if output.suffix == ".npz" or (output.suffix and file.problem.is_steady) else output
+    if streamed and streamed.suffix and overwrite and not goes_on:
+        _remove(streamed)
     error: RunError | None = None
     try:
         sol = file.run(progress=True, target=target, save_to=streamed, checkpoint=checkpoint)
     except RunError as failed:
         error, sol = failed, failed.solution
-    written = _written(sol, output, picture)
+    written = _written(sol, output, picture, is_there=streamed is not None)
     console.print(_summary(sol, written, console))
     if error is not None:
         raise error
@@ -73,13 +79,17 @@ def _heading(file: ProblemFile, solver: Solver) -> Any:
     return text.append("\n".join([*lines, f"{points} points, order {file.order}"]), "default")
 
 
-def _written(sol: Solution, output: Path, picture: Path | None) -> list[str]:
+def _remove(path: Path) -> None:
+    """Remove a file or a store of saved states. Raises DomainError for what is none."""
+    if path.exists():
+        load(path)
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _written(sol: Solution, output: Path, picture: Path | None, is_there: bool) -> list[str]:
     """Write the files; one that cannot be written is told of behind those that can."""
-    names, problems = [], []
-    if output.suffix in _FILES:
-        jobs = [(output, sol.save)]
-    else:
-        jobs, names = [], [str(output)]
+    names, problems = ([str(output)], []) if is_there else ([], [])
+    jobs = [] if is_there else [(output, sol.save)]
     if picture is not None:
         jobs.append((picture, sol.plot))
     for path, job in jobs:

@@ -65,6 +65,18 @@ def test_states_are_streamed_to_a_folder(rod: pathlib.Path) -> None:
     assert pde.load("states").times.tolist() == [0.0, 0.05, 0.1]
 
 
+@pytest.mark.parametrize("name", ["a.nc", "a.zarr"])
+def test_states_are_streamed_to_a_file(rod: pathlib.Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    for needed in ("xarray", "h5netcdf", "zarr"):
+        pytest.importorskip(needed)
+    assert run(["run", "rod.toml", "-o", name, *FAST]) == 0
+    assert pde.load(name).times.tolist() == [0.0, 0.05, 0.1]
+    assert run(["run", "rod.toml", "-o", name, *FAST]) == 1
+    assert f"{name} exists" in capsys.readouterr().err
+    assert run(["run", "rod.toml", "-o", name, "--overwrite", *FAST]) == 0
+    assert pde.load(name).finished
+
+
 def test_an_interrupted_run_is_written_and_goes_on(
     rod: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -103,6 +115,13 @@ def test_a_run_that_fails_keeps_what_it_has(rod: pathlib.Path, capsys: pytest.Ca
     assert not sol.finished
 
 
+def test_a_monitor_in_a_file_ends_the_run(rod: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rod.write_text(HEAT.replace('"integral(u)"', '"conserved(integral(u))"'))
+    assert run(["run", "rod.toml", *FAST]) == 1
+    assert "'heat' is not conserved: after step 1, at t = " in capsys.readouterr().err
+    assert pde.load("rod.npz").steps >= 1
+
+
 def test_a_steady_problem_is_solved(rod: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = HEAT.replace('"k*laplace(u)"', '"laplace(u) + 2 = 0"')
     rod.write_text(text)
@@ -119,15 +138,21 @@ def test_a_steady_problem_is_solved(rod: pathlib.Path, capsys: pytest.CaptureFix
 @pytest.mark.parametrize(
     ("change", "code", "text"),
     [
-        (("grid =", "gird ="), 2, "Unknown key 'gird' in the problem file; did you mean 'grid'?"),
+        (("grid =", "gird ="), 2, r"rod\.toml, line 8, \[gird\]: Unknown key 'gird' .*did you mean 'grid'\?"),
         (("shape = 21}", "shape = 21"), 2, r"not TOML: .*line \d+"),
-        (("k*laplace(u)", "k*laplace(w)"), 2, r"\[equations\] u: .*'w'"),
+        (("k*laplace(u)", "k*laplace(w)"), 2, r"rod\.toml, line 5, \[equations\] u: .*'w'"),
         (("integral(u)", "integral(w)"), 2, r"\[track\] heat: .*'w'"),
         (('"integral(u)"', '"u"'), 1, "'heat' is one number"),
-        (("save_every = 0.05", "save_every = 0"), 1, "save_every is a positive finite number, got 0"),
+        (
+            ("save_every = 0.05", "save_every = 0"),
+            1,
+            r"line 9, \[run\] save_every: save_every is a positive",
+        ),
         (("until = 0.1,", ""), 2, r"add until = … to \[run\]"),
-        (("shape = 21", "shape = 2"), 1, "needs at least 3 points"),
-        (("run = {", 'run = {method = "rk5", '), 1, "'rk5' is not known"),
+        (("shape = 21", "shape = 2"), 1, r"line 8, \[grid\] shape: .*needs at least 3 points"),
+        (('"u = 0"', '["u = 0", "periodic"]'), 1, r"rod\.toml: .*eriodic"),
+        (('"integral(u)"', '"conserved(integral(u), 3)"'), 2, r"rod\.toml, line 10, \[track\] heat: "),
+        (("run = {", 'run = {method = "rk5", '), 1, r"line 9, \[run\] method: .*'rk5' is not known"),
     ],
 )
 def test_wrong_problems_are_named(
