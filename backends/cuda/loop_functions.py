@@ -44,6 +44,15 @@ def moved_buffers(loop: Loop) -> tuple[Buffer, ...]:
     return tuple(dict.fromkeys(b for one in loops for pair in one.swaps for b in pair))
 
 
+def flags_of(loop: Loop) -> tuple[Buffer, ...]:
+    """The flags of a loop and those in it.
+
+    They lie in the record, behind the addresses: a thread may read its flag when others are in the body, which is
+    free to use the flag's own memory for something else.
+    """
+    return tuple(s.flag for s in walk((loop,)) if isinstance(s, Loop))
+
+
 def record_words(loop: Loop) -> int:
     """The length of a loop's record."""
-    return MOVED + len(moved_buffers(loop))
+    return MOVED + len(moved_buffers(loop)) + len(flags_of(loop))

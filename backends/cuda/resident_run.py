@@ -11,7 +11,7 @@ import numpy as np
 from backends.cuda.compile import Code, assemble, lower_kernels, to_ptx
 from backends.cuda.device import OLDEST, Gpu
 from backends.cuda.launch import loop_kernel, signature
-from backends.cuda.loop_functions import GOES_ON, MOVED, TURNS, moved_buffers, record_words
+from backends.cuda.loop_functions import GOES_ON, MOVED, TURNS, flags_of, moved_buffers, record_words
 from backends.cuda.steps import skeletons_of, steps_of
 from backends.cuda.words import RECORD, Words
 from symdiff.program.ir import Call, Loop, Nest, Statement, walk
@@ -87,13 +87,15 @@ class Resident:
             start = time.perf_counter()
             words = run.words(self.layout, go)
             words[0], words[1 + RECORD] = turns, run.record
+            for k, flag in enumerate(flags_of(self.loop), MOVED + len(moved)):
+                words[1 + self.layout.buffer(flag)] = run.record + 8 * k
             device.zero(run.record, 8 * record_words(self.loop), run.stream)
             device.launch(image, self.name, blocks, geometry.threads, words, run.stream, together=blocks > 1)
             record = run.read_record(record_words(self.loop))
             goes_on = bool(record[GOES_ON])
             # Where the flag was down, nothing was written.
-            if any(record[GOES_ON:]):
-                run.addresses |= {b.id: int(a) for b, a in zip(moved, record[MOVED:], strict=True)}
+            if any(record[MOVED : MOVED + len(moved)]):
+                run.addresses |= {b.id: int(a) for b, a in zip(moved, record[MOVED:], strict=False)}
             if time.perf_counter() - start < _SECONDS and record[TURNS] == turns:
                 turns *= 2
 

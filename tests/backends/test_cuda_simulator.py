@@ -37,7 +37,7 @@ if not SIMULATED:
             "-q",
             "-p",
             "no:cacheprovider",
-            *(f"tests/backends/test_cuda_{part}.py" for part in ("simulator", "arrays")),
+            *(f"tests/backends/test_cuda_{part}.py" for part in ("simulator", "simulator_calls", "arrays")),
         ]
         environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)
