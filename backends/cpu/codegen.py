@@ -75,10 +75,11 @@ def codegen(program: Program, target: Machine | None = None) -> tuple[Module, La
         id(s): emit_sweep(module, s, f"sweep{k}", layout, word)
         for k, (s, word) in enumerate(zip(found, layout.sweeps, strict=True))
     }
-    code = _Code(codes, gemms, sweeps, rows)
-    _emit_entry(module, program, layout, code)
+    code = _Code(codes, gemms, sweeps, rows, {})
     for k, s in enumerate(found):
+        code.turns[id(s)] = _emit_turn(module, f"whole_turn{k}", s.loop, layout, code)
         _emit_trials(module, k, s, layout, code)
+    _emit_entry(module, program, layout, code)
     return module, layout
 
 
@@ -90,6 +91,7 @@ class _Code:
     gemms: dict[int, Function]
     sweeps: dict[int, SweepCode]
     rows: dict[int, RowsCode]
+    turns: dict[int, Function]
 
 
 def _emit_entry(module: Module, program: Program, layout: Layout, code: _Code) -> None:
@@ -101,6 +103,16 @@ def _emit_entry(module: Module, program: Program, layout: Layout, code: _Code) -
     frame.finish()
 
 
+def _emit_turn(module: Module, name: str, loop: Loop, layout: Layout, code: _Code) -> Function:
+    """Emit the body of a loop as a function, for those who run whole turns."""
+    function = Function(module, ir.FunctionType(ir.VoidType(), [POINTER]), name, internal=True)
+    function.attributes.append("noinline")
+    frame = Frame(function, function.args[0], layout)
+    _Entry(frame, layout, code).statements(loop.body)
+    frame.finish()
+    return function
+
+
 def _emit_trials(module: Module, k: int, s: Sweep, layout: Layout, code: _Code) -> None:
     """Emit what `trials` times, on whatever the arrays hold: the turns of the first few tiles, and a whole turn."""
     tiled = code.sweeps[id(s)]
@@ -110,7 +122,7 @@ def _emit_trials(module: Module, k: int, s: Sweep, layout: Layout, code: _Code) 
         entry = _Entry(frame, layout, code)
         entry.place_temps()
         if name == f"turn{k}":
-            entry.statements(s.loop.body)
+            frame.builder.call(code.turns[id(s)], [frame.context])
         else:
             entry.tiles(tiled, frame.word(tiled.first_word + DEPTH), function.args[0])
         frame.finish()
@@ -222,14 +234,17 @@ class _Entry:
         size = frame.extent(buffer.n_bytes)
         frame.loop(i64(0), size, 1, lambda i: b.store(ir.Constant(I8, 0), b.gep(at, [i], source_etype=I8)))
 
-    def _loop(self, loop: Loop) -> None:
+    def _loop(self, loop: Loop, turn_code: Function | None = None) -> None:
         frame, b = self.frame, self.frame.builder
         test, turn, after = (frame.function.append_basic_block(n) for n in ("while", "turn", "endwhile"))
         b.branch(test)
         b.position_at_end(test)
         b.cbranch(self._goes_on(loop), turn, after)
         b.position_at_end(turn)
-        self.statements(loop.body)
+        if turn_code is None:
+            self.statements(loop.body)
+        else:
+            b.call(turn_code, [frame.context])
         self._swap(loop.swaps)
         b.branch(test)
         b.position_at_end(after)
@@ -274,7 +289,7 @@ class _Entry:
         b.branch(plain)
         b.position_at_end(plain)
         self.statements([nest for nest, _, _ in s.begins])
-        self._loop(s.loop)
+        self._loop(s.loop, self.code.turns[id(s)])
         self.statements([nest for nest, _, _ in s.ends])
         b.branch(after)
         b.position_at_end(tiled)
