@@ -26,16 +26,13 @@ def _target(level: int, here: Machine, jit: bool = True) -> Any:
     )
 
 
-def optimised(
-    texts: str | Sequence[str], effort: int, elsewhere: Machine | None = None, unrolls: bool = True
-) -> tuple[Any, Any]:
+def optimised(texts: str | Sequence[str], effort: int, elsewhere: Machine | None = None) -> tuple[Any, Any]:
     """Return the optimised LLVM module of a text, and the target machine to emit it with.
 
     Several texts become one module. Code for `elsewhere` goes to a file, whichever machine that is.
 
     `effort` 0 is for straight-line code, which the passes have made lean already: LLVM only chooses instructions,
-    in a fifth of the time and without a measurable loss. 2 is for loops; 1 for programs too large for 2. Where LLVM
-    does not unroll loops it takes two thirds of the time for a loop over stencils, whose code runs as fast either way.
+    in a fifth of the time and without a measurable loss. 2 is for loops; 1 for programs too large for 2.
     """
     import llvmlite.binding as llvm
 
@@ -51,7 +48,6 @@ def optimised(
         # Lanes are explicit; LLVM's own vectoriser would only change rounding between positions.
         tuning.slp_vectorization = False
         tuning.loop_vectorization = False
-        tuning.loop_unrolling = unrolls
         # A fifth to two fifths of the time of a build, and no case of the benchmark runs faster with it: loops are
         # over vectors already, and wait for memory or for the functions of libmvec.
         tuning.loop_unrolling = False
@@ -60,12 +56,10 @@ def optimised(
     return module, target
 
 
-def build_object(
-    texts: str | Sequence[str], effort: int, elsewhere: Machine | None = None, unrolls: bool = True
-) -> bytes:
+def build_object(texts: str | Sequence[str], effort: int, elsewhere: Machine | None = None) -> bytes:
     """Compile LLVM text to an object file; see `optimised`."""
     with _lock:
-        module, target = optimised(texts, effort, elsewhere, unrolls)
+        module, target = optimised(texts, effort, elsewhere)
         return target.emit_object(module)
 
 

@@ -109,7 +109,7 @@ class Kernel:
 
     def _build(self) -> bytes:
         text, symbols = self._llvm()
-        return json.dumps(symbols).encode() + b"\0" + build_object(text, self.effort, unrolls=not self._sweeps)
+        return json.dumps(symbols).encode() + b"\0" + build_object(text, self.effort)
 
     def _llvm(self) -> tuple[str, list[str]]:
         module, _ = codegen(self.program)
@@ -184,7 +184,7 @@ class Kernel:
         """Return the optimised LLVM text or the machine code as assembly."""
         if what not in ("llvm", "asm"):
             raise CompileError(f"target='cpu' has 'llvm' and 'asm', and no {what!r}; use target='cuda'.")
-        module, target = optimised(self._llvm()[0], self.effort, unrolls=not self._sweeps)
+        module, target = optimised(self._llvm()[0], self.effort)
         return str(module) if what == "llvm" else target.emit_assembly(module)
 
     def __call__(
