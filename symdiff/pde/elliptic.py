@@ -67,7 +67,7 @@ class Elliptic:
         held = [where(solved, x, float("nan")) for x in found]
         # Written in symbols first: the evolving fields may have been computed from the guess, and the derivative of G
         # by psi does not go through them.
-        place = {x: semi.guess.get(u, zeros_like(x)) for u, x in within.blocks.items()}
+        place = {x: stop_gradient(semi.guess.get(u, zeros_like(x))) for u, x in within.blocks.items()}
         place |= {x: fields.block(u) for u, x in semi.blocks.items()}
         return dict(zip(within.blocks, substitute(held, place), strict=True))
 

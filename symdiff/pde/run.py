@@ -21,6 +21,7 @@ from symdiff.pde.kernel import Kernel
 from symdiff.pde.monitors import Watched
 from symdiff.pde.newton import ACCEPTED_RESIDUAL
 from symdiff.pde.panel import panel
+from symdiff.pde.problem import Problem
 from symdiff.pde.schedule import Piece
 from symdiff.pde.solution import Progress, Solution
 from symdiff.pde.stepper import Stepper
@@ -243,6 +244,16 @@ class Run(ABC):
         return self.store.finish(sol)
 
 
+def unsolved(problem: Problem) -> str:
+    """Say what else makes values NaN: fields whose equations have no solution."""
+    names = ", ".join(u.params["name"] for u in problem.constraints)
+    return names and (
+        f" Or the equation of {names} could not be solved: it may have no solution, as Poisson's between slopes or on "
+        "circles has none where its right-hand side does not add up to what goes through the sides; subtract its mean, "
+        "or fix a value on a side."
+    )
+
+
 @final
 class FixedRun(Run):
     """A run of pieces of equal steps. Which piece it is in, the number of saved states says.
@@ -329,7 +340,7 @@ class FixedRun(Run):
         kept = "the state before it is kept in the error's .solution"
         found = self._place_of_failure(state)
         if found:
-            return f"{where} made {found}; {kept}. Try a smaller dt."
+            return f"{where} made {found}; {kept}. Try a smaller dt.{unsolved(self.solver.problem)}"
         return (
             f"{where} could not be solved: its relative residual is {residual:.2e}, at most {ACCEPTED_RESIDUAL:.0e} "
             f"is accepted; {kept}. Try a smaller dt."

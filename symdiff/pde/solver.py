@@ -13,7 +13,7 @@ import numpy as np
 
 from symdiff.checkpoint import Checkpoint, identity
 from symdiff.front.symbols import symbols
-from symdiff.ir.errors import DomainError, ShapeError
+from symdiff.ir.errors import ConvergenceError, DomainError, ShapeError
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node, const
 from symdiff.pde import stencils
@@ -29,7 +29,7 @@ from symdiff.pde.layout import Region, fewest_points, grid_size
 from symdiff.pde.methods import as_stepper
 from symdiff.pde.parameters import Values, values_of
 from symdiff.pde.problem import Problem
-from symdiff.pde.run import FixedRun, Run, Settings
+from symdiff.pde.run import FixedRun, Run, Settings, unsolved
 from symdiff.pde.schedule import plan, positive
 from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.solution import Progress, Solution
@@ -164,7 +164,11 @@ class Solver:
         """Return unknowns at time 0 with the points beyond them, and what the method remembers."""
         semi = replace(self.semi, guess=self.semi.solved)
         nodes = [*semi.extended(semi.blocks, const(0.0)), *stepper.memory(semi)]
-        return [np.asarray(a, order="C") for a in interpret(nodes, self._inputs(values, state))]
+        out = [np.asarray(a, order="C") for a in interpret(nodes, self._inputs(values, state))]
+        for u, block in zip(self.problem.states, self.unknowns(out), strict=False):
+            if u in self.problem.constraints and not np.isfinite(block).all():
+                raise ConvergenceError(f"At the start {u.params['name']!r} cannot be found.{unsolved(self.problem)}")
+        return out
 
     def unknowns(self, state: Sequence[np.ndarray]) -> State:
         """Return the unknowns in arrays that have the points beyond them too; what follows is left out."""

@@ -40,15 +40,15 @@ def test_ghosts_of_polynomials_are_exact(given: tuple[int, ...], order: int) -> 
     for p in range(degree + 1):
         # q(s) = (s + 1/3)**p: its n-th outward derivative at 0 is (-1)**n p!/(p - n)! (1/3)**(p - n).
         def derivative(n: int, p: int = p) -> Fraction:
-            out = Fraction(1, 3) ** max(p - n, 0) * (-1) ** n
+            out = Fraction((-1) ** n) * Fraction(1, 3) ** max(p - n, 0)
             for k in range(n):
                 out *= p - k
             return out
 
         for j, g in enumerate(ghosts(condition, order, count)):
             place = Fraction(first - 1 - j) + Fraction(1, 3)
-            total = sum(c * derivative(n) for n, c in zip(given, g.data, strict=True))
-            total += sum(c * (first + k + Fraction(1, 3)) ** p for k, c in g.weights.items())
+            total = sum((c * derivative(n) for n, c in zip(given, g.data, strict=True)), Fraction(0))
+            total += sum((c * (first + k + Fraction(1, 3)) ** p for k, c in g.weights.items()), Fraction(0))
             assert total == place**p
 
 
