@@ -118,11 +118,12 @@ class _Composer:
         if isinstance(s, Call):
             return self._all(s, skeletons_of(s, self.g))
         first: Part | None = self._all(s, ("clear",), len(s.zero)) if s.zero else None
-        if s.reductions:
-            by_block = self._all(s, ("reduce_by_block", "combine_parts"))
-            part = self._either(s, self._all(s, ("reduce_by_thread",)), by_block)
+        names = [n for n in skeletons_of(s, self.g) if n != "clear"]
+        if len(names) == 3:
+            part = self._either(s, self._all(s, names[:1]), self._all(s, names[1:]))
         else:
-            part = self._all(s, [n for n in skeletons_of(s, self.g) if n != "clear"][:1])
+            # Points or rows do the same; a reduction by blocks has two steps.
+            part = self._all(s, names if s.reductions else names[:1])
         return part if first is None else self._both(first, part)
 
     def _either(self, nest: Nest, by_thread: Part, by_block: Part) -> Part:

@@ -73,12 +73,22 @@ def steps_of(statement: Nest | Call, sizes: Sizes, g: Geometry) -> list[Step]:
 def _skeletons_of_nest(nest: Nest, g: Geometry) -> tuple[str, ...]:
     names: tuple[str, ...] = ("clear",) if nest.zero else ()
     if nest.reductions:
-        return (*names, "reduce_by_thread", "reduce_by_block", "combine_parts")
+        return (*names, *_reductions(nest, g))
     if nest.serial:
         return (*names, "by_owner" if is_scatter(nest) else "in_order")
     if vector_width(nest) > 1:
         return (*names, "map_vectors")
     return (*names, *_maps(nest, g))
+
+
+def _reductions(nest: Nest, g: Geometry) -> tuple[str, ...]:
+    """What a reduction may need: with numbers for extents, or few terms, it is known which of both ways it goes."""
+    kept, reduced = (product(extents_of(nest, axes(nest))) for axes in (kept_axes, reduced_axes))
+    by_thread = (isinstance(reduced, int) and reduced <= g.short) or (isinstance(kept, int) and kept >= g.many)
+    if by_thread:
+        return ("reduce_by_thread",)
+    known = isinstance(reduced, int) and isinstance(kept, int)
+    return ("reduce_by_block", "combine_parts") if known else ("reduce_by_thread", "reduce_by_block", "combine_parts")
 
 
 def _maps(nest: Nest, g: Geometry) -> tuple[str, ...]:
