@@ -44,9 +44,10 @@ from symdiff.pde.text import parse
 if TYPE_CHECKING:
     from symdiff.pde.goals import Observations, over_time
     from symdiff.pde.inverse import dot_test, fit, taylor_test
+    from symdiff.pde.observed_orders import Convergence, convergence
     from symdiff.pde.problem_file import ProblemFile, from_toml
     from symdiff.pde.truncation import truncation_error
-    from symdiff.pde.verify import Convergence, convergence, manufactured
+    from symdiff.pde.verify import manufactured
 
 # What a run does not need is loaded when it is asked for: a first result waits for what is imported.
 _LATE = {
@@ -54,7 +55,8 @@ _LATE = {
     **dict.fromkeys(("dot_test", "fit", "taylor_test"), "inverse"),
     **dict.fromkeys(("ProblemFile", "from_toml"), "problem_file"),
     "truncation_error": "truncation",
-    **dict.fromkeys(("Convergence", "convergence", "manufactured"), "verify"),
+    **dict.fromkeys(("Convergence", "convergence"), "observed_orders"),
+    "manufactured": "verify",
 }
 
 __all__ = [

@@ -35,7 +35,7 @@ def middle(points: np.ndarray) -> float:
 def plot(sol: Solution, path: str | os.PathLike[str] | None = None) -> Any:
     """Return a matplotlib figure of all fields; see `Solution.plot`."""
     fields = list(sol.arrays)
-    figure, axes = _panels(len(fields))
+    figure, axes = panels(len(fields))
     for u, ax in zip(fields, axes, strict=True):
         if len(sol.grid.axes) == 1:
             for k in _chosen(len(sol.times)):
@@ -46,11 +46,16 @@ def plot(sol: Solution, path: str | os.PathLike[str] | None = None) -> Any:
             image = _map(ax, sol, sol[u], *_range([sol[u]]))
             figure.colorbar(image, ax=ax)
         ax.set_title(_title(sol, u, sol.t))
+    write(figure, path)
+    return figure
+
+
+def write(figure: Any, path: str | os.PathLike[str] | None) -> None:
+    """Write a figure, if there is a path. Raises DomainError where it cannot be."""
     if path is not None:
         kind = Path(path).suffix.removeprefix(".") or "png"
         with _named_errors(path), replaced(path) as file:
             figure.savefig(file, format=kind, dpi=_DPI)
-    return figure
 
 
 def animate(sol: Solution, path: str | os.PathLike[str], rate: int) -> None:
@@ -82,7 +87,7 @@ def animate(sol: Solution, path: str | os.PathLike[str], rate: int) -> None:
 def _film(sol: Solution) -> tuple[Any, Any]:
     """Return a figure, and what draws the k-th saved state in it; all states have one scale."""
     fields = list(sol.arrays)
-    figure, axes = _panels(len(fields))
+    figure, axes = panels(len(fields))
     shown = []
     for u, ax in zip(fields, axes, strict=True):
         low, high = _range(sol.saved[u])
@@ -105,7 +110,8 @@ def _film(sol: Solution) -> tuple[Any, Any]:
     return figure, draw
 
 
-def _panels(count: int) -> tuple[Any, Sequence[Any]]:
+def panels(count: int) -> tuple[Any, Sequence[Any]]:
+    """Return a figure with `count` axes beside each other. Raises DomainError where matplotlib is not installed."""
     _matplotlib()
     # Not pyplot, which keeps every figure and may want a screen.
     from matplotlib.backends.backend_agg import FigureCanvasAgg

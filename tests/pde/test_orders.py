@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import symdiff as sd
 from symdiff import pde
-from symdiff.pde.verify import error
+from symdiff.pde.observed_orders import error
 
 k = sd.symbols("k")
 x, y, t = pde.coordinates("x y t")
@@ -49,7 +50,7 @@ def test_order_in_two_dimensions_with_variable_coefficients_and_mixed_derivative
     exact = sd.exp(-t) * sd.sin(2 * x + 0.3) * sd.cos(y) + t * x * y**2
     problem = pde.manufactured(pde.Eq(pde.dt(u), k * rhs), {u: exact}, box, sides)
     result = pde.convergence(
-        problem, [(13, 14), (25, 27)], 0.3, order, dts=[6e-3, 2e-3], parameters={k: 0.1}, target="reference"
+        problem, [(13, 14), (25, 27)], 0.2, order, dts=[6e-3, 2e-3], parameters={k: 0.1}, target="reference"
     )
     assert order - 0.3 < result.order < order + 1.2
 
@@ -128,9 +129,46 @@ def test_convergence_fails_loudly() -> None:
         pde.convergence(problem, [9, 17], 0.01, order=2, expect=4, **options)
     with pytest.raises(sd.DomainError, match="at least two shapes"):
         pde.convergence(problem, [9], 0.01, **options)
-    text = repr(pde.convergence(problem, [9, 17], 0.01, **options))
-    assert "order" in text
-    assert len(text.splitlines()) == 3
+    with pytest.raises(sd.ConvergenceError, match="smaller dts, where the error in time"):
+        pde.convergence(problem, [9, 17], 0.6, method="backward-euler", dts=[0.2, 0.2], **options)
+    with pytest.raises(sd.DTypeError, match=r"a list of shapes, such as \[16, 32, 64\], got 9"):
+        pde.convergence(problem, 9, 0.01, **options)
+    with pytest.raises(sd.DomainError, match="needs until"):
+        pde.convergence(problem, [9, 17], **options)
+    result = pde.convergence(problem, [9, 17], 0.01, **options)
+    assert repr(result).splitlines()[0].split() == ["h", "error", "order"]
+    assert len(repr(result).splitlines()) == 3
+
+
+def test_what_is_exact_has_no_order() -> None:
+    problem = pde.manufactured(HEAT, {u: x * t + 1}, LINE)
+    result = pde.convergence(problem, [5, 9], 0.1, parameters={"k": 0.2}, target="reference")
+    assert np.isnan(result.order)
+    assert repr(result).endswith("exact")
+
+
+def test_text_and_steady_problems() -> None:
+    box = pde.Box(x=(0, 1), y=(0, 1))
+    problem = pde.manufactured("laplace(u) = u", {"u": "cos(2*x)*exp(y)"}, box, {"x": pde.Neumann})
+    assert pde.convergence(problem, [9, 17], target="reference").order == pytest.approx(2, abs=0.2)
+
+
+def test_wrong_kinds_of_sides_are_named() -> None:
+    with pytest.raises(sd.UnknownSymbolError, match="no axis 'w'; its axes are x"):
+        pde.manufactured(HEAT, {u: x}, LINE, {"w": pde.Dirichlet})
+    with pytest.raises(sd.DomainError, match="does not repeat along 'x'"):
+        pde.manufactured(HEAT, {u: sd.sin(x)}, LINE, {"x": pde.Periodic})
+
+
+def test_a_convergence_has_a_plot(tmp_path: pathlib.Path) -> None:
+    pytest.importorskip("matplotlib")
+    problem = pde.manufactured(HEAT, {u: SLANTED}, LINE)
+    result = pde.convergence(problem, [9, 17], 0.01, parameters={k: 0.2}, target="reference")
+    (ax,) = result.plot(tmp_path / "a.png").axes
+    np.testing.assert_array_equal(ax.lines[0].get_ydata(), result.errors)
+    # The line beside it has the slope that is stated.
+    assert ax.lines[1].get_ydata()[1] == pytest.approx(result.errors[0] / 4)
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_manufactured_refuses() -> None:
