@@ -6,12 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from symdiff.front.symbols import symbols
+from symdiff.front.sympy_bridge import is_sympy
 from symdiff.ir.errors import DTypeError, SymdiffError, UnknownSymbolError
 from symdiff.ir.node import Node
 from symdiff.pde.conditions import Both, Condition, Dirichlet, Free, Periodic
 from symdiff.pde.equations import Eq, System, highest, lowered, solved, velocity
 from symdiff.pde.jets import TIME, all_jets, d, is_jet, jets
 from symdiff.pde.side_equations import Place, check_contents, condition_of, normal
+from symdiff.pde.sympy_equations import from_sympy
 from symdiff.pde.text import parse
 
 if TYPE_CHECKING:
@@ -28,6 +30,11 @@ def boundary(given: Mapping[Any, Any], system: System, domain: Box) -> Table:
     Raises SymdiffError for conditions that are missing, that do not fit each other, or that name what is not there.
     """
     fields = system.fields
+    if not isinstance(given, Mapping):
+        raise DTypeError(
+            f"boundary is a table of conditions by axis, such as {{{domain.axes[0]!r}: pde.Dirichlet(0)}}, "
+            f"got {given!r}."
+        )
     common, own = _tables(given, fields)
     for table in (common, *own.values()):
         for axis in table:
@@ -95,7 +102,7 @@ def _sides(value: Any, u: Node, places: Sequence[Place], fields: Sequence[Node])
     if len(pair) != 2 or not all(side and all(isinstance(c, (Condition, Eq)) for c in side) for side in given):
         raise DTypeError(
             f"The boundary condition of {name!r} on axis {axis!r} is Periodic(), one condition or a pair "
-            f"(lower, upper), got {value!r}."
+            f"(lower, upper), such as Dirichlet(0), Neumann(0), an equation or its text, got {value!r}."
         )
     if any(isinstance(c, Periodic) for side in given for c in side):
         if not all(isinstance(c, Periodic) for side in given for c in side):
@@ -109,7 +116,9 @@ def _sides(value: Any, u: Node, places: Sequence[Place], fields: Sequence[Node])
 
 
 def _read(c: Any, fields: Sequence[Node]) -> Any:
-    """Return a condition that is text as what it says; others as they are."""
+    """Return a condition that is text, or SymPy's equation, as what it says; others as they are."""
+    if is_sympy(c):
+        return from_sympy(c)
     if not isinstance(c, str):
         return c
     if c.strip() == "periodic":
@@ -214,7 +223,7 @@ def _check_count(u: Node, axis: str, pair: Sides, system: System) -> None:
             "Dirichlet(0) & Neumann(0), write the equation as a system of second-order equations with a field "
             f"Eq(w, laplacian({name})) that has conditions of its own, or make the axis periodic."
         )
-    if n <= 2 and max(counts) > 1 and u not in system.elliptic:
+    if n <= 2 and max(counts) > 1 and u not in system.elliptic and u not in system.velocities.values():
         raise SymdiffError(
             f"{name!r} has two conditions on a side of axis {axis!r}; its derivatives by {axis!r} are of order {n} and "
             "determine it with one."

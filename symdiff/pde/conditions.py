@@ -11,8 +11,20 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, final
 
-from symdiff.ir.errors import SymdiffError
+import numpy as np
+
+from symdiff.ir.errors import DTypeError, SymdiffError
 from symdiff.ir.node import Node, as_node, const
+
+
+def given(value: Any) -> Node:
+    """Return a given value as an expression. Raises DTypeError for arrays and functions."""
+    if callable(value) or np.ndim(value):
+        raise DTypeError(
+            f"A condition is given by an expression in coordinates and t, got {type(value).__name__}; for values on "
+            "the grid take a field g with Problem(…, known=[g]) and parameters={g: array}."
+        )
+    return as_node(value)
 
 
 class Condition(ABC):
@@ -76,7 +88,7 @@ class Dirichlet(Condition):
     orders = (0,)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", as_node(self.value))
+        object.__setattr__(self, "value", given(self.value))
 
     def expressions(self) -> tuple[Node, ...]:
         """The value."""
@@ -101,7 +113,7 @@ class Neumann(Condition):
     orders = (1,)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "slope", as_node(self.slope))
+        object.__setattr__(self, "slope", given(self.slope))
 
     def expressions(self) -> tuple[Node, ...]:
         """The slope."""
@@ -134,7 +146,7 @@ class Robin(Condition):
 
     def __post_init__(self) -> None:
         for name in ("a", "b", "g"):
-            object.__setattr__(self, name, as_node(getattr(self, name)))
+            object.__setattr__(self, name, given(getattr(self, name)))
         if self.b is const(0.0):
             raise SymdiffError("Robin(a, b, g) with b = 0 has no derivative; use Dirichlet(g / a).")
 
@@ -162,7 +174,7 @@ class Curvature(Condition):
     kind = "slope"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "value", as_node(self.value))
+        object.__setattr__(self, "value", given(self.value))
 
     @property
     def orders(self) -> tuple[int, ...]:  # type: ignore[override]  # read-only here

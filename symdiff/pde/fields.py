@@ -85,8 +85,8 @@ class Fields:
         if (u, n) not in self._stages:
             if (u, n) in self._making:
                 raise SymdiffError(
-                    f"The conditions of {u.params['name']!r} depend on those of other fields in a circle at a corner; "
-                    "give these fields conditions of the same kind on each side."
+                    f"The conditions of {u.params['name']!r} depend on themselves through those of other fields; solve "
+                    "them for what each field is given, and at corners give these fields conditions of the same kind."
                 )
             self._making.add((u, n))
             self._stages[u, n] = self._extended(u, n - 1, self._stage(u, n - 1)) if n else self.block(u)

@@ -77,8 +77,8 @@ class Problem:
         self.definitions: dict[Node, Node] = found.definitions
         self.velocities: dict[Node, Node] = found.velocities
         self.is_steady = found.is_steady
-        self.boundary: dict[tuple[Node, str], Sides] = _boundary(boundary or {}, found, domain)
-        self.initial: dict[Node, Start] = _initial(dict(initial or {}), self)
+        self.boundary: dict[tuple[Node, str], Sides] = _boundary({} if boundary is None else boundary, found, domain)
+        self.initial: dict[Node, Start] = _initial({} if initial is None else initial, self)
         self.exact: dict[Node, Node] = dict(exact or {})
         self.parameters: tuple[Node, ...] = self._parameters()
 
@@ -148,7 +148,9 @@ def _boundary(given: Mapping[Any, Any], found: System, domain: Box) -> dict[tupl
     return boundary(given, found, domain)
 
 
-def _initial(given: dict[Any, Any], problem: Problem) -> dict[Node, Start]:
+def _initial(given: Mapping[Any, Any], problem: Problem) -> dict[Node, Start]:
+    if not isinstance(given, Mapping):
+        raise DTypeError(f"initial is a table of values by field, such as {{u: 0}}, got {brief(as_node(given))}.")
     out: dict[Node, Start] = {}
     names = {u.params["name"]: u for u in problem.states}
     for key, value in given.items():
@@ -158,7 +160,7 @@ def _initial(given: dict[Any, Any], problem: Problem) -> dict[Node, Start]:
                 f"An initial condition names {key!s}, which is no field of the problem that evolves; "
                 f"it has {', '.join(names)}."
             )
-        if isinstance(value, np.ndarray) and value.ndim:
+        if isinstance(value, (np.ndarray, list, tuple)) and np.ndim(value):
             out[u] = np.array(value, dtype=float)
             continue
         if callable(value):

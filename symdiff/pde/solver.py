@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +14,7 @@ import numpy as np
 
 from symdiff.checkpoint import Checkpoint, identity
 from symdiff.front.symbols import symbols
-from symdiff.ir.errors import ConvergenceError, DomainError, ShapeError
+from symdiff.ir.errors import ConvergenceError, DomainError, DTypeError, ShapeError
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node, const
 from symdiff.pde import stencils
@@ -151,7 +152,15 @@ class Solver:
 
     def _called(self, name: str, function: Callable[..., Any]) -> np.ndarray:
         """Return the values of a function of the coordinates' arrays."""
-        found = np.asarray(function(*np.meshgrid(*self.grid.points, indexing="ij")))
+        arrays = np.meshgrid(*self.grid.points, indexing="ij")
+        try:
+            inspect.signature(function).bind(*arrays)
+        except (TypeError, ValueError) as error:
+            raise DTypeError(
+                f"The function that {name!r} starts from is called with the arrays of the coordinates "
+                f"{', '.join(self.grid.axes)}: {error}."
+            ) from None
+        found = np.asarray(function(*arrays))
         if found.shape not in ((), self.grid.shape) or found.dtype.kind not in "iuf":
             raise ShapeError(
                 f"The function that {name!r} starts from returned {found.dtype} of shape {found.shape} for the arrays "

@@ -138,6 +138,17 @@ def test_equations_and_text_become_conditions() -> None:
     assert float(robin.data(u)[1].subs(at)) == pytest.approx(3 - 2 * 2.0 * np.sin(0.7), rel=4 * EPS)
 
 
+def test_sympys_equations_are_conditions() -> None:
+    import sympy
+
+    r, s = sympy.symbols("x t")
+    f = sympy.Function("u")(r, s)
+    sides = {"x": (sympy.Eq(f, s), sympy.Eq(f.diff(r) + f**4, 1))}
+    lower, upper = pde.Problem(sympy.Eq(f.diff(s), f.diff(r, 2)), LINE, sides, {u: 0}).boundary[u, "x"]
+    assert str(lower.data(u)[0]) == "t"
+    assert float(upper.data(u)[0].subs({u: 2.0})) == -15.0
+
+
 def test_a_wave_leaves_through_a_side_given_by_its_rate() -> None:
     """u_t = -dn(u) takes out waves that run towards a side (Sommerfeld): nothing comes back."""
     start = sd.exp(-200 * (x - 0.5) ** 2)
@@ -147,6 +158,29 @@ def test_a_wave_leaves_through_a_side_given_by_its_rate() -> None:
     sol = problem.discretize(201, 4).run(1.5, "rk4", target="reference")
     # The pulse of width 0.07 has 20 points across it: (q h)**4 of its largest wave number.
     assert np.abs(sol[u]).max() < 1e-3
+
+
+def test_a_clamped_beam_swings_with_its_period() -> None:
+    """The lowest frequency is b**2, b = 4.730040744862704 the first root of cos(b) cosh(b) = 1."""
+    b = 4.730040744862704
+    ratio = (np.cosh(b) - np.cos(b)) / (np.sinh(b) - np.sin(b))
+    mode = sd.cosh(b * x) - sd.cos(b * x) - ratio * (sd.sinh(b * x) - sd.sin(b * x))
+    clamped = pde.Dirichlet(0) & pde.Neumann(0)
+    problem = pde.Problem(pde.Eq(pde.dt(u, 2), -pde.dx(u, 4)), LINE, {"x": clamped}, {u: mode, pde.dt(u): 0})
+    sol = problem.discretize(21, 4).run(2 * np.pi / b**2, "rk4", target="reference")
+    # Order 4: (b h)**4/60 of the frequency, for 2 pi of them.
+    assert np.abs(sol[u] - sol.saved[u][0]).max() < 2 * np.pi * (b / 20) ** 4 / 60 * sol.saved[u].max()
+
+
+def test_values_on_a_side_come_from_an_array() -> None:
+    g, box = pde.field("g"), pde.Box(x=(0, 1), y=(0, 2))
+    heat = pde.Eq(pde.dt(u), pde.laplacian(u))
+    ends = []
+    for side, known, more in ((sd.sin(y), [], {}), (g, [g], {g: np.tile(np.sin(np.linspace(0, 2, 8)), (7, 1))})):
+        sides = {"x": (pde.Dirichlet(side), pde.Neumann(side)), "y": pde.Neumann(0)}
+        problem = pde.Problem(heat, box, sides, {u: 0}, known=known)
+        ends.append(problem.discretize((7, 8)).run(0.05, "rk4", parameters=more, target="reference")[u])
+    assert np.abs(ends[0] - ends[1]).max() < 10 * EPS
 
 
 def test_conditions_are_coupled_nonlinear_and_contain_derivatives_of_other_fields() -> None:

@@ -205,7 +205,7 @@ def test_other_statements_that_have_no_meaning() -> None:
         ([pde.Eq(pde.dt(u), pde.div(pde.vector(1, 2) * u))], "component along axis 1, which the domain"),
         ([pde.Eq(pde.dt(u), pde.div(pde.vector(y=2) * u))], "component along the axis 'y', which the domain"),
         ([pde.Eq(pde.dt(u), pde.dn(u))], "is for boundary conditions"),
-        ([pde.Eq(pde.dt(z), pde.laplacian(z))], "has the name of an axis"),
+        ([pde.Eq(pde.dt(z), pde.laplacian(z))], "has the name of a coordinate"),
         ([pde.Eq(pde.dt(u), w), pde.Eq(w, u), pde.Eq(w, 2 * u)], "Two equations"),
         ([pde.Eq(pde.dt(u), w), pde.Eq(w, pde.laplacian(v)), pde.Eq(v, pde.laplacian(w))], "defined by each other"),
         ([pde.Eq(pde.dt(u), pde.grad(u))], "stands where a number is expected"),
