@@ -224,9 +224,6 @@ def _checked(found: System, domain: Box) -> System:
     for u in found.known:
         if u in found.all_rhs:
             raise SymdiffError(f"The field {u.params['name']!r} is known and has an equation; leave out one of both.")
-    for u in (*found.all_rhs, *found.known):
-        if u.params["field"] in (*domain.axes, TIME):
-            raise SymdiffError(f"The field {u.params['field']!r} ({u.line}) has the name of a coordinate; rename it.")
     known = {*found.all_rhs, *found.known}
     rates, constraints, definitions = (
         {u: _along(f, domain, known) for u, f in table.items()}
@@ -244,6 +241,8 @@ def _along(f: Node, domain: Box, known: Iterable[Node]) -> Node:
                 f"The field {w.params['field']!r} ({w.line}) has no equation; add Eq(dt(…), …) for it, or "
                 f"known=[{w.params['field']}] to give its values as parameters."
             )
+        if w.params.get("field") in domain.axes:
+            raise SymdiffError(f"The field {w.params['field']!r} ({w.line}) has the name of an axis; rename one.")
         if NORMAL in w.params["by"]:
             raise SymdiffError(f"{w.params['name']} ({w.line}) is for boundary conditions; an equation has dx, dy, dz.")
         for axis in w.params["by"]:

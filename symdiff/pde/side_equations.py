@@ -15,8 +15,9 @@ from symdiff.ir.graph import substitute
 from symdiff.ir.node import Node
 from symdiff.pde.conditions import Both, Condition, Curvature, Dirichlet, Neumann, Robin
 from symdiff.pde.equations import Eq, System, lowered, solved
+from symdiff.pde.fluxes import plain
 from symdiff.pde.jets import NORMAL, TIME, d, jet, jets, terms
-from symdiff.pde.terms import expanded, plain
+from symdiff.pde.terms import expanded
 
 
 @dataclass(frozen=True, slots=True)

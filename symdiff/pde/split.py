@@ -20,6 +20,7 @@ from symdiff.ir.errors import DomainError
 from symdiff.ir.graph import free_symbols, substitute
 from symdiff.ir.node import Node, const
 from symdiff.pde.conditions import Both, Condition, Curvature, Dirichlet, Neumann, Robin
+from symdiff.pde.fluxes import without
 from symdiff.pde.jets import added, all_jets, is_jet, is_term, jet, jets, orders, term, terms
 from symdiff.pde.problem import Problem
 from symdiff.pde.semidiscrete import Semidiscrete
@@ -93,7 +94,8 @@ class _Split:
                 continue
             stiff.append(slope * s)
             # Of a field with a nonlinear part, that is left over.
-            (rest,) = substitute([rest], {s: self._left(s)})
+            left = self._left(s)
+            rest = without(rest, [s]) if left is None else substitute([rest], {s: left})[0]
         return (added(stiff) if stiff else const(0.0)), rest
 
     def _is_known(self, w: Node) -> bool:
@@ -116,14 +118,15 @@ class _Split:
             return -1
         return max(inner) + orders(s).total()
 
-    def _left(self, s: Node) -> Node:
-        """Return what a symbol is for the nonlinear parts alone."""
+    def _left(self, s: Node) -> Node | None:
+        """Return what a symbol is for the nonlinear parts alone, None if it is nothing."""
         if is_jet(s):
             new = self.renamed.get(jet(s.params["field"], ()))
-            return const(0.0) if new is None else jet(new.params["name"], s.params["by"])
-        of = s.params["of"]
-        (rest,) = substitute([of], {w: self._left(w) for w in jets([of]) if not self._is_known(w)})
-        return term(s.params["term"], rest, s.params["label"], s.params["by"]) if all_jets([rest]) else const(0.0)
+            return None if new is None else jet(new.params["name"], s.params["by"])
+        left = {w: self._left(w) for w in jets([s.params["of"]]) if not self._is_known(w)}
+        rest = without(s.params["of"], [w for w, new in left.items() if new is None])
+        (rest,) = substitute([rest], {w: new for w, new in left.items() if new is not None})
+        return term(s.params["term"], rest, s.params["label"], s.params["by"]) if all_jets([rest]) else None
 
 
 def _is_affine(condition: Condition, w: Node) -> bool:
@@ -134,13 +137,18 @@ def _is_affine(condition: Condition, w: Node) -> bool:
 
 def _homogeneous(condition: Condition, w: Node) -> Condition:
     """Return the condition with nothing but what the field feeds back."""
+
+    def fed_back(f: Node) -> Node:
+        rate = diff(f, w)
+        return rate if rate is const(0.0) else rate * w
+
     match condition:
         case Dirichlet():
             return Dirichlet(0.0)
         case Neumann() | Robin():
-            return Neumann(diff(condition.slope_of(w), w) * w)
+            return Neumann(fed_back(condition.slope_of(w)))
         case Curvature():
-            return Curvature(condition.n, diff(condition.value, w) * w)
+            return Curvature(condition.n, fed_back(condition.value))
         case Both():
             return Both(_homogeneous(condition.first, w), _homogeneous(condition.second, w))
         case _:

@@ -36,11 +36,6 @@ _LEAST, _MOST, _RATIO, _BISECTIONS = 0.01, 1e3, 1.25, 12
 _GROWTH = 0.02
 
 
-def factors(problem: Problem) -> dict[Node, dict[Node, Node]]:
-    """Return d(right-hand side of f)/d(w) for every field f and every derivative w outside of terms in it."""
-    return {f: _slopes(rhs, jets([rhs])) for f, rhs in problem.rhs.items()}
-
-
 def _slopes(f: Node, wrt: Sequence[Node]) -> dict[Node, Node]:
     return {w: jvp_nodes([f], [w], [const(1.0)])[0] for w in wrt}
 

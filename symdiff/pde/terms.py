@@ -17,22 +17,20 @@ from typing import Any
 
 from symdiff.diff.jacobian import jvp
 from symdiff.diff.symbolic import diff
-from symdiff.front.symbols import symbols
 from symdiff.ir.errors import DomainError, SymdiffError
-from symdiff.ir.graph import depends_on, free_symbols, rebuild, substitute, topological
+from symdiff.ir.graph import depends_on, free_symbols, substitute
 from symdiff.ir.node import Node, as_node, brief, const
 from symdiff.ops import leaves
 from symdiff.ops.elementwise import maximum, minimum
+from symdiff.pde.fluxes import differentiated, flux, is_constant, nodal, short, without
 from symdiff.pde.jets import (
     INDEX,
     LAPLACIAN,
     WHOLE,
     added,
-    all_jets,
     d,
     derived,
     expand_laplacian,
-    is_field,
     is_jet,
     is_term,
     jet,
@@ -42,7 +40,6 @@ from symdiff.pde.jets import (
 )
 
 UPWIND_ORDERS = (1, 2, 3, 4, 5, 6, 7, 8)
-_SHOWN = 120  # characters of an expression in the name of a term
 
 
 def vector(*components: Any, **named: Any) -> Node:
@@ -83,7 +80,7 @@ def grad(f: Any) -> Node:
     slopes = {w: diff(node, w) for w in found}
     if found and all((is_jet(w) or is_term(w)) and slope.op.name == "const" for w, slope in slopes.items()):
         return added([slope * derived(w, INDEX) for w, slope in slopes.items()])
-    return term("value", node, _short(node), (INDEX,))
+    return term("value", node, short(node), (INDEX,))
 
 
 def div(f: Any) -> Node:
@@ -97,7 +94,7 @@ def div(f: Any) -> Node:
     div((1 + u**2)*grad(u))
     """
     node = _vector(f, "div")
-    return term("div", node, f"div({_short(node)})")
+    return term("div", node, f"div({short(node)})")
 
 
 def dot(f: Any, g: Any) -> Node:
@@ -109,7 +106,7 @@ def dot(f: Any, g: Any) -> Node:
     dot(grad(u), grad(v))
     """
     a, b = _vector(f, "dot"), _vector(g, "dot")
-    return term("dot", a * b, f"dot({_short(a)}, {_short(b)})")
+    return term("dot", a * b, f"dot({short(a)}, {short(b)})")
 
 
 def gradient_squared(f: Any) -> Node:
@@ -161,9 +158,7 @@ def upwind(velocity: Any, u: Any, order: int | None = None) -> Node:
         raise DomainError(f"The order of upwind is 1 to 8, got {order!r}.")
     if not _is_open(v):
         v = v * _unit(None)
-    return term(
-        "upwind", _vector(v, "upwind"), f"upwind({_short(v)}, {w.params['name']})", moved=w, accuracy=order or 0
-    )
+    return term("upwind", _vector(v, "upwind"), f"upwind({short(v)}, {w.params['name']})", moved=w, accuracy=order or 0)
 
 
 def integral(f: Any) -> Node:
@@ -174,7 +169,7 @@ def integral(f: Any) -> Node:
     integral(u**2)
     """
     node = as_node(f)
-    return term("integral", node, f"integral({_short(node)})")
+    return term("integral", node, f"integral({short(node)})")
 
 
 def mean(f: Any) -> Node:
@@ -195,7 +190,7 @@ def largest(f: Any) -> Node:
     largest(abs(u))
     """
     node = as_node(f)
-    return term("largest", node, f"largest({_short(node)})")
+    return term("largest", node, f"largest({short(node)})")
 
 
 def smallest(f: Any) -> Node:
@@ -206,12 +201,7 @@ def smallest(f: Any) -> Node:
     smallest(u)
     """
     node = as_node(f)
-    return term("smallest", node, f"smallest({_short(node)})")
-
-
-def _short(node: Node) -> str:
-    text = str(node)
-    return text if len(text) <= _SHOWN and "\n" not in text else brief(node)
+    return term("smallest", node, f"smallest({short(node)})")
 
 
 def _is_open(node: Node) -> bool:
@@ -262,7 +252,7 @@ def _expanded_term(w: Node, axes: Sequence[str]) -> Node:
     if kind in ("flux", "nodal", "biased"):
         return w
     if kind == "value":
-        return _differentiated(expanded(of, axes), by)
+        return differentiated(expanded(of, axes), by)
     parts = [(component(of, axis, axes), axis) for axis in axes]
     if kind == "div" and not by:
         return added([_divergence(part, axis, axes) for part, axis in parts])
@@ -275,15 +265,8 @@ def _expanded_term(w: Node, axes: Sequence[str]) -> Node:
         out = added([_leaning(part, moved, axis, accuracy) for part, axis in parts])
     else:
         # A derivative of a divergence, inside of another one that conserves.
-        out = added([_differentiated(part, (axis,)) for part, axis in parts])
-    return _differentiated(out, by)
-
-
-def _differentiated(f: Node, by: Sequence[str]) -> Node:
-    """Return a derivative by the chain rule."""
-    for name in by:
-        f = d(plain(f), symbols(name))
-    return f
+        out = added([differentiated(part, (axis,)) for part, axis in parts])
+    return differentiated(out, by)
 
 
 def _leaning(v: Node, u: Node, axis: str, accuracy: int) -> Node:
@@ -338,93 +321,12 @@ def _is_along(unit: Node, axis: str, axes: Sequence[str]) -> bool:
     return of in (None, axis, axes.index(axis))
 
 
-def without(f: Node, gone: Sequence[Node]) -> Node:
-    """Return an expression in which the symbols `gone` are exact zeros: no 0*x is left behind, and no 1*x."""
-    absent = set(gone)
-    table: dict[Node, Node | None] = {}
-    for node in topological([f]):
-        args = [table[a] for a in node.args]
-        table[node] = None if node in absent else _remaining(node, args)
-    left = table[f]
-    return const(0.0) if left is None else left
-
-
-def _remaining(node: Node, args: Sequence[Node | None]) -> Node | None:
-    """Return what is left of a node whose arguments of value 0 are None."""
-    present = [a for a in args if a is not None]
-    if node.op.name == "mul" and const(1.0) in present and len(present) == 2:
-        return present[1] if present[0] is const(1.0) else present[0]
-    if len(present) == len(args):
-        return rebuild(node, present) if args else node
-    match node.op.name:
-        case "add":
-            return present[0] if present else None
-        case "sub" if args[0] is None:
-            return -present[0] if present else None
-        case "sub":
-            return present[0]
-        case "mul" | "neg":
-            return None
-        case "div" if args[0] is None:
-            return None
-        case _:
-            return rebuild(node, [const(0.0) if a is None else a for a in args])
-
-
 def _divergence(f: Node, axis: str, axes: Sequence[str]) -> Node:
     """Return D_axis f, from the values of what gradients with constant factors are taken of, the rest from fluxes."""
     out, rest = [], f
     for w in terms([f]):
         slope = diff(rest, w)
-        if w.params["term"] == "value" and w.params["by"] == (axis,) and _is_constant(slope, axes):
-            out.append(slope * _nodal(expanded(w.params["of"], axes), axis, axes))
+        if w.params["term"] == "value" and w.params["by"] == (axis,) and is_constant(slope, axes):
+            out.append(slope * nodal(expanded(w.params["of"], axes), axis, axes))
             rest = without(rest, [w])
-    return added([*out, _flux(expanded(rest, axes), axis, axes)])
-
-
-def _is_constant(slope: Node, axes: Sequence[str]) -> bool:
-    known = {symbols(a) for a in axes}
-    return not any(is_jet(s) or is_term(s) or s in known for s in free_symbols([slope]))
-
-
-def _flux(f: Node, axis: str, axes: Sequence[str]) -> Node:
-    """Return D_axis f as differences of f between the points, its linear terms with constant factors taken out."""
-    out, rest = _taken_out(f, axis, 1, axes)
-    if not all_jets([rest]):
-        return added([*out, d(rest, symbols(axis))])
-    return added([*out, term("flux", rest, f"flux({_short(rest)})", (axis,))])
-
-
-def _nodal(f: Node, axis: str, axes: Sequence[str]) -> Node:
-    """Return D_axis D_axis f as second differences of f at the points, but for its linear terms with constant factors.
-
-    What contains derivatives is a flux: their values beyond a side are not known well enough.
-    """
-    out, rest = _taken_out(f, axis, 2, axes)
-    if not all_jets([rest]):
-        return added([*out, d(rest, symbols(axis), 2)])
-    if all(map(is_field, jets([rest]))) and all(s.params["term"] in WHOLE for s in terms([rest])):
-        return added([*out, term("nodal", rest, f"nodal({_short(rest)})", (axis, axis))])
-    return added([*out, _flux(_differentiated(rest, (axis,)), axis, axes)])
-
-
-def _taken_out(f: Node, axis: str, n: int, axes: Sequence[str]) -> tuple[list[Node], Node]:
-    """Return the `n`-th derivatives of the linear terms with constant factors of an expression, and its rest."""
-    out, rest = [], f
-    for w in jets([f]):
-        slope = diff(rest, w)
-        if _is_constant(slope, axes):
-            out.append(slope * d(w, symbols(axis), n))
-            rest = without(rest, [w])
-    return out, rest
-
-
-def plain(f: Node) -> Node:
-    """Return an expression with every flux and nodal term expanded by the chain rule, into derivatives of fields."""
-    table = {}
-    for w in terms([f]):
-        if w.params["term"] in ("flux", "nodal"):
-            table[w] = _differentiated(w.params["of"], w.params["by"])
-        elif w.params["term"] == "biased":
-            table[w] = derived(w.params["of"], *w.params["by"])
-    return substitute([f], table)[0] if table else f
+    return added([*out, flux(expanded(rest, axes), axis, axes)])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
 import numpy as np
 
+from symdiff.diff.forward import jvp_nodes
 from symdiff.front.symbols import symbols
 from symdiff.ir.callback import Callback
 from symdiff.ir.graph import free_symbols, substitute
@@ -16,18 +18,22 @@ from symdiff.ir.node import Node, const
 from symdiff.ir.primitive import cast
 from symdiff.ops import opaque
 from symdiff.ops.index import concatenate, reshape, slice_
-from symdiff.pde import stability, stencils
+from symdiff.pde import stencils
 from symdiff.pde.fourier import Basis, Kind
-from symdiff.pde.jets import TIME, is_jet, orders
+from symdiff.pde.jets import TIME, is_jet, jet, jets, orders
 from symdiff.pde.linear import LinearSolver, System, Vector
+from symdiff.pde.problem import Problem
 from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.weights import weighed
 
 _KEPT = 4  # sets of divisors, one for each c in use: each is as large as the unknowns
 # A divisor this small relative to the largest is zero but for rounding: its mode is left out.
 _ZERO = 1e-13
-Term = tuple[int, int, tuple[int, ...]]
-"""Row and column of a field, and the orders of the derivative along the axes."""
+Counts = tuple[int, ...]
+"""The orders of a derivative along the axes."""
+
+Term = tuple[int, int, tuple[Counts, ...]]
+"""Row and column of a field, and the derivatives that are taken one of another."""
 
 
 @final
@@ -114,8 +120,9 @@ class _Division:
         kind = complex if self.basis.periodic else float
         matrix = np.zeros((*modes, self.m, self.m), dtype=kind)
         matrix[..., range(self.m), range(self.m)] = shift
-        for (row, column, counts), factor in zip(self.terms, factors, strict=True):
-            matrix[..., row, column] -= c * factor * symbol(counts, self.order, theta, spacings, kind)
+        for (row, column, chain), factor in zip(self.terms, factors, strict=True):
+            symbols = [symbol(counts, self.order, theta, spacings, kind) for counts in chain]
+            matrix[..., row, column] -= c * factor * math.prod(symbols)
         if self.adjoint:
             matrix = np.conj(np.swapaxes(matrix, -1, -2))
         if self.m == 1:
@@ -147,31 +154,45 @@ def transform_for(semi: Semidiscrete) -> Transform | None:
     problem = semi.problem
     kinds = tuple(kind for kind in sides(semi) if kind)
     fixed = {*problem.parameters, symbols(TIME)}
-    found = _rhs_symbols(problem.rhs, problem.coordinates)
-    if len(kinds) < len(semi.axes) or any(not is_jet(s) and s not in fixed for s in found):
+    if len(kinds) < len(semi.axes) or (semi.order != 2 and any(k[0] != "periodic" for k in kinds)):
         return None
-    table = stability.factors(problem)
-    names, known = ([u.params["name"] for u in fields] for fields in (problem.fields, problem.known))
     terms, slopes = [], []
     for row, f in enumerate(problem.fields):
-        for w, slope in table[f].items():
-            if w.params["field"] in known:
-                continue  # a source
-            if w.params["field"] not in names:
-                return None  # a field that others define: its formulas come one upon another
-            counts = tuple(orders(w)[a] for a in semi.axes)
-            reflects = all(k[0] == "periodic" or n in (0, 2) for k, n in zip(kinds, counts, strict=True))
+        found = _chains(problem, problem.rhs[f])
+        if found is None:
+            return None
+        for u, chain, slope in found:
+            pairs = [pair for counts in chain for pair in zip(kinds, counts, strict=True)]
+            reflects = all(k[0] == "periodic" or n in (0, 2) for k, n in pairs)
             if not reflects or any(s not in fixed for s in free_symbols([slope])):
                 return None
-            terms.append((row, names.index(w.params["field"]), counts))
+            terms.append((row, problem.fields.index(u), chain))
             slopes.append(slope)
-    if semi.order != 2 and any(k[0] != "periodic" for k in kinds):
-        return None
     return Transform(kinds, semi.order, tuple(terms), tuple(slopes))
 
 
-def _rhs_symbols(rhs: Mapping[Node, Node], coordinates: Sequence[Node]) -> list[Node]:
-    return [s for s in free_symbols(rhs.values()) if s not in coordinates]
+def _chains(problem: Problem, f: Node) -> list[tuple[Node, tuple[Counts, ...], Node]] | None:
+    """Return the derivatives in an expression, those of fields that others define as derivatives of derivatives.
+
+    With their factors; None where it is not made of derivatives alone. What is known is a source.
+    """
+    fixed = {*problem.parameters, *problem.coordinates, symbols(TIME)}
+    if any(not is_jet(s) and s not in fixed for s in free_symbols([f])):
+        return None
+    out: list[tuple[Node, tuple[Counts, ...], Node]] = []
+    for w in jets([f]):
+        u, counts = jet(w.params["field"], ()), tuple(orders(w)[a] for a in problem.domain.axes)
+        slope = jvp_nodes([f], [w], [const(1.0)])[0]
+        if u in problem.fields:
+            out.append((u, (counts,), slope))
+        elif u in problem.definitions:
+            inner = _chains(problem, problem.definitions[u])
+            if inner is None:
+                return None
+            out += [(v, (counts, *chain), slope * factor) for v, chain, factor in inner]
+        elif u not in problem.known:
+            return None
+    return out
 
 
 def sides(semi: Semidiscrete) -> tuple[Kind | None, ...]:
@@ -181,8 +202,9 @@ def sides(semi: Semidiscrete) -> tuple[Kind | None, ...]:
 
 def _sides(semi: Semidiscrete, axis: str) -> Kind | None:
     problem = semi.problem
-    found = {tuple(c.kind for c in problem.boundary[u, axis]) for u in problem.fields}
-    conditions = [(u, c) for u in problem.fields for c in problem.boundary[u, axis]]
+    fields = (*problem.fields, *problem.definitions)
+    found = {tuple(c.kind for c in problem.boundary[u, axis]) for u in fields}
+    conditions = [(u, c) for u in fields for c in problem.boundary[u, axis]]
     is_fixed = not any(is_jet(s) for s in free_symbols(e for u, c in conditions for e in c.data(u)))
     (kind, *others) = found
     reflects = is_fixed and all(c.orders in ((), (0,), (1,)) for _, c in conditions)

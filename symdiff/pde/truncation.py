@@ -11,9 +11,9 @@ from symdiff.front.symbols import symbols
 from symdiff.ir.errors import DomainError
 from symdiff.ir.node import Node, const
 from symdiff.pde import stencils
+from symdiff.pde.fluxes import plain
 from symdiff.pde.jets import added, d, derived, jet, jets, orders, terms
 from symdiff.pde.problem import Problem
-from symdiff.pde.terms import plain
 
 
 def truncation_error(problem: Problem, order: int = 2) -> dict[Node, Node]:

@@ -16,9 +16,9 @@ from symdiff.ir.node import Node, as_node, const
 from symdiff.pde.conditions import Condition, Dirichlet, Neumann, Periodic, Robin
 from symdiff.pde.domain import Box
 from symdiff.pde.equations import Eq, system
+from symdiff.pde.fluxes import plain
 from symdiff.pde.jets import TIME, WHOLE, d, field, is_field, jets, term, terms
 from symdiff.pde.problem import Problem
-from symdiff.pde.terms import plain
 from symdiff.pde.text import parse
 
 

@@ -10,9 +10,12 @@ import pytest
 
 import symdiff as sd
 from symdiff import pde
+from symdiff.ir.interpret import interpret
+from symdiff.ir.node import const
 from symdiff.pde import stability
 from symdiff.pde.diagonal_tableaux import IMEX_ARS3, SDIRK3
 from symdiff.pde.methods import METHODS
+from symdiff.pde.split import parts
 
 k = sd.symbols("k")
 x, t = pde.coordinates("x t")
@@ -143,6 +146,55 @@ def test_imex_steps_take_stiff_diffusion_at_a_hundred_explicit_limits(method: st
     exact = 0.1 * np.exp(3.0) / (0.9 + 0.1 * np.exp(3.0))
     assert np.ptp(sol[u]) < 1e-12
     assert abs(sol[u][0] - exact) < (0.1 if METHODS[method].order == 1 else 0.01)
+
+
+c, w = pde.field("c"), pde.field("w")
+SPLIT_SIDES: dict[str, Any] = {
+    "circle": {"x": pde.Periodic()},
+    "insulated": {"x": pde.Neumann(0)},
+    "given": {c: {"x": pde.Neumann(0)}, w: {"x": (pde.Dirichlet(sd.sin(3 * t)), pde.Robin(2, 1, t))}},
+}
+SPLIT: dict[str, list[Any]] = {
+    "Cahn-Hilliard": [pde.Eq(pde.dt(c), pde.laplacian(w)), pde.Eq(w, c**3 - c - k * pde.laplacian(c))],
+    "order in a definition": [pde.Eq(pde.dt(c), -w), pde.Eq(w, c**2 - pde.laplacian(c))],
+    "fluxes": [pde.Eq(pde.dt(c), pde.div(x * pde.grad(w)) + c * pde.dx(w)), pde.Eq(w, c**3 + k * pde.dx(c, 2))],
+}
+
+
+@pytest.mark.parametrize("sides", SPLIT_SIDES)
+@pytest.mark.parametrize("name", SPLIT)
+def test_the_two_parts_of_imex_methods_add_up(name: str, sides: str) -> None:
+    solver = pde.Problem(SPLIT[name], LINE, SPLIT_SIDES[sides], {c: x}).discretize(16)
+    state = [np.random.default_rng(9).normal(size=solver._start({})[0].shape)]
+    stiff, rest = parts(solver.semi)
+
+    def rates(semi: Any, at: float, values: Any) -> np.ndarray:
+        (rate,) = interpret(list(semi.rates(semi.blocks, const(at)).values()), solver._inputs({k: 0.3}, values))
+        return np.asarray(rate)
+
+    whole = rates(solver.semi, 0.4, state)
+    assert np.abs(rates(stiff, 0.4, state) + rates(rest, 0.4, state) - whole).max() < 1e-14 * np.abs(whole).max()
+    # The stiff part is linear, whatever is given on the sides, and of second order at least.
+    linear = rates(stiff, 0.4, state)
+    assert np.abs(rates(stiff, 0.9, [2 * state[0]]) - 2 * linear).max() < 1e-14 * np.abs(linear).max()
+    assert np.abs(linear).max() > 10
+
+
+def test_imex_methods_solve_cahn_hilliard_by_transforms() -> None:
+    """Of w only the linear part is implicit: its factors are constant, so one transform solves each system."""
+    box, start = pde.Box(x=(0, 1), y=(0, 1)), 0.1 + 0.1 * sd.cos(2 * sd.pi * x)
+    for sides in (pde.Periodic(), pde.Neumann(0)):
+        problem = pde.Problem(SPLIT["Cahn-Hilliard"], box, dict.fromkeys("xy", sides), {c: start})
+        solver = problem.discretize((16, 9))
+        assert "transforms, in which it is diagonal" in solver.explain("imex-ars2")
+        runs = (
+            solver.run(5e-4, "imex-ars2", dt=1e-4, parameters={k: 0.002}, linear_solver=name, **REFERENCE)
+            for name in ("transform", "bicgstab")
+        )
+        ours, exact = (sol[c] for sol in runs)
+        # Iterations end at 1e-12 of what changes.
+        assert np.abs(ours - exact).max() < 1e-11
+        assert np.ptp(ours) > 0.1
 
 
 def test_imex_needs_a_stiff_linear_part() -> None:
