@@ -17,6 +17,15 @@ settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True
 settings.load_profile("ci")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Choose the targets that every primitive runs on."""
+    parser.addoption(
+        "--target", action="append", choices=("reference", "cpu", "cuda"),
+        help="targets of the walk over all primitives; reference and cpu by default. cuda needs a GPU, or "
+        "NUMBA_ENABLE_CUDASIM=1, where a part of the walk runs in the simulator",
+    )  # fmt: skip
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the slow tests out unless SYMDIFF_SLOW=1 asks for them: the others take ten minutes."""
     if os.environ.get("SYMDIFF_SLOW") != "1":

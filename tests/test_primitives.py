@@ -16,6 +16,8 @@ import numpy as np
 import pytest
 
 import symdiff as sd
+from backends.cuda.lacking import EXCEPTIONS as LACKING
+from backends.cuda.simulator import is_simulated
 from symdiff.diff.batch import batch
 from symdiff.diff.finite import finite_difference
 from symdiff.diff.forward import jvp_nodes
@@ -65,17 +67,46 @@ EXCEPTIONS: dict[tuple[str, str, str], str] = {
         )
     },
     ("opaque", "complex", "*"): "has no value for complex numbers",
+    **{(name, mode, "cuda"): "cannot run on target='cuda'" for name in LACKING for mode in MODES},
 }
 """Cells that are empty on purpose, with the reason, which is also the text of the error."""
 
 # A mode that is a property of evaluation, not of generated code, has its cells on the reference backend only.
 NOT_COMPILED = ("complex",)
 
-CELLS = [
-    pytest.param(case, mode, backend, id=f"{case}-{mode}-{backend}")
-    for case, mode, backend in itertools.product(CASES, MODES, BACKENDS)
-    if backend == "reference" or mode not in NOT_COMPILED
-]
+# The simulator runs a thread of a GPU as a thread of Python: every so many cases are enough there.
+SIMULATED_EVERY = 12
+
+
+def cells(backends: Sequence[str]) -> list[Any]:
+    """Every case in every mode on some backends."""
+    return [
+        pytest.param(case, mode, backend, id=f"{case}-{mode}-{backend}")
+        for k, case in enumerate(CASES)
+        for mode, backend in itertools.product(MODES, backends)
+        if backend == "reference" or mode not in NOT_COMPILED
+        if backend != "cuda" or not is_simulated() or k % SIMULATED_EVERY == 0
+    ]
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Walk over the targets that `--target` names."""
+    if "backend" not in metafunc.fixturenames:
+        return
+    backends = metafunc.config.getoption("--target") or BACKENDS
+    if "cuda" in backends:
+        require_device()
+    metafunc.parametrize(("case", "mode", "backend"), cells(backends))
+
+
+def require_device() -> None:
+    """Raise UsageError where nothing runs kernels."""
+    from backends.cuda.kernel import here
+
+    try:
+        here()
+    except SymdiffError as error:
+        raise pytest.UsageError(f"--target cuda runs on a GPU, or with NUMBA_ENABLE_CUDASIM=1. {error}") from None
 
 
 def run(backend: str, outputs: Sequence[Node], inputs: Sequence[Node], values: Sequence[np.ndarray]) -> list[Any]:
@@ -281,7 +312,6 @@ CHECKS: dict[str, Callable[[Study, str], None]] = {
 }
 
 
-@pytest.mark.parametrize(("case", "mode", "backend"), CELLS)
 def test_cell(case: Case, mode: str, backend: str) -> None:
     reason = exception(case, mode, backend)
     if reason is None:

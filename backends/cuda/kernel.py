@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.metadata
+import importlib.util
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ from symdiff.program.ir import Call, Nest, Program, walk
 from symdiff.program.touches import touches
 
 _MOST_PLANS = 256  # sizes that are remembered
-_PACKAGES = ("numba-cuda", "llvmlite", "nvidia-nvvm", "nvidia-nvjitlink")
+_PACKAGES = ("numba_cuda", "llvmlite")
 
 
 class Kernel:
@@ -253,15 +254,17 @@ def _store() -> KernelStore:
 
 @functools.cache
 def _versions() -> str:
-    """What compiled kernels depend on beside the program: the sources here, and the versions of what compiles."""
+    """What compiled kernels depend on beside the program: the sources here, and the packages that compile, by file.
+
+    Versions would have to be asked of `importlib.metadata`, whose import takes longer than all else here.
+    """
     folder = Path(__file__).parent
     digest = hashlib.blake2b(digest_size=16)
     for path in [*sorted(folder.glob("*.py")), folder.parent / "emit.py"]:
         digest.update(path.read_bytes())
-    found = []
     for package in _PACKAGES:
-        try:
-            found.append(importlib.metadata.version(package))
-        except importlib.metadata.PackageNotFoundError:  # conda's packages have other names
-            found.append("unknown")
-    return " ".join((digest.hexdigest(), *found))
+        found = importlib.util.find_spec(package)
+        if found is not None and found.origin is not None:
+            status = os.stat(found.origin)
+            digest.update(f"{found.origin} {status.st_size} {status.st_mtime_ns}".encode())
+    return digest.hexdigest()
