@@ -79,7 +79,8 @@ def lower_kernels(sources: Mapping[str, Source], capability: tuple[int, int]) ->
         library, _ = _compile_pyfunc_with_fixup(function, signature, device=False, cc=capability, abi="numba")
         modules += library.llvm_strs
         symbols[name] = library._entry_name
-    return Lowered(tuple(modules), symbols)
+    # What several kernels call comes with each of them.
+    return Lowered(tuple(dict.fromkeys(modules)), symbols)
 
 
 def to_ptx(lowered: Lowered, capability: tuple[int, int]) -> str:

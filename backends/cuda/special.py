@@ -45,10 +45,12 @@ def kve(v: float, x: float) -> float:
     h = min(0.2, 0.6 / (x * x + v * v) ** 0.25)
     top = math.asinh(v / x)
     # At the largest term, which may be far from 0 and beyond the range of numbers.
-    shift = v * top - 2.0 * x * math.sinh(0.5 * top) ** 2
+    half = math.sinh(0.5 * top)
+    shift = v * top - 2.0 * x * half * half
     total, t = 0.5 * (2.0 * math.exp(-shift)), h
     while True:
-        fall = 2.0 * x * math.sinh(0.5 * t) ** 2
+        half = math.sinh(0.5 * t)
+        fall = 2.0 * x * half * half
         rise = v * t - fall - shift
         total += math.exp(rise) + math.exp(-v * t - fall - shift)
         if t > top and rise < _NEGLIGIBLE:
