@@ -19,6 +19,7 @@ import numpy as np
 from backends.cuda.compile import Code
 from backends.cuda.driver import Driver, driver
 from backends.cuda.memory import Plan
+from backends.cuda.words import MOST_WORDS
 from symdiff.ir.errors import CapacityError, CompileError
 
 OLDEST = (8, 0)
@@ -78,6 +79,7 @@ class Gpu:
             )
         if not self._attribute(_POOLS, device):
             raise CompileError(f"The GPU {self.name} has no memory pools, as on some virtual GPUs; use target='cpu'.")
+        self._local = threading.local()
         # The context that CuPy, PyTorch, JAX and Numba use too.
         self._context = found.handle("cuDevicePrimaryCtxRetain", device)
         with self.active():
@@ -197,13 +199,22 @@ class Gpu:
 
         Blocks that run `together` may wait for each other: no more than `most_together`.
         """
-        places = words.ctypes.data + 8 * np.arange(len(words), dtype=np.uint64)
-        function, at = image.functions[name], places.ctypes.data
+        function, at = image.functions[name], self._parameters(words)
         shape = (blocks, 1, 1, threads, 1, 1, 0)
         if together:
             self.driver.call("cuLaunchCooperativeKernel", function, *shape, stream, at)
         else:
             self.driver.call("cuLaunchKernel", function, *shape, stream, at, None)
+
+    def _parameters(self, words: np.ndarray) -> int:
+        """The address of the parameters' addresses, which stay the same for a thread: words are copied there."""
+        held = getattr(self._local, "parameters", None)
+        if held is None:
+            space = np.zeros(1 + MOST_WORDS, np.int64)
+            places = space.ctypes.data + 8 * np.arange(len(space), dtype=np.uint64)
+            held = self._local.parameters = (space, places, places.ctypes.data)
+        held[0][: len(words)] = words
+        return held[2]
 
     def most_together(self, image: Image, name: str, threads: int) -> int:
         """The blocks of so many threads that run at the same time."""
