@@ -59,6 +59,7 @@ class Kernel:
         self.may_fail = any(t.access and t.access.gathers for s in self.statements for t in touches(s))
         self._constants: dict[int, dict[int, DeviceArray]] = {}
         self._plans: dict[Any, Plan] = {}
+        self._steps: dict[tuple[int, tuple[int, ...]], list[Step]] = {}
         self._places = {id(s): k for k, s in enumerate(self.statements)}
         self._layouts = [Words.of(s) for s in self.statements]
         self._codes: dict[tuple[int, int], Code] = {}
@@ -86,7 +87,12 @@ class Kernel:
 
     def steps(self, statement: Nest | Call, sizes: Mapping[str, int]) -> list[Step]:
         """What to launch for a statement."""
-        return steps_of(statement, sizes, self.geometry)
+        key = (self._places[id(statement)], tuple(sizes[name] for name in self.program.sizes))
+        if key not in self._steps:
+            if len(self._steps) >= _MOST_PLANS * len(self.statements):
+                self._steps.clear()
+            self._steps[key] = steps_of(statement, sizes, self.geometry)
+        return self._steps[key]
 
     def plan(self, sizes: Mapping[str, int], elsewhere: frozenset[int]) -> Plan:
         """Where everything of a call lies, but for the buffers `elsewhere`."""

@@ -70,10 +70,14 @@ class Resident:
         self.kernel, self.loop, self.name = kernel, loop, name
         self.layout = Words.of(loop)
         self._images: dict[int, Any] = {}
+        self._pays: dict[tuple[int, ...], bool] = {}
 
     def pays(self, sizes: Mapping[str, int]) -> bool:
         """Whether one kernel is faster than one for every step."""
-        return is_small(self.loop, sizes, self.kernel.geometry)
+        key = tuple(sizes[name] for name in self.layout.sizes)
+        if key not in self._pays:
+            self._pays[key] = is_small(self.loop, sizes, self.kernel.geometry)
+        return self._pays[key]
 
     def run(self, run: Run, go: int) -> None:
         """Run the loop, if the flag at `go` is up."""

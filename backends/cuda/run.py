@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from backends.cuda.arrays import Device
+from backends.cuda.blas import blas, pays
 from backends.cuda.loops import MOST_AHEAD, run_loop
 from backends.cuda.memory import Plan
 from backends.cuda.resident_run import Resident, most_record_words
@@ -93,6 +94,8 @@ class Run:
                         run_loop(s, self, go)
 
     def _launch(self, statement: Nest | Call, go: int) -> None:
+        if isinstance(statement, Call) and self._by_library(statement):
+            return
         words = self.words(self.kernel.layout(statement), go)
         for step in self.kernel.steps(statement, self.plan.sizes):
             name = self.kernel.name(statement, step)
@@ -100,16 +103,24 @@ class Run:
                 words[0] = turn
                 self.device.launch(self.image, name, step.blocks, step.threads, words, self.stream)
 
+    def _by_library(self, call: Call) -> bool:
+        """Let cuBLAS make a product, if it is there and the product is worth it.
+
+        It does not mind the go flag: what a product writes in a turn in vain is written anew before it is read.
+        """
+        if call.name != "gemm" or self.device.is_simulated or not pays(call, self.plan.sizes):
+            return False
+        library = blas()
+        if library is not None:
+            library.gemm(call, self.plan.sizes, self.addresses, self.device.ordinal, self.stream)
+        return library is not None
+
     def words(self, layout: Words, go: int) -> np.ndarray:
         """The parameters of a kernel: the turn, then the words."""
-        words = np.zeros(1 + layout.count, np.int64)
+        words = [0, *layout.filled(self.plan.sizes, self.addresses)]
         words[1 + STATUS], words[1 + GO] = self._word(_STATUS), go
         words[1 + SCRATCH] = self.base + self.plan.scratch
-        for name in layout.sizes:
-            words[1 + layout.size(name)] = self.plan.sizes[name]
-        for buffer in layout.buffers:
-            words[1 + layout.buffer(buffer)] = self.addresses[buffer.id]
-        return words
+        return np.array(words, np.int64)
 
     # --- flags of loops: those of a loop inside another are behind its own --------------
 

@@ -8,7 +8,7 @@ whose go flag is down does nothing: turns of a loop are launched before it is kn
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from symdiff.ir.dims import Extent, Shape, size_names
@@ -61,6 +61,10 @@ class Words:
     def count(self) -> int:
         """The length of the tuple."""
         return _FIXED + len(self.sizes) + len(self.buffers)
+
+    def filled(self, sizes: Mapping[str, int], addresses: Mapping[int, int]) -> list[int]:
+        """The words of a launch, the first ones 0; addresses are by the id of a buffer."""
+        return [0] * _FIXED + [sizes[name] for name in self.sizes] + [addresses[b.id] for b in self.buffers]
 
     def size(self, name: str) -> int:
         """The word of a run-time size."""
