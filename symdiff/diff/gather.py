@@ -255,5 +255,11 @@ def _placed(base: Node, start: Start, shape: Shape) -> Node:
 
 
 def _is_below(s: Extent) -> bool:
-    """Whether a start lies before the array: those that are no numbers come from its ends."""
-    return s < 0 if isinstance(s, int) else all(c < 0 for m, c in s.terms if m)
+    """Whether a start lies before the array: those that are no numbers come from its ends.
+
+    They are products of extents such as n*m - 2*n, whose terms of the highest degree outweigh the others.
+    """
+    if isinstance(s, int):
+        return s < 0
+    degree = max(len(m) for m, _ in s.terms)
+    return all(c < 0 for m, c in s.terms if len(m) == degree)

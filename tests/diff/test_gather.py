@@ -81,3 +81,15 @@ def test_others_stay() -> None:
     (wide,) = vjp_nodes([u[1:, :]], [u], [w[1:, :]])
     nodes = [u + w, wide, sd.sum(u), sd.tanh(u) * w, u[1:, :] - u[:-1, :]]
     assert all(x is y for x, y in zip(gathered(nodes), nodes, strict=True))
+
+
+def test_arrays_packed_in_one_vector() -> None:
+    """Where one begins is a product of extents with terms of both signs."""
+    n, m = u.shape
+    count = (n - 1) * m
+    packed = sd.concatenate([sd.reshape(u[1:, :], (count,)), sd.reshape(w[:-1, :], (count,))])
+    (bars,) = vjp_nodes([packed[:count] * packed[count:]], [packed], [sd.reshape(w[1:, :], (count,))])
+    nodes = [bars[:count], bars[count:]]
+    values: dict[Node, Any] = {x: np.random.default_rng(k).normal(size=(5, 4)) for k, x in enumerate((u, w))}
+    for one, other in zip(interpret(gathered(nodes), values), interpret(nodes, values), strict=True):
+        np.testing.assert_array_equal(one, other)
