@@ -213,7 +213,11 @@ def _determined(residual: Node, out: System, eq: Eq) -> Node:
         if u not in out.all_rhs and u not in out.known:
             free[u] = max(free.get(u, 0), len(w.params["by"]))
     if not free:
-        raise SymdiffError(f"The equation {eq} ({eq.lhs.line}) has no field that no other equation determines.")
+        raise SymdiffError(
+            f"The equation {eq} ({eq.lhs.line}) has no field that no other equation determines. Where it constrains "
+            "fields that evolve, as div(u) = 0 does, write what it says of the field that sees to it: the divergence of "
+            "the momentum equations, laplacian(p) = …, is one for the pressure."
+        )
     return max(free, key=lambda u: free[u])
 
 
@@ -224,6 +228,9 @@ def _checked(found: System, domain: Box) -> System:
     for u in found.known:
         if u in found.all_rhs:
             raise SymdiffError(f"The field {u.params['name']!r} is known and has an equation; leave out one of both.")
+    for u in (*found.all_rhs, *found.known):
+        if u.params["field"] in (*domain.axes, TIME):
+            raise SymdiffError(f"The field {u.params['field']!r} ({u.line}) has the name of a coordinate; rename it.")
     known = {*found.all_rhs, *found.known}
     rates, constraints, definitions = (
         {u: _along(f, domain, known) for u, f in table.items()}
@@ -241,8 +248,6 @@ def _along(f: Node, domain: Box, known: Iterable[Node]) -> Node:
                 f"The field {w.params['field']!r} ({w.line}) has no equation; add Eq(dt(…), …) for it, or "
                 f"known=[{w.params['field']}] to give its values as parameters."
             )
-        if w.params.get("field") in domain.axes:
-            raise SymdiffError(f"The field {w.params['field']!r} ({w.line}) has the name of an axis; rename one.")
         if NORMAL in w.params["by"]:
             raise SymdiffError(f"{w.params['name']} ({w.line}) is for boundary conditions; an equation has dx, dy, dz.")
         for axis in w.params["by"]:

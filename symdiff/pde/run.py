@@ -248,9 +248,8 @@ def unsolved(problem: Problem) -> str:
     """Say what else makes values NaN: fields whose equations have no solution."""
     names = ", ".join(u.params["name"] for u in problem.constraints)
     return names and (
-        f" Or the equation of {names} could not be solved: it may have no solution, as Poisson's between slopes or on "
-        "circles has none where its right-hand side does not add up to what goes through the sides; subtract its mean, "
-        "or fix a value on a side."
+        f" The equation of {names} may have no solution, as Poisson's between slopes or on circles has none where its "
+        "right-hand side does not add up to what goes through the sides; subtract its mean, or fix a value on a side."
     )
 
 

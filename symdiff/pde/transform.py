@@ -20,7 +20,7 @@ from symdiff.ops import opaque
 from symdiff.ops.index import concatenate, reshape, slice_
 from symdiff.pde import stencils
 from symdiff.pde.fourier import Basis, Kind
-from symdiff.pde.jets import TIME, is_jet, jet, jets, orders
+from symdiff.pde.jets import TIME, all_jets, is_jet, is_term, jet, jets, orders
 from symdiff.pde.linear import LinearSolver, System, Vector
 from symdiff.pde.problem import Problem
 from symdiff.pde.semidiscrete import Semidiscrete
@@ -177,7 +177,8 @@ def _chains(problem: Problem, f: Node) -> list[tuple[Node, tuple[Counts, ...], N
     With their factors; None where it is not made of derivatives alone. What is known is a source.
     """
     fixed = {*problem.parameters, *problem.coordinates, symbols(TIME)}
-    if any(not is_jet(s) and s not in fixed for s in free_symbols([f])):
+    others = [s for s in free_symbols([f]) if not is_jet(s) and s not in fixed]
+    if any(jet(w.params["field"], ()) not in problem.known for w in all_jets(others)) or not all(map(is_term, others)):
         return None
     out: list[tuple[Node, tuple[Counts, ...], Node]] = []
     for w in jets([f]):

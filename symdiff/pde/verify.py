@@ -54,12 +54,13 @@ def manufactured(
     for u, v in stated.velocities.items():
         if u in solution:
             solution[v] = diff(solution[u], symbols(TIME))
-    for u in stated.rates:
+    for u in (*stated.rates, *stated.constraints):
         if u not in solution:
             raise UnknownSymbolError(f"The field {u.params['name']!r} has no exact solution; add it to the table.")
     for u, f in stated.definitions.items():
         solution[u] = _exact(f, solution)
     forced = [Eq(u, f) for u, f in stated.definitions.items()]
+    forced += [Eq(f - _exact(f, solution), 0.0) for f in stated.constraints.values()]
     moved = {v: u for u, v in stated.velocities.items()}
     for u, rhs in stated.rates.items():
         time = symbols(TIME)

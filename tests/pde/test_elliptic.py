@@ -56,7 +56,7 @@ def spectral(n: int, until: float, nu: float) -> np.ndarray:
 )
 def test_a_periodic_flow_is_that_of_a_spectral_method(method: str, dt: float | None) -> None:
     solver = vortices().discretize((24, 24), order=8)
-    sol = solver.run(0.5, method, dt=dt, parameters={k: 0.1}, save_every=0.2, target="reference")
+    sol = solver.run(0.5, method, dt=dt, parameters={k: 0.1}, save_every=0.2, target="reference", force=True)
     exact = spectral(24, 0.5, 0.1)
     # (q h)**8/630 of the first derivative of the largest wave number, 4.
     assert np.abs(sol[w] - exact).max() < 0.5 * 4 * (4 * 2 * np.pi / 24) ** 8 / 630 * np.abs(exact).max()
@@ -97,7 +97,7 @@ def walled() -> pde.Problem:
 def test_order_of_a_flow_between_walls() -> None:
     problem, errors = walled(), []
     for n in (9, 17):
-        sol = problem.discretize((n, n)).run(0.1, "heun", dt=1.5 / (n - 1) ** 2, target="reference")
+        sol = problem.discretize((n, n)).run(0.1, "heun", dt=1.5 / (n - 1) ** 2, target="reference", force=True)
         at = dict(zip("xy", sol.grid.mesh(), strict=True))
         exact = np.sin(np.pi * at["x"]) ** 2 * np.sin(np.pi * at["y"]) ** 2 * np.exp(-sol.t)
         errors.append(np.abs(sol[psi] - exact).max())
@@ -167,3 +167,39 @@ def test_an_equation_without_a_solution_stops_the_run() -> None:
     problem = pde.Problem([pde.Eq(pde.laplacian(psi), -w), pde.Eq(pde.dt(w), psi)], TURN, CIRCLE, {w: 1 + sd.sin(x)})
     with pytest.raises(sd.SymdiffError, match=r"At the start 'psi' cannot be found.*no solution"):
         problem.discretize((8, 8)).run(0.1, "euler", dt=0.05, target="reference")
+
+
+def test_pressure_keeps_a_flow_free_of_sources() -> None:
+    """Taylor and Green's vortices in velocities and pressure, which the divergence of the momentum determines."""
+    u, v, p = pde.field("u"), pde.field("v"), pde.field("p")
+
+    def momentum(f: Any, push: Any) -> Any:
+        return pde.Eq(pde.dt(f), k * pde.laplacian(f) - u * pde.dx(f) - v * pde.dy(f) - push)
+
+    source = pde.dx(u) ** 2 + 2 * pde.dy(u) * pde.dx(v) + pde.dy(v) ** 2
+    equations = [momentum(u, pde.dx(p)), momentum(v, pde.dy(p)), pde.Eq(pde.laplacian(p), pde.mean(source) - source)]
+    start = {u: sd.cos(x) * sd.sin(y), v: -sd.sin(x) * sd.cos(y)}
+    problem, errors = pde.Problem(equations, TURN, CIRCLE, start), []
+    track = {"sources": pde.largest(abs(pde.dx(u) + pde.dy(v)))}
+    for n in (12, 24):
+        solver = problem.discretize((n, n + 2))
+        sol = solver.run(0.2, "rk4", dt=0.1, parameters={k: 0.1}, track=track, target="reference", force=True)
+        r, s = solver.grid.mesh()
+        exact = -(np.cos(2 * r) + np.cos(2 * s)) / 4 * np.exp(-4 * 0.1 * sol.t)
+        errors.append((np.abs(sol[p] - exact).max(), sol.tracked["sources"].max()))
+    assert solver.semi.elliptic is not None
+    assert "Fourier" in solver.semi.elliptic.linear.describe()
+    for coarse, fine in zip(*errors, strict=True):
+        assert np.log2(coarse / fine) == pytest.approx(2, abs=0.3)
+
+
+def test_manufactured_solutions_have_elliptic_fields_too() -> None:
+    exact = {c: sd.exp(-t) * sd.sin(2 * x), phi: sd.cos(x) * (1 + t)}
+    equations = [
+        pde.Eq(pde.dt(c), pde.laplacian(c) + pde.dx(phi) * pde.dx(c)),
+        pde.Eq(pde.laplacian(phi) - phi, c**2),
+    ]
+    problem = pde.manufactured(equations, exact, pde.Box(x=(0, 1)), {"x": (pde.Dirichlet, pde.Neumann)})
+    pde.convergence(problem, [9, 17], 0.03, order=2, expect=2, dts=[3e-3, 8e-4], target="reference")
+    with pytest.raises(sd.UnknownSymbolError, match="'phi' has no exact solution"):
+        pde.manufactured(equations, {c: exact[c]}, pde.Box(x=(0, 1)))
