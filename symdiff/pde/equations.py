@@ -215,8 +215,8 @@ def _determined(residual: Node, out: System, eq: Eq) -> Node:
     if not free:
         raise SymdiffError(
             f"The equation {eq} ({eq.lhs.line}) has no field that no other equation determines. Where it constrains "
-            "fields that evolve, as div(u) = 0 does, write what it says of the field that sees to it: the divergence of "
-            "the momentum equations, laplacian(p) = …, is one for the pressure."
+            "fields that evolve, as div(u) = 0 does, write what it says of the field that sees to it: the divergence "
+            "of the momentum equations, laplacian(p) = …, is one for the pressure."
         )
     return max(free, key=lambda u: free[u])
 
