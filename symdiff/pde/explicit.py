@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 from typing import final
 
 import numpy as np
@@ -55,7 +56,12 @@ class Explicit(Stepper):
 
     def amplification(self, z: np.ndarray) -> np.ndarray:
         """Return the stability polynomial at z."""
-        return np.polynomial.polynomial.polyval(z, [float(c) for c in self.tableau.polynomial()])
+        return np.polynomial.polynomial.polyval(z, _coefficients(self.tableau))
+
+
+@cache
+def _coefficients(tableau: Tableau) -> tuple[float, ...]:
+    return tuple(float(c) for c in tableau.polynomial())
 
 
 def stages(

@@ -37,12 +37,12 @@ Sides = Mapping[tuple[Node, int], tuple[Closure, Closure]]
 
 SECOND = Formula("central", 2)
 # Angles by the number of axes. They hit 0 and pi, where even symbols are extreme; the extremes of others join them.
-_COUNT = {1: 64, 2: 24, 3: 16}
+_COUNT = {1: 64, 2: 16, 3: 16}
 # Every which of them the other axes of a line take, from 0 to pi: with real matrices conjugates say nothing new.
 _EVERY = {2: 2, 3: 4}
 _FINE = np.linspace(0.0, np.pi, 1025)
 _LINE = {1: 48, 2: 24, 3: 24}  # points of a line, by the number of axes: closures are local
-_POINTS = 65536  # of the grid whose coefficients are looked at
+_POINTS = 16384  # of the grid whose coefficients are looked at
 _ROWS = 256  # of different coefficients that are looked at
 _JOINT_ROWS = 16  # of those, where steps of several sizes are taken of them
 _SIDE_ROWS = {1: 32, 2: 8, 3: 4}  # of those beside sides, by the number of axes
@@ -92,7 +92,7 @@ class Spectrum:
         samples = self._samples()
         most = _ROWS if len(self.parts) == 1 else _JOINT_ROWS
         if len(rows) > most:
-            rows = _chosen(rows, np.abs(samples).max(axis=1), most)
+            rows = _chosen(rows, np.abs(samples).max(axis=1), most, range(len(samples)))
         fields, m = self.problem.fields, len(self.problem.fields)
         out, k = [], 0
         for part in self.parts:
@@ -108,7 +108,8 @@ class Spectrum:
         own = [axis for axis in range(len(self.shape)) if self._has_own_modes(axis)]
         for axis in own:
             lower, upper = (self._beside(axis, end) for end in (0, 1))
-            if lower.shape == upper.shape and (lower == upper).all():
+            here = self._differentiate
+            if lower.shape == upper.shape and (lower[:, here] == upper[:, here]).all():
                 yield self._patch((axis,), lower, None)
             else:
                 yield self._patch((axis,), lower, 0)
@@ -175,10 +176,18 @@ class Spectrum:
         return {f for f in found if f is not None}
 
     def _beside(self, axis: int, end: int) -> np.ndarray:
-        """Return the rows of different coefficients beside a side."""
+        """Return the rows of different coefficients beside a side; of those with the same derivatives the stiffest."""
         cut = slice(None, _LAYERS) if end == 0 else slice(-_LAYERS, None)
         at = tuple(cut if k == axis else slice(None) for k in range(len(self.shape)))
-        return np.unique(_thinned([c[at].ravel() for c in np.broadcast_arrays(*self.factors)]), axis=0)
+        rows = np.unique(_thinned([c[at].ravel() for c in np.broadcast_arrays(*self.factors)]), axis=0)
+        rows = rows[np.argsort(-np.abs(rows).sum(axis=1), kind="stable")]
+        return rows[np.unique(rows[:, self._differentiate], axis=0, return_index=True)[1]]
+
+    @cached_property
+    def _differentiate(self) -> list[int]:
+        """The entries with formulas."""
+        specs = [spec for _, (_, spec, _) in self._entries]
+        return [k for k, spec in enumerate(specs) if any(any(formulas) for _, formulas in spec)]
 
     def _length(self, axis: int, along: int) -> int:
         """Return the points along one of the axes of a patch."""
@@ -189,7 +198,7 @@ class Spectrum:
         others, fields = self._others(axes), self.problem.fields
         most = _SIDE_ROWS[len(self.shape)]
         if len(rows) > most:
-            rows = _chosen(rows, np.abs(others).max(axis=1), most)
+            rows = _chosen(rows, np.abs(others).max(axis=1), most, self._differentiate)
         sizes = {axis: self._length(axis, len(axes)) for axis in axes}
         counts = [int(np.prod([n - sum(self._given(u, axis)) for axis, n in sizes.items()])) for u in fields]
         starts = np.cumsum([0, *counts])
@@ -299,7 +308,8 @@ def _thinned(columns: Sequence[np.ndarray]) -> np.ndarray:
     return np.stack([np.concatenate([c[::step], c[extremes]]) for c in columns], axis=1)
 
 
-def _chosen(rows: np.ndarray, sizes: np.ndarray, count: int) -> np.ndarray:
-    """Return the rows of the stiffest points, and the extremes of each factor, which bound the others."""
-    weight = np.abs(rows) @ sizes
-    return rows[sorted({*np.argsort(weight)[-count // 2 :], *rows.argmin(axis=0), *rows.argmax(axis=0)})]
+def _chosen(rows: np.ndarray, sizes: np.ndarray, count: int, columns: Sequence[int]) -> np.ndarray:
+    """Return the rows of the stiffest points, and those with the extremes of some columns, which bound the others."""
+    stiffest = np.argsort(np.abs(rows) @ sizes)[-count // 2 :]
+    extremes = rows[:, list(columns)]
+    return rows[sorted({*stiffest, *extremes.argmin(axis=0), *extremes.argmax(axis=0)})]
