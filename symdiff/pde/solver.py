@@ -54,7 +54,7 @@ class Solver:
     def __init__(self, problem: Problem, shape: Any, order: int):
         if order not in stencils.ORDERS:
             raise DomainError(f"The order in space is one of {', '.join(map(str, stencils.ORDERS))}, got {order!r}.")
-        self.problem, self.order = problem, order
+        self.problem, self.order = problem, int(order)
         elliptic = None
         if problem.constraints:
             from symdiff.pde.elliptic import Elliptic  # late, as all that most runs do not need
