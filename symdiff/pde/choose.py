@@ -17,7 +17,7 @@ from symdiff.pde.banded import Banded
 from symdiff.pde.implicit import Implicit
 from symdiff.pde.krylov import BiCGStab, ConjugateGradients
 from symdiff.pde.linear import LinearSolver
-from symdiff.pde.lines import lines_for
+from symdiff.pde.lines import MOST_MODES, lines_for
 from symdiff.pde.multigrid import multigrid_for
 from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.stepper import Stepper
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from symdiff.pde.solver import Solver
 
 _MOST_DIAGONALS = 64  # above, elimination takes longer than an iteration would
+# Of factors that vary: iterations with transforms for mean factors grow with the root of the contrast, some 7 for 1.
+_MOST_CONTRAST = 10.0
 
 
 def choose(solver: Solver, semi: Semidiscrete, name: str = "auto", is_steady: bool = False) -> LinearSolver:
@@ -48,8 +50,13 @@ def choose(solver: Solver, semi: Semidiscrete, name: str = "auto", is_steady: bo
             )
         return found
     # A transform leaves out what a singular steady operator does not determine.
-    first = ("transform", "banded") if is_steady else ("banded", "lines", "transform")
-    for each in (*first, "lines", "cg"):
+    order = ["transform", "banded", "lines"] if is_steady else ["banded", "lines", "transform"]
+    *transformed, _ = sorted(solver.grid.shape)
+    if max(transformed, default=0) > MOST_MODES:
+        order.sort(key="lines".__eq__)
+    if len(solver.grid.shape) > 1 and structure.contrast > _MOST_CONTRAST:
+        order.append("multigrid")
+    for each in (*order, "cg"):
         found = _MAKERS[each](structure)
         if found is not None:
             return found

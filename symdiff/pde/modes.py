@@ -71,9 +71,10 @@ class Modes:
     def matrix(self) -> Node:
         """The values of mode k in column k."""
         place = reshape(iota(n=self.n) + int(self.kind[0] == "value"), shape=(self.n, 1))
-        # Reduced as whole numbers: a sine of a large angle has its rounding errors.
-        turn = mod(place * reshape(self._frequency, shape=(1, self.n)), self._period)
-        angle = cast(turn, "float64") * (2 * np.pi) / cast(self._period, "float64")
+        # Reduced as whole numbers, which a sine of a large angle would round; as floats, which are exact here.
+        period = cast(self._period, "float64")
+        turn = mod(cast(place, "float64") * cast(reshape(self._frequency, shape=(1, self.n)), "float64"), period)
+        angle = turn * (2 * np.pi / period)
         if self.kind[0] != "periodic":
             return sin(angle) if self.kind[0] == "value" else cos(angle)
         return where(reshape(2 * iota(n=self.n) <= self._count, shape=(1, self.n)), cos(angle), sin(angle))

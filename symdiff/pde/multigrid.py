@@ -67,7 +67,7 @@ class Multigrid:
 
     def describe(self) -> str:
         """The number of levels."""
-        return f"multigrid on {len(self.plan) + 1} levels"
+        return f"multigrid on {len(self.plan) + 1} level{'s' * bool(self.plan)}"
 
     def inverse(self, system: System) -> Callable[[Sequence[Node]], Vector]:
         """Return the function that makes one cycle for every field, from 0."""

@@ -13,6 +13,8 @@ from symdiff.ir.errors import DomainError
 from symdiff.ir.node import Node, const
 from symdiff.ops.control import while_loop
 from symdiff.ops.elementwise import maximum, sqrt
+from symdiff.ops.index import broadcast_to
+from symdiff.ops.reduce import sum_
 from symdiff.pde.choose import choose
 from symdiff.pde.errors import RunError
 from symdiff.pde.formats import numbers, shown
@@ -23,6 +25,7 @@ from symdiff.pde.problem import Problem
 from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.solution import Solution
 from symdiff.pde.structure import Structure
+from symdiff.pde.weights import weighed
 
 if TYPE_CHECKING:
     from symdiff.pde.solver import Solver, State
@@ -31,8 +34,13 @@ ITERATIONS = 60
 _SHORTEST = 2.0**-20  # of the fractions of a Newton step that are tried
 
 
-def search(semi: Semidiscrete, solver: LinearSolver) -> tuple[list[Node], list[Node]]:
+def search(
+    semi: Semidiscrete, solver: LinearSolver, undetermined: Sequence[bool] = (), is_symmetric: bool = False
+) -> tuple[list[Node], list[Node]]:
     """Return (outputs, inputs) of the whole search from the unknowns `semi.blocks`, at the time 0.
+
+    Fields that are `undetermined` up to a constant keep their mean. Where J `is_symmetric`, no field of theirs that
+    it makes has a mean, so that of F is left out: it is one of rounding errors, or else the residual shows it.
 
     Outputs: the number of iterations, the last correction relative to the solution, the largest residual of a
     linear system relative to the first |F|, |F| and the unknowns.
@@ -53,7 +61,8 @@ def search(semi: Semidiscrete, solver: LinearSolver) -> tuple[list[Node], list[N
 
     def turn(k: Node, change: Node, residual: Node, f2: Node, *v: Node) -> list[Node]:
         system = System(semi, list(v), t, given, const(1.0), shift=0.0)
-        p = solver.solve(system, system.rates)
+        b = _centred(system, system.rates, undetermined) if is_symmetric else system.rates
+        p = _centred(system, solver.solve(system, b), undetermined)
         left = [b - a for b, a in zip(system.rates, system.matvec(p), strict=True)]
         linear = sqrt(ratio(dot(left, left), first2))
         new, new2 = _damped(size2, v, p, f2)
@@ -64,6 +73,15 @@ def search(semi: Semidiscrete, solver: LinearSolver) -> tuple[list[Node], list[N
     first = [const(0, "int64"), const(1.0), const(0.0), first2, *blocks]
     k, change, residual, f2, *v = while_loop(going, turn, first)
     return [k, change, residual, sqrt(f2), *v], inputs
+
+
+def _centred(system: System, p: Vector, undetermined: Sequence[bool]) -> Vector:
+    """Return p without the means of some fields."""
+    if not any(undetermined):
+        return p
+    pairs = [(x, broadcast_to(w, shape=x.shape)) for x, w in zip(p, weighed(system), strict=True)]
+    means = [dot([w], [x]) / sum_(w, axes=tuple(range(w.ndim))) for x, w in pairs]
+    return [x - mean if free else x for x, mean, free in zip(p, means, undetermined, strict=True)]
 
 
 def _damped(
@@ -153,7 +171,8 @@ def _compiled(solver: Solver, way: str, target: str) -> tuple[LinearSolver, Call
 
         semi = oriented(solver)
         linear = choose(solver, semi, way, is_steady=True)
-        outputs, inputs = search(semi, linear)
+        structure = Structure(solver, semi)
+        outputs, inputs = search(semi, linear, structure.undetermined, structure.is_definite)
         solver.compiled[key] = linear, compile(outputs, inputs, target=target)
     return solver.compiled[key]
 

@@ -66,6 +66,12 @@ class Structure:
         return [jacobian(self.solver, self.semi, self._small(1, 1), seed) for seed in _SEEDS]
 
     @cached_property
+    def _ranges(self) -> list[tuple[int, int]]:
+        """The rows of each field."""
+        ends = np.cumsum([0, *(int(np.prod(shape)) for shape in self.shapes)]).tolist()
+        return list(itertools.pairwise(ends))
+
+    @cached_property
     def _spectra(self) -> list[np.ndarray] | None:
         """The eigenvalues relative to the largest entry, None where J is not symmetric in its inner product."""
         out = []
@@ -91,24 +97,41 @@ class Structure:
         return not self.is_steady or all(values.max() < -_SAME for values in self._spectra)
 
     @cached_property
+    def undetermined(self) -> list[bool]:
+        """For each field whether a constant that is added to it changes nothing."""
+        return [
+            all(
+                np.abs(matrix[:, a:b].sum(axis=1)).max() <= _SAME * np.abs(matrix).max() for matrix, _ in self.jacobians
+            )
+            for a, b in self._ranges
+        ]
+
+    @cached_property
+    def contrast(self) -> float:
+        """The largest ratio of entries on the diagonal of J within a field: by how much its factors vary."""
+        found = [1.0]
+        for matrix, _ in self.jacobians:
+            sizes = [np.abs(matrix.diagonal()[a:b]) for a, b in self._ranges]
+            found += [s.max() / s.min() for s in sizes if s.min() > 0]
+        return float(max(found))
+
+    @cached_property
     def signs(self) -> list[int]:
         """For each field -1 where its equation has the sign that makes the diagonal of J positive, else 1.
 
         Nothing but the writer's choice decides the sign of a steady equation.
         """
         (matrix, _), *_ = self.jacobians
-        ends = np.cumsum([0, *(int(np.prod(shape)) for shape in self.shapes)])
-        sums = [matrix.diagonal()[a:b].sum() for a, b in itertools.pairwise(ends)]
+        sums = [matrix.diagonal()[a:b].sum() for a, b in self._ranges]
         return [-1 if total > 0 else 1 for total in sums]
 
     @cached_property
     def is_local(self) -> bool:
         """Whether the part of J that takes a field to itself reaches to neighbours only, for every field."""
-        ends = np.cumsum([0, *(int(np.prod(shape)) for shape in self.shapes)])
         return all(
             self._near(matrix[a:b, a:b], shape)
             for matrix, _ in self.jacobians
-            for (a, b), shape in zip(itertools.pairwise(ends), self.shapes, strict=True)
+            for (a, b), shape in zip(self._ranges, self.shapes, strict=True)
         )
 
     def _near(self, matrix: np.ndarray, shape: tuple[int, ...]) -> bool:

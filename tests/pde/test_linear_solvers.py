@@ -84,6 +84,8 @@ PROBLEMS: dict[str, tuple[Any, pde.Box, dict[str, Any], str]] = {
     "a torus": (k * pde.laplacian(u) - pde.dx(u) + 0.3 * pde.d(pde.dx(u), y), SQUARE, dict.fromkeys("xy", ROUND),
                 "Fourier transforms"),
     "a layered body": (pde.div((1 + k * x * y) * pde.grad(u)), SQUARE, {"x": COLD, "y": FREE}, "conjugate gradients"),
+    "layers of all kinds": (pde.div((1 + k * (6 * x * y) ** 2) * pde.grad(u)), SQUARE, {"x": COLD, "y": FREE},
+                            "conjugate gradients, preconditioned by multigrid on 1 level"),
     "advection": (k * pde.laplacian(u) - x * pde.dy(u), SQUARE, {"x": COLD, "y": FREE}, "BiCGStab"),
     "a nonlinear one": (k * pde.laplacian(u) - u**3, SQUARE, {"x": COLD, "y": FREE}, "conjugate gradients"),
 }  # fmt: skip

@@ -10,12 +10,13 @@ from scipy.optimize import brentq
 
 import symdiff as sd
 from symdiff import pde
+from tests.pde.dense import jacobian, right_hand_side
 
 k = sd.symbols("k")
 x, y, t = pde.coordinates("x y t")
 u, v = pde.field("u"), pde.field("v")
 LINE, SQUARE = pde.Box(x=(0, 1)), pde.Box(x=(0, 1), y=(0, 2))
-COLD, FREE = pde.Dirichlet(0), pde.Neumann(0)
+COLD, FREE, ROUND = pde.Dirichlet(0), pde.Neumann(0), pde.Periodic()
 MODE = sd.sin(sd.pi * x) * sd.sin(sd.pi * y)
 REFERENCE: dict[str, Any] = {"target": "reference"}
 
@@ -76,6 +77,28 @@ def test_slopes_on_all_sides_leave_out_the_mean() -> None:
     impossible = pde.Problem(pde.Eq(pde.laplacian(u), source + 1), SQUARE, {"x": FREE, "y": FREE})
     with pytest.raises(pde.RunError, match="no solution, or one up to a constant"):
         impossible.discretize((13, 18)).steady(**REFERENCE)
+
+
+@pytest.mark.parametrize(
+    ("sides", "way"), [(FREE, "cg"), (FREE, "multigrid"), (ROUND, "cg"), (ROUND, "multigrid"), (ROUND, "bicgstab")]
+)
+def test_what_is_determined_up_to_a_constant_has_no_mean(sides: Any, way: str) -> None:
+    """Variable factors, no side with a value: next to the dense solution of least size and residual."""
+    factor = 2 + sd.sin(sd.pi * x) ** 2 * sd.cos(sd.pi * y)
+    equation = pde.Eq(pde.div(factor * pde.grad(u)), sd.cos(2 * sd.pi * x) * sd.cos(sd.pi * y))
+    solver = pde.Problem(equation, SQUARE, {"x": sides, "y": sides}).discretize((9, 8))
+    f = right_hand_side(solver)
+    zero = np.zeros(72)
+    matrix = jacobian(f, zero, None)
+    weights = np.ones(solver.grid.shape)
+    if sides is FREE:
+        weights[[0, -1], :] /= 2
+        weights[:, [0, -1]] /= 2
+    exact = np.linalg.lstsq(matrix, -f(zero), rcond=1e-10)[0]
+    exact -= exact @ weights.ravel() / weights.sum()
+    found = solver.steady(linear_solver=way, **REFERENCE)[u]
+    assert np.abs(found.ravel() - exact).max() < 1e-7 * np.abs(exact).max() + 1e-9  # differences make the matrix
+    assert abs(np.sum(found * weights)) < 1e-13
 
 
 @pytest.mark.parametrize("target", ["reference", "cpu"])
