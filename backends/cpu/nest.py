@@ -16,13 +16,14 @@ from llvmlite import ir
 from backends.cpu.assembler import Function, Module, Value
 from backends.cpu.body import Body, body_weight, emission_order
 from backends.cpu.calls import lanes
+from backends.cpu.combine import COMBINE, emit_combine, identity, in_rows
 from backends.cpu.frame import Frame, i64
 from backends.cpu.layout import Words
 from backends.cpu.machine import Machine
 from backends.cpu.memory import Memory, Point, mask_of
 from backends.cpu.phases import for_assembler, wants_assembler
 from backends.cpu.pieces import cut
-from backends.emit import I32, I64, POINTER, SCALAR, Lanes, emit_native
+from backends.emit import I32, I64, POINTER, Lanes, emit_native
 from symdiff.ir.dims import Extent
 from symdiff.program.ir import Access, Buffer, Nest, Reduce
 
@@ -35,8 +36,6 @@ MOST_ROW_BLOCKS = 32
 # Accumulators per reduction, and rows that run together: hides the latency of an addition.
 UNROLL = ROWS = 4
 _SMALL_BODY = 12
-COMBINE = {"sum": "add", "log1p": "add", "prod": "mul", "max": "max", "min": "min"}
-_IDENTITY = {"sum": 0, "prod": 1, "log1p": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +55,7 @@ class NestCode:
     @property
     def in_rows(self) -> bool:
         """Whether a block's partial result is a row (the innermost loop is kept) and not a number."""
-        return _innermost_kept(self.nest)
+        return in_rows(self.nest)
 
     @property
     def most_blocks(self) -> int | None:
@@ -71,26 +70,12 @@ class NestCode:
         return body_weight(self.nest.body) / self.function.module.machine.lanes_f64
 
 
-def _innermost_kept(nest: Nest) -> bool:
-    return bool(nest.space) and len(nest.space) - 1 not in nest.reduced
-
-
 def partial_buffers(nest: Nest, first_id: int) -> tuple[Buffer, ...]:
     """The scratch that a nest's blocks need: one number or one row per block and reduction."""
     if not nest.reductions or not nest.space or 0 not in nest.reduced:
         return ()
-    shape: tuple[Extent, ...] = (MOST_ROW_BLOCKS, nest.space[-1]) if _innermost_kept(nest) else (MOST_BLOCKS,)
+    shape: tuple[Extent, ...] = (MOST_ROW_BLOCKS, nest.space[-1]) if in_rows(nest) else (MOST_BLOCKS,)
     return tuple(Buffer(first_id + k, shape, r.dtype, "temp") for k, r in enumerate(nest.reductions))
-
-
-def identity(reduce: Reduce) -> float | int:
-    """The neutral element of a reduction."""
-    if reduce.op in _IDENTITY:
-        return _IDENTITY[reduce.op]
-    low = reduce.op == "max"
-    if reduce.dtype == "int64":
-        return -(2**63) if low else 2**63 - 1
-    return float("-inf") if low else float("inf")
 
 
 def block_length(frame: Frame, nest: Nest, most: int | None) -> Value:
@@ -125,7 +110,9 @@ def emit_nest(
     code = NestCode(nest, function, partials)
     _Emitter(frame, code).run(function.args[0], whole)
     frame.finish()
-    return replace(code, combine=_emit_combine(module, code, f"{name}_combine", layout)) if partials else code
+    if not partials:
+        return code
+    return replace(code, combine=emit_combine(module, nest, partials, f"{name}_combine", layout))
 
 
 def emit_range(module: Module, nest: Nest, name: str, layout: Words) -> NestCode:
@@ -359,53 +346,6 @@ class _Emitter:
                 self.body.memory.store(self.lanes.const(identity(r), r.dtype), access, place)
 
         frame.loop(i64(0), stop, width, fill)
-
-
-def _emit_combine(module: Module, code: NestCode, name: str, layout: Words) -> Function:
-    """Emit the function that combines the partial results of the blocks, in order, into the results."""
-    function = Function(module, ir.FunctionType(ir.VoidType(), [I64, POINTER]), name, internal=True)
-    frame = Frame(function, function.args[1], layout)
-    for j, r in enumerate(code.nest.reductions):
-        (_combine_rows if code.in_rows else _combine_numbers)(frame, code, j, r, function.args[0])
-    frame.finish()
-    return function
-
-
-def _combine_numbers(frame: Frame, code: NestCode, j: int, r: Reduce, n_blocks: Value) -> None:
-    b = frame.builder
-    one = lanes(b, 1)
-    memory = Memory(frame, one)
-    total = frame.alloca(SCALAR[r.dtype])
-    b.store(one.const(identity(r), r.dtype), total)
-
-    def add(i: Value) -> None:
-        part = memory.load(Access(code.partials[j], 0, (1,)), Point([i]))
-        b.store(emit_native(COMBINE[r.op], (b.load(total, typ=SCALAR[r.dtype]), part), r.dtype, one), total)
-
-    frame.loop(i64(0), n_blocks, 1, add)
-    rank = len(code.nest.space)
-    memory.store(b.load(total, typ=SCALAR[r.dtype]), r.access, Point([i64(0)] * rank))
-
-
-def _combine_rows(frame: Frame, code: NestCode, j: int, r: Reduce, n_blocks: Value) -> None:
-    b = frame.builder
-    one = lanes(b, 1)
-    memory = Memory(frame, one)
-    row = code.partials[j]
-    rank = len(code.nest.space)
-    slot = frame.alloca(SCALAR[r.dtype])
-
-    def column(i: Value) -> None:
-        b.store(one.const(identity(r), r.dtype), slot)
-
-        def add(k: Value) -> None:
-            part = memory.load(Access(row, 0, (row.shape[1], 1)), Point([k, i]))
-            b.store(emit_native(COMBINE[r.op], (b.load(slot, typ=SCALAR[r.dtype]), part), r.dtype, one), slot)
-
-        frame.loop(i64(0), n_blocks, 1, add)
-        memory.store(b.load(slot, typ=SCALAR[r.dtype]), r.access, Point([*[i64(0)] * (rank - 1), i]))
-
-    frame.loop(i64(0), frame.extent(code.nest.space[-1]), 1, column)
 
 
 def lanes_for(nest: Nest, target: Machine) -> int:

@@ -16,11 +16,12 @@ from llvmlite import ir
 from backends.cpu import gemm
 from backends.cpu.assembler import Function, Module, Value
 from backends.cpu.calls import lanes
+from backends.cpu.combine import COMBINE, identity
 from backends.cpu.frame import Frame, i64
 from backends.cpu.layout import OK, STATUS, Layout
 from backends.cpu.lines import while_
 from backends.cpu.memory import Memory, Point, mask_of
-from backends.cpu.nest import COMBINE, NestCode, emit_range, identity
+from backends.cpu.nest import NestCode, emit_range
 from backends.emit import F64, I64, POINTER, emit_native
 from symdiff.ir.dims import Extent, ceil_div, divide, multiply, product
 from symdiff.program.ir import ITEMSIZE, Access, Buffer, Call, Member, Nest, Reduce, Rows
