@@ -75,7 +75,7 @@ _HOME = {
     "symdiff.optimize": "minimize least_squares",
     "symdiff.ir.errors": (
         "SymdiffError ShapeError DTypeError DomainError ParseError DerivativeError UnknownSymbolError "
-        "CompileError ConvergenceError CheckError NotFittedError"
+        "CompileError CapacityError ConvergenceError CheckError NotFittedError"
     ),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names.split()} | {"Expr": "symdiff.ir.node"}

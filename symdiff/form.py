@@ -92,3 +92,13 @@ def unpack(form: Any, given: Any) -> list[Any]:
             raise ShapeError(f"out= has the keys {', '.join(map(repr, given))}, the result has {keys}.")
         return [given[key] for key in form]
     return [given] if form == "single" else list(given)
+
+
+def result_names(form: Any, n: int) -> list[str]:
+    """What the n results of a function are called in messages."""
+    match form:
+        case "single":
+            return ["the result"]
+        case tuple():
+            return [repr(key) for key in form]
+    return [f"result {k}" for k in range(n)]

@@ -16,7 +16,7 @@ import numpy as np
 
 from symdiff.arguments import Arguments
 from symdiff.foreign import Foreign
-from symdiff.form import pack, unpack
+from symdiff.form import pack, result_names, unpack
 from symdiff.ir.dims import as_extent, shape_text
 from symdiff.ir.errors import CompileError, ShapeError
 from symdiff.ir.graph import count_ops
@@ -38,7 +38,8 @@ _PATIENCE, _FEWEST_RUNS = 0.2, 3
 class Function(Foreign):
     """A compiled function of `inputs`. Make one with `sd.compile`.
 
-    Call it with one value per input, by position or by name. Scalars give Python numbers, arrays NumPy arrays.
+    Call it with one value per input, by position or by name. Scalars give Python numbers, arrays NumPy arrays, and
+    arrays on a GPU such as CuPy's arrays of the same library: see `on_device`.
     """
 
     def __init__(self, inputs: Sequence[Node], outputs: Sequence[Node], form: Any, loader: Loader | Later):
@@ -123,6 +124,7 @@ class Function(Foreign):
     def __call__(self, *args: Any, out: Any = None, **named: Any) -> Any:
         """Evaluate. `out` is an array, or a list, tuple or dict of arrays like the result, to write into.
 
+        For target="cuda", `stream=` puts the work on a stream, and arrays that lie on a GPU give results there.
         Raises: TypeError for a wrong number or kind of arguments, ShapeError for wrong shapes, naming the argument.
         """
         if not named:
@@ -348,23 +350,15 @@ class Function(Foreign):
 
     def _run_often(self, args: tuple[Any, ...], named: Mapping[str, Any]) -> None:
         if (args or named) and not getattr(self._code, "can_run", True):
-            self._last_run = (*self.look(*args, **named), 0.0, 0)
+            from symdiff.on_device import look
+
+            self._last_run = (*look(self, args, named), 0.0, 0)
         elif args or named:
             self._patience = _PATIENCE
             try:
                 self._general(args, named, None)
             finally:
                 self._patience = 0.0
-
-    def look(self, *args: Any, **named: Any) -> tuple[tuple[bool, ...], dict[str, int]]:
-        """Return over which arguments a call would be mapped, and its sizes. Raises: as a call."""
-        arrays = self._arrays(args, named)
-        mapped = tuple(s and a.ndim > 0 for s, a in zip(self._scalar, arrays, strict=True))
-        sizes = self._arguments.sizes([np.empty(()) if m else a for a, m in zip(arrays, mapped, strict=True)])
-        if any(mapped):
-            shapes = [a.shape for a, m in zip(arrays, mapped, strict=True) if m]
-            sizes[POINTS] = int(np.prod(np.broadcast_shapes(*shapes), dtype=np.int64))
-        return mapped, sizes
 
     def trace(self, *args: Any, **named: Any) -> Blame:
         """Return which operation, on which line of the user's, makes the first NaN or Inf of a call.
@@ -394,15 +388,7 @@ class Function(Foreign):
             arrays = [next(together).reshape(-1) if m else a for a, m in zip(arrays, mapped, strict=True)]
         if self.target != "reference":
             outputs = optimise(outputs, [stabilise])  # compiled code has the stable forms
-        return blame(outputs, dict(zip(symbols, arrays, strict=True)), self._result_names())
-
-    def _result_names(self) -> list[str]:
-        match self._form:
-            case "single":
-                return ["the result"]
-            case tuple():
-                return [repr(key) for key in self._form]
-        return [f"result {k}" for k in range(len(self.outputs))]
+        return blame(outputs, dict(zip(symbols, arrays, strict=True)), result_names(self._form, len(self.outputs)))
 
 
 def _restored(text: str, n_inputs: int, form: Any, target: str, threads: int | None) -> Function:

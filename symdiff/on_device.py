@@ -51,6 +51,19 @@ def on_device(fn: Function, args: tuple[Any, ...], named: Mapping[str, Any], out
     return _called(fn, arrays, None if out is None else into, out, held[0])
 
 
+def look(fn: Function, args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple[tuple[bool, ...], dict[str, int]]:
+    """Return over which arguments a call would be mapped, and its sizes, without making it. Raises: as a call."""
+    from symdiff.function import POINTS
+
+    arrays = fn._arrays(args, named)
+    mapped = tuple(s and a.ndim > 0 for s, a in zip(fn._scalar, arrays, strict=True))
+    sizes = fn._arguments.sizes([np.empty(()) if m else a for a, m in zip(arrays, mapped, strict=True)])
+    if any(mapped):
+        shapes = [a.shape for a, m in zip(arrays, mapped, strict=True) if m]
+        sizes[POINTS] = math.prod(np.broadcast_shapes(*shapes))
+    return mapped, sizes
+
+
 def _checked(fn: Function, k: int, array: View) -> View:
     dtype = fn.inputs[k].dtype
     if array.dtype != dtype:

@@ -22,6 +22,7 @@ import numpy as np
 from symdiff.bench import ours
 from symdiff.bench.cases import CASES, Sizes
 from symdiff.ir.errors import CompileError
+from symdiff.on_device import look
 from symdiff.program.ir import Loop, Statement
 
 _ROUNDS, _SHORTEST = 11, 0.02  # runs that are timed, and the seconds of one; shorter ones are repeated
@@ -112,7 +113,7 @@ def predict(case: GpuCase) -> Prediction:
 
     fn = case.build("cuda", case.dtype)
     looks = [np.broadcast_to(np.zeros((), case.dtype), s) if s else case.turns for s in case.look(case.sizes)]
-    mapped, sizes = fn.look(*looks)
+    mapped, sizes = look(fn, tuple(looks), {})
     kernel = fn.code_for(mapped)
     found = kernel.estimates(sizes)[1]
 

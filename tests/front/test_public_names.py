@@ -29,7 +29,7 @@ PUBLIC = set(
     diff gradient jvp vjp jacobian hessian hvp taylor accumulation finite_difference richardson
     compare check dot_product_test taylor_test compile minimize least_squares
     SymdiffError ShapeError DTypeError DomainError ParseError DerivativeError UnknownSymbolError CompileError
-    ConvergenceError CheckError NotFittedError pde optimize models __version__
+    CapacityError ConvergenceError CheckError NotFittedError pde optimize models __version__
     """.split()  # noqa: SIM905  # read as prose
 )
 HEAVY = ("sympy", "numba", "llvmlite", "scipy", "mpmath", "rich", "matplotlib", "cupy", "mpi4py")
