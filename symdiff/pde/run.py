@@ -224,6 +224,7 @@ class Run(ABC):
         if self.store.times[-1] != self.t:
             self._save()
         notes = [*self.notes, self.store.note, self.checkpoint.note if self.checkpoint else ""]
+        *said, last = filter(None, [message, *notes])
         sol = Solution(
             grid=self.solver.grid,
             arrays=self._assemble(),
@@ -232,7 +233,7 @@ class Run(ABC):
             saved=self.store.saved(),
             steps=self.step,
             dt=self.dt,
-            message=". ".join([message, *filter(None, notes)]),
+            message=". ".join([*(text.removesuffix(".") for text in said), last]),
             finished=finished,
             seconds=self.busy,
             compile_seconds=self.compile_seconds,
@@ -308,18 +309,19 @@ class FixedRun(Run):
         return self.step < self.total and self._between()
 
     def _take(self, piece: Piece, i: int, after: int, state: list[np.ndarray], rows: list[np.ndarray]) -> None:
-        made, t = np.arange(i + 1, after + 1), piece.stop if after == piece.n else piece.start + after * piece.dt
+        made = np.arange(i + 1, after + 1) if rows else np.array([after])
+        times = piece.start + made * piece.dt
+        if after == piece.n:
+            times[-1] = piece.stop
         if self.measure and (after == piece.n or after % self.track.every == 0):
             extended = state[: len(self.solver.semi.extensions)]
-            made, rows = made[-1:], [np.array([float(x)]) for x in self.measure(t, *self.kernel.fixed, *extended)]
-        times = piece.start + made * piece.dt
-        times[-1] = t
-        steps = self.step - i + made
+            rows = [np.array([float(x)]) for x in self.measure(times[-1], *self.kernel.fixed, *extended)]
+        part = (self.step - i + made, times, rows)
         if rows:
-            self.records.add(steps, times, rows)
+            self.records.add(*part)
         self.state, self.step = state, self.step + after - i
         if rows:
-            self._watch(steps, times, rows)
+            self._watch(*part)
 
     def _fail(self, piece: Piece, good: int, bad: int) -> None:
         """Find the first bad step of a chunk, keep the state before it and raise Failure."""

@@ -67,6 +67,9 @@ def test_what_cannot_be_drawn_is_named(tmp_path: pathlib.Path, monkeypatch: pyte
         sol.animate(tmp_path / "a.avi")
     with pytest.raises(sd.DomainError, match="cannot be written"):
         sol.animate(tmp_path / "none" / "a.gif")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(sd.DomainError, match=r"in MP4 needs the program ffmpeg; install it, or write a \.gif"):
+        sol.animate(tmp_path / "a.mp4")
     steady = pde.Problem(pde.Eq(pde.laplacian(u), 1), pde.Box(x=(0, 1)), {"x": pde.Dirichlet(0)}).discretize(5)
     with pytest.raises(sd.DomainError, match="there is one; run with save_every"):
         steady.steady(target="reference").animate(tmp_path / "a.gif")
