@@ -82,8 +82,8 @@ class AdaptiveRun(Run):
             self._save()
             return
         evolved = self.march.between(stop, len(self.solver.problem.fields), self.solver.unknowns)
-        state = self.solver.completed(evolved, stop, self.values)
-        self.store.append(stop, self.solver.assemble(state, stop, self.values))
+        state = self.solver.whole.completed(evolved, stop, self.values)
+        self.store.append(stop, self.solver.whole.assemble(state, stop, self.values))
 
     def _reason(self, march: March) -> str:
         name = f"Step {march.accepted + 1} of {self.stepper.name}, from t = {march.t:g},"

@@ -125,7 +125,7 @@ def _found(model: Reversible, x: Mapping[Node, Any]) -> dict[Node, Any]:
     solver, variables = model.solver, model.course.variables
     values = {k: x.get(k, v) for k, v in model.given.items()}
     state = [b + x.get(variables[u], 0.0) for u, b in zip(solver.problem.fields, model.start, strict=True)]
-    full = solver.assemble(state, 0.0, values)
+    full = solver.whole.assemble(state, 0.0, values)
     out = {}
     for k in model.keys:
         is_number = k in solver.problem.parameters

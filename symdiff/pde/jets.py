@@ -190,7 +190,7 @@ def dn(f: Any, n: int = 1) -> Node:
     >>> from symdiff import pde
     >>> u = pde.field("u")
     >>> print(pde.Eq(dn(u), -(u**4)), pde.Eq(dn(u, 2), 0))
-    dn(u) = -u**4 dn(u, 2) = 0.0
+    dn(u) = -u**4 dn(u, 2) = 0
     """
     node = as_node(f)
     if not is_jet(node):

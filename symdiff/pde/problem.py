@@ -11,10 +11,11 @@ from symdiff.front.symbols import symbols
 from symdiff.ir.errors import DomainError, DTypeError, ShapeError, SymdiffError, UnknownSymbolError
 from symdiff.ir.graph import substitute
 from symdiff.ir.node import Node, as_node, brief, const
-from symdiff.pde.boundary import Sides, as_field, boundary
+from symdiff.pde.boundary import Sides, as_field
+from symdiff.pde.boundary import boundary as table_of
 from symdiff.pde.conditions import Periodic
 from symdiff.pde.domain import Box
-from symdiff.pde.equations import Eq, System, system
+from symdiff.pde.equations import Eq, system
 from symdiff.pde.jets import TIME, all_jets, all_symbols, is_field
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ class Problem:
         self.definitions: dict[Node, Node] = found.definitions
         self.velocities: dict[Node, Node] = found.velocities
         self.is_steady = found.is_steady
-        self.boundary: dict[tuple[Node, str], Sides] = _boundary({} if boundary is None else boundary, found, domain)
+        self.boundary: dict[tuple[Node, str], Sides] = table_of({} if boundary is None else boundary, found, domain)
         self.initial: dict[Node, Start] = _initial({} if initial is None else initial, self)
         self.exact: dict[Node, Node] = dict(exact or {})
         self.parameters: tuple[Node, ...] = self._parameters()
@@ -141,11 +142,6 @@ def _known(given: Sequence[Node]) -> tuple[Node, ...]:
         if not is_field(u):
             raise DTypeError(f"known is a list of fields, made with pde.field, got {u!s}.")
     return fields
-
-
-def _boundary(given: Mapping[Any, Any], found: System, domain: Box) -> dict[tuple[Node, str], Sides]:
-    # The parameter of __init__ hides the function's name there.
-    return boundary(given, found, domain)
 
 
 def _initial(given: Mapping[Any, Any], problem: Problem) -> dict[Node, Start]:

@@ -165,7 +165,7 @@ class Run(ABC):
             checkpoint.save(self._kept())
 
     def _assemble(self) -> dict[Node, np.ndarray]:
-        return self.solver.assemble(self.solver.unknowns(self.state), self.t, self.values)
+        return self.solver.whole.assemble(self.solver.unknowns(self.state), self.t, self.values)
 
     def _save(self) -> None:
         self.store.append(self.t, self._assemble())

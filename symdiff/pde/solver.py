@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from symdiff.checkpoint import Checkpoint, identity
-from symdiff.front.symbols import symbols
 from symdiff.ir.errors import ConvergenceError, DomainError, DTypeError, ShapeError
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node, const
@@ -22,11 +21,9 @@ from symdiff.pde.adaptive import Adaptive, AdaptiveKernel, adaptive_loop
 from symdiff.pde.adaptive_run import AdaptiveRun
 from symdiff.pde.domain import Grid
 from symdiff.pde.evaluate import on_points
-from symdiff.pde.fields import Fields, Side
 from symdiff.pde.implicit import Implicit
-from symdiff.pde.jets import TIME, is_field, jets
 from symdiff.pde.kernel import Kernel, loop
-from symdiff.pde.layout import Region, fewest_points, grid_size
+from symdiff.pde.layout import fewest_points
 from symdiff.pde.methods import as_stepper
 from symdiff.pde.parameters import Values, values_of
 from symdiff.pde.problem import Problem
@@ -38,6 +35,7 @@ from symdiff.pde.stepper import Stepper
 from symdiff.pde.steps import Steps
 from symdiff.pde.store import about_start, store_of
 from symdiff.pde.track import Track
+from symdiff.pde.whole import Whole
 
 if TYPE_CHECKING:
     from symdiff.pde.gradient import Gradient
@@ -64,6 +62,7 @@ class Solver:
         axes = problem.domain.axes
         self.grid = Grid(problem.domain, self._checked(shape), [problem.is_periodic(a) for a in axes])
         self._steps = Steps(self)
+        self.whole = Whole(self)
         self.compiled: dict[Any, Any] = {}
         self._chosen: dict[tuple[Stepper, str], Stepper] = {}
 
@@ -98,13 +97,6 @@ class Solver:
         """
         stepper, values = as_stepper(method).adapted(self.problem), values_of(self.semi, self.grid, parameters)
         return self._steps.limit(stepper, values, self._start(values), until)
-
-    def _side(self, axis: int, end: int) -> tuple[slice, ...]:
-        one = slice(-1, None) if end else slice(0, 1)
-        return tuple(one if k == axis else slice(None) for k in range(len(self.grid.axes)))
-
-    def _side_points(self, axis: int, side: tuple[slice, ...]) -> dict[str, np.ndarray]:
-        return {n: x[side] if x.shape[axis] > 1 else x for n, x in self._points.items()}
 
     @property
     def grid_inputs(self) -> dict[Node, Any]:
@@ -194,73 +186,6 @@ class Solver:
         starts = [s.start for s in self.block(u)]
         pairs = zip(self.grid.axes, self.grid.points, index, starts, strict=True)
         return ", ".join(f"{axis} = {points[i + s]:.6g}" for axis, points, i, s in pairs)
-
-    def completed(self, state: State, t: float, values: Values) -> State:
-        """Return the unknowns of the fields that evolve with those of elliptic equations behind them."""
-        blocks = dict(zip(self.semi.blocks.values(), state, strict=True))
-        inputs = {**self.grid_inputs, **values, **blocks, symbols(TIME): t}
-        return [*state, *(np.asarray(a) for a in interpret(self._searched, inputs))]
-
-    @cached_property
-    def _searched(self) -> list[Node]:
-        """The unknowns of the fields of elliptic equations, as expressions."""
-        fields = Fields(self.semi, self.semi.blocks, symbols(TIME))
-        return [fields.block(u) for u in self.semi.solved]
-
-    def assemble(self, state: State, t: float, values: Values) -> dict[Node, np.ndarray]:
-        """Return the fields on all points: unknowns between given values; the mean of both at a corner of two sides."""
-        full: dict[Node, np.ndarray] = {u: values[array] for u, array in self.semi.known.items()}
-        sided, none = {u for u, *_ in self._given}, np.broadcast_to(np.uint8(0), self.grid.shape)
-        times = dict.fromkeys(full, none)
-        for u, block in zip(self.problem.states, state, strict=True):
-            if block.shape == self.grid.shape:
-                full[u], times[u] = block.copy(), none
-                continue
-            full[u], times[u] = np.zeros(self.grid.shape), np.zeros(self.grid.shape, dtype=np.uint8)
-            full[u][self.block(u)] = block
-        nodes = self._differentiated
-        inputs = {**self._inputs(values, state), symbols(TIME): t} if nodes else {}
-        derived = dict(zip(nodes, interpret(list(nodes.values()), inputs), strict=True))
-        for u, axis, end, value in self._given:
-            side = self._side(axis, end)
-            times[u][side] += 1
-            if (u, axis, end) in derived:
-                full[u][side] += derived[u, axis, end]
-                continue
-            others = {v: full[v][side] / np.maximum(times[v][side], 1) for v in jets([value])}
-            full[u][side] += on_points(value, self._side_points(axis, side), t, values, others)
-        fields = self.problem.states
-        return {u: full[u] / np.maximum(times[u], 1) if u in sided else full[u] for u in fields}
-
-    @cached_property
-    def _differentiated(self) -> dict[Side, Node]:
-        """The values on the sides where derivatives give them, as expressions."""
-        semi, out = self.semi, {}
-        fields = Fields(semi, {**semi.blocks, **semi.solved}, symbols(TIME))
-        sizes = tuple(grid_size(a) for a in self.grid.axes)
-        for u, axis, end, value in self._given:
-            if not all(is_field(w) for w in jets([value])):
-                region = Region((0,) * len(sizes), sizes).along(axis, 0 if end == 0 else sizes[axis] - 1, 1)
-                (out[u, axis, end],) = fields.evaluate([u], region)
-        return out
-
-    @cached_property
-    def _given(self) -> list[tuple[Node, int, int, Node]]:
-        """The Dirichlet sides (field, axis, end) and their values, those that contain a field behind its own."""
-        waiting = {
-            (u, axis, end): condition.data(u)[0]
-            for u in self.problem.states
-            for axis, name in enumerate(self.grid.axes)
-            for end, condition in enumerate(self.problem.boundary[u, name])
-            if condition.kind == "value"
-        }
-        out = [(*side, value) for side, value in waiting.items() if not jets([value])]
-        waiting = {side: value for side, value in waiting.items() if jets([value])}
-        while waiting:
-            for (u, axis, end), value in list(waiting.items()):
-                if not any((v, axis, end) in waiting for v in jets([value])):
-                    out.append((u, axis, end, waiting.pop((u, axis, end))))
-        return out
 
     # -- runs -------------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from symdiff.pde.errors import RunError
 from symdiff.pde.formats import numbers, shown
 from symdiff.pde.jets import TIME, all_symbols
 from symdiff.pde.linear import LinearSolver, System, Vector, axpy, dot, ratio
-from symdiff.pde.newton import ACCEPTED_RESIDUAL, NEWTON_TOLERANCE
+from symdiff.pde.newton import ACCEPTED_RESIDUAL, NEWTON_TOLERANCE, is_linear
 from symdiff.pde.problem import Problem
 from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.solution import Solution
@@ -65,11 +65,14 @@ def search(
         p = _centred(system, solver.solve(system, b), undetermined)
         left = [b - a for b, a in zip(system.rates, system.matvec(p), strict=True)]
         linear = sqrt(ratio(dot(left, left), first2))
-        new, new2 = _damped(size2, v, p, f2)
+        if linear_rates:
+            new, new2 = axpy(v, const(1.0), p), dot(left, left)  # F(v + p) = F(v) + J p
+        else:
+            new, new2 = _damped(size2, v, p, f2)
         relative = sqrt(dot(p, p) / maximum(dot(new, new), 1e-300))
         return [k + 1, relative, maximum(residual, linear), new2, *new]
 
-    first2 = size2(blocks)
+    linear_rates, first2 = is_linear(semi), size2(blocks)
     first = [const(0, "int64"), const(1.0), const(0.0), first2, *blocks]
     k, change, residual, f2, *v = while_loop(going, turn, first)
     return [k, change, residual, sqrt(f2), *v], inputs
@@ -124,7 +127,7 @@ def find(solver: Solver, way: str, values: Mapping[Node, float], start: State, t
     seconds = time.perf_counter() - compiled
     k, change, residual, size = int(outcome[0]), *map(float, outcome[1:4])
     state = [np.asarray(a) for a in outcome[4:]]
-    arrays = solver.assemble(state, 0.0, dict(values))
+    arrays = solver.whole.assemble(state, 0.0, dict(values))
     message = f"settled after {k} iterations, |F| = {size:.2g}; linear systems by {linear.describe()}"
     fine = change <= NEWTON_TOLERANCE and residual <= ACCEPTED_RESIDUAL
     solution = Solution(

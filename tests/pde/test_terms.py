@@ -139,7 +139,7 @@ def test_means_and_integrals_are_terms() -> None:
     )
     solver = problem.discretize((8, 7))
     sol = solver.run(0.5, "euler", 0.1, target="reference")
-    start = solver.assemble(solver._start({}), 0.0, {})[u]
+    start = solver.whole.assemble(solver._start({}), 0.0, {})[u]
     assert np.abs(sol[u] - start - 2.5 * (0.9**5 - 1)).max() < 20 * EPS
     # The trapezoid rule over given sides too.
     given = pde.Problem(
