@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 
 import numpy as np
@@ -61,6 +62,39 @@ def test_steps_that_follow_their_error_are_recorded(target: str, heat: Any, monk
     # The sine mode of 17 points decays with 4 sin(pi/32)**2/h**2.
     rate = 4 * np.sin(np.pi / 32) ** 2 * 16**2
     np.testing.assert_allclose(sol.tracked["top"], np.exp(-rate * sol.tracked.times), rtol=1e-3)
+
+
+@pytest.mark.parametrize("period", [0.0, 1e9])
+def test_records_of_every_third_step(
+    heat: Any, period: float, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_module, "PERIOD", period)
+    solver = heat.discretize(9)
+    options: dict[str, Any] = {"until": 0.1, "dt": 0.0125, "save_every": 0.06, "parameters": {k: 0.7}}
+    options["target"] = "reference"
+    options["track"] = {"top": pde.largest(u), "late": "mean(u) + t"}
+    each = solver.run(**options)
+    # Pieces of 5 and 4 steps: every third, and the ends of both.
+    chosen = [0, 3, 5, 8, 9]
+    for stop in (2, 4, 99):
+        sol = solver.run(
+            **options, track_every=3, checkpoint=tmp_path / "a", callback=lambda state, stop=stop: state.step >= stop
+        )
+    assert sol.steps == 9
+    for name in options["track"]:
+        # Evaluated outside of the loop, sums may add in another order.
+        np.testing.assert_allclose(sol.tracked[name], each.tracked[name][chosen], rtol=1e-15)
+    np.testing.assert_array_equal(sol.tracked.times, each.tracked.times[chosen])
+    np.testing.assert_array_equal(sol[u], each[u])
+
+
+def test_wrong_intervals_are_named(heat: Any) -> None:
+    options = {"parameters": {k: 1.0}, "target": "reference", "track": {"m": pde.mean(u)}}
+    for every in (0, 1.5, True):
+        with pytest.raises(sd.DomainError, match=f"track_every is the number of steps .* got {every}"):
+            heat.discretize(9).run(0.01, **options, track_every=every)
+    with pytest.raises(sd.DomainError, match="rk45 records every step"):
+        heat.discretize(9).run(0.01, method="rk45", **options, track_every=2)
 
 
 def test_a_wave_keeps_its_energy(target: str) -> None:
