@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from symdiff.ir.graph import made_order, transform
 from symdiff.ir.node import Node, make
 from symdiff.ir.subgraph import Subgraph
+from symdiff.passes.carry import carry
 from symdiff.passes.lift import lift
 from symdiff.passes.prune import prune
 from symdiff.passes.share import share
@@ -21,7 +22,7 @@ Pass = Callable[[Sequence[Node]], list[Node]]
 def in_loops(run: Pass, roots: Sequence[Node]) -> list[Node]:
     """Apply `run` to every loop body under `roots`, innermost first, and then to `roots`; see `lift` for the rest."""
     if any(n.op.name == "while_loop" for n in made_order(roots)):
-        roots = prune(share(roots))
+        roots = carry(prune(share(roots)))
         roots = transform(roots, lambda node: _rewrite(run, node) if node.op.name == "while_loop" else node)
     return run(roots)
 
