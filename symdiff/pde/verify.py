@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,13 @@ from symdiff.ir.errors import DomainError, DTypeError, UnknownSymbolError
 from symdiff.ir.graph import free_symbols, substitute
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node, as_node, const
-from symdiff.pde.conditions import Condition, Dirichlet, Neumann, Periodic, Robin
+from symdiff.pde.conditions import Both, Condition, Dirichlet, Neumann, Periodic, Robin
 from symdiff.pde.domain import Box
 from symdiff.pde.equations import Eq, system
 from symdiff.pde.fluxes import plain
 from symdiff.pde.jets import TIME, WHOLE, d, field, is_field, jets, term, terms
 from symdiff.pde.problem import Problem
+from symdiff.pde.side_equations import normal
 from symdiff.pde.text import parse
 
 
@@ -28,8 +30,8 @@ def manufactured(
     """Return the problem whose solution is `exact`: every equation gets the source that makes it so.
 
     Equations, fields and solutions may be text. `boundary` names the kind of condition on each axis, `Dirichlet`,
-    `Neumann`, `Periodic` or a `Robin(a, b, 0)`, one or a pair; their values come from `exact`. Sides along axes that it
-    leaves out are Dirichlet.
+    `Neumann`, `Periodic`, a `Robin(a, b, 0)` or `Dirichlet(0) & Neumann(0)`, one or a pair; their values come from
+    `exact`. Sides along axes that it leaves out are Dirichlet.
 
     Raises UnknownSymbolError for fields without a solution and for axes that the domain does not have, DomainError
     for a solution that is not periodic where it is said to be.
@@ -105,26 +107,31 @@ def _derivative(solution: Mapping[Node, Node], w: Node) -> Node:
 def _sides(kinds: Any, exact: Node, axis: str, domain: Box) -> tuple[Condition, Condition]:
     pair = tuple(kinds) if isinstance(kinds, (tuple, list)) else (kinds, kinds)
     ends = domain.intervals[domain.axes.index(axis)]
-    outward = (-diff(exact, symbols(axis)), diff(exact, symbols(axis)))
     if any(kind is Periodic or isinstance(kind, Periodic) for kind in pair):
         _check_period(exact, axis, ends)
-    out: list[Condition] = []
-    for kind, end, slope in zip(pair, ends, outward, strict=True):
-        value, slope = substitute([exact, slope], {symbols(axis): const(end)})
-        if kind is Periodic or isinstance(kind, Periodic):
-            out.append(Periodic())
-        elif kind is Dirichlet:
-            out.append(Dirichlet(value))
-        elif kind is Neumann:
-            out.append(Neumann(slope))
-        elif isinstance(kind, Robin):
-            out.append(Robin(kind.a, kind.b, kind.a * value + kind.b * slope))
-        else:
-            raise DTypeError(
-                f"The kind of condition on axis {axis!r} is Dirichlet, Neumann, Periodic or a Robin(a, b, 0), "
-                f"got {kind!r}."
-            )
-    return out[0], out[1]
+
+    def outward(n: int, end: int) -> Node:
+        value = diff(exact, symbols(axis), n) if n else exact
+        return substitute([value if end or n % 2 == 0 else -value], {symbols(axis): const(ends[end])})[0]
+
+    lower, upper = (_side(kind, axis, partial(outward, end=end)) for end, kind in enumerate(pair))
+    return lower, upper
+
+
+def _side(kind: Any, axis: str, outward: Callable[[int], Node]) -> Condition:
+    """Return a condition of a kind, where the exact solution has these outward derivatives."""
+    if kind is Periodic or isinstance(kind, Periodic):
+        return Periodic()
+    if kind is Dirichlet or kind is Neumann:
+        return normal(kind.orders[0], outward(kind.orders[0]))
+    if isinstance(kind, Robin):
+        return Robin(kind.a, kind.b, kind.a * outward(0) + kind.b * outward(1))
+    if isinstance(kind, Both):
+        return Both(*(normal(n, outward(n)) for n in kind.orders))
+    raise DTypeError(
+        f"The kind of condition on axis {axis!r} is Dirichlet, Neumann, Periodic, a Robin(a, b, 0) or two such as "
+        f"Dirichlet(0) & Neumann(0), got {kind!r}."
+    )
 
 
 def _check_period(exact: Node, axis: str, ends: Sequence[float]) -> None:
