@@ -63,7 +63,8 @@ class Formula:
         """
         pad = max(order, self.accuracy) + 2
         first = _given(sides)
-        line = _extended(order, sides, points, pad)
+        beyond = stencils.beside_leaning(self.accuracy or order) if self.kind == "biased" else (order, order)
+        line = _extended(beyond, sides, points, pad)
         lower, upper = first if at is None else at
         if self.kind == "flux":
             return _flux_matrix(line, self.n, order, points, pad)[lower : points - upper]
@@ -93,8 +94,11 @@ def _given(sides: tuple[Closure, Closure]) -> tuple[int, int]:
     return int(sides[0].kind == "value"), int(sides[1].kind == "value")
 
 
-def _extended(order: int, sides: tuple[Closure, Closure], points: int, pad: int) -> np.ndarray:
-    """Return the rows of all grid points and `pad` points beyond each end, as combinations of the unknowns."""
+def _extended(orders: tuple[int, int], sides: tuple[Closure, Closure], points: int, pad: int) -> np.ndarray:
+    """Return the rows of all grid points and `pad` points beyond each end, as combinations of the unknowns.
+
+    `orders` are those of the points beyond sides of given value and slope.
+    """
     first = _given(sides)
     size = points - sum(first)
     line = np.zeros((points + 2 * pad, size))
@@ -102,6 +106,7 @@ def _extended(order: int, sides: tuple[Closure, Closure], points: int, pad: int)
     for end, closure in enumerate(sides):
         rows = line if end == 0 else line[::-1]
         inner = pad + first[end]
+        order = orders[0] if closure.kind == "value" else orders[1]
         for j, ghost in enumerate(ghosts(closure, order, pad + first[end])):
             row = rows[inner - 1 - j]
             for k, w in ghost.weights.items():

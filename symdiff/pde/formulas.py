@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from symdiff.front.symbols import symbols
+from symdiff.ir.dims import Extent
 from symdiff.ir.node import Node
 from symdiff.ops.index import broadcast_to, concatenate, reshape, slice_
 from symdiff.ops.reduce import max_, min_, sum_
@@ -66,7 +67,15 @@ def _jet(fields: Fields, w: Node, region: Region) -> Node:
 def _biased(fields: Fields, w: Node, region: Region) -> Node:
     """Return the derivative of a field along one axis by a formula that leans to one side."""
     (name,), semi = w.params["by"], fields.semi
-    weights = stencils.biased(w.params["accuracy"] or semi.order, w.params["direction"])
+    accuracy = w.params["accuracy"] or semi.order
+    weights, beyond = stencils.biased(accuracy, w.params["direction"]), stencils.beside_leaning(accuracy)
+    if beyond != (semi.order, semi.order) and not semi.problem.is_periodic(name):
+        axis, first = semi.axes.index(name), min(weights)
+        extent = region.extents[axis]
+        reach = max(weights) - first
+        line = _line(fields, w.params["of"], axis, region, (region.starts[axis] + first, extent + reach), beyond)
+        parts = [scaled(c, cut(line, axis, k - first, extent)) for k, c in weights.items()]
+        return added(parts) * (1.0 / semi.spacings[axis])
     lines: list[Line] = [weights if axis == name else {0: Fraction(1)} for axis in semi.axes]
     return _formula(fields, w.params["of"], lines, [int(axis == name) for axis in semi.axes], region)
 
@@ -166,43 +175,55 @@ def _flux_ghosts(fields: Fields, f: Node, inside: Node, region: Region, axis: in
     return [ghost(g.weights, [(g.data, here)], inside, axis, end) for g in found]
 
 
-# -- second derivatives of expressions ----------------------------------------------------------------------------
+# -- values at the points of a line ---------------------------------------------------------------------------------
 
 
 def _nodal(fields: Fields, f: Node, axis: int, region: Region) -> Node:
-    """Return D_axis D_axis f by the central formula on the values of f at the points.
+    """Return D_axis D_axis f by the central formula on the values of f at the points."""
+    weights, h = stencils.central(2, fields.semi.order), fields.semi.spacings[axis]
+    reach, extent = max(weights), region.extents[axis]
+    places = (region.starts[axis] - reach, extent + 2 * reach)
+    line = _line(fields, f, axis, region, places, (fields.semi.order, fields.semi.order))
+    parts = {k: cut(line, axis, reach + k, extent) for k in weights}
+    terms_ = [scaled(weights[k], parts[k] + parts[-k]) for k in range(reach, 0, -1)]
+    return added([*terms_, scaled(weights[0], parts[0])]) * (1.0 / (h * h))
+
+
+def _line(
+    fields: Fields, f: Node, axis: int, region: Region, places: tuple[Extent, Extent], beyond: tuple[int, int]
+) -> Node:
+    """Return the values of f at places along an axis, given by the first and their number.
+
+    `beyond` are those of the points beyond sides of given value and slope.
 
     On a periodic axis those beyond an end are on the other one; else they continue f as fields are continued: with its
     slope on the side where that of one of its fields is given, with its value there where all of them are.
     """
-    semi = fields.semi
-    name, start, extent = semi.axes[axis], region.starts[axis], region.extents[axis]
-    weights = stencils.central(2, semi.order)
-    reach = max(weights)
-    first, count = start - reach, extent + 2 * reach
-    below, above = (0, 0) if semi.problem.is_periodic(name) else outside(first, count, grid_size(name))
+    name, (first, count) = fields.semi.axes[axis], places
+    below, above = (0, 0) if fields.semi.problem.is_periodic(name) else outside(first, count, grid_size(name))
     line = _on(fields, f, region.along(axis, first + below, count - (below + above)))
-    if below or above:
-        before = _nodal_ghosts(fields, f, line, region, axis, 0, below)[::-1]
-        line = concatenate(*before, line, *_nodal_ghosts(fields, f, line, region, axis, 1, above), axis=axis)
-    parts = {k: cut(line, axis, reach + k, extent) for k in weights}
-    terms_ = [scaled(weights[k], parts[k] + parts[-k]) for k in range(reach, 0, -1)]
-    return added([*terms_, scaled(weights[0], parts[0])]) * (1.0 / (semi.spacings[axis] * semi.spacings[axis]))
+    if not below and not above:
+        return line
+    before, behind = (
+        _line_ghosts(fields, f, line, region, axis, end, n, beyond) if n else [] for end, n in ((0, below), (1, above))
+    )
+    return concatenate(*before[::-1], line, *behind, axis=axis)
 
 
-def _nodal_ghosts(fields: Fields, f: Node, line: Node, region: Region, axis: int, end: int, count: int) -> list[Node]:
+def _line_ghosts(
+    fields: Fields, f: Node, line: Node, region: Region, axis: int, end: int, count: int, beyond: tuple[int, int]
+) -> list[Node]:
     """Return `count` layers of the values of f beyond a side, outwards."""
-    semi, order = fields.semi, fields.semi.order
+    semi = fields.semi
     name = semi.axes[axis]
-    here = layer(line, axis, end, 0)
     if not slopes_given(semi.problem, f, name, end):
         # The line has the side itself, from which the ghosts of given values do not start.
-        found = stencils.dirichlet_ghosts(order, count + 1)[1:]
+        here, found = layer(line, axis, end, 0), stencils.dirichlet_ghosts(beyond[0], count + 1)[1:]
         return [ghost({k + 1: w for k, w in g.weights.items()}, [(g.data, here)], line, axis, end) for g in found]
     side = region.along(axis, 0 if end == 0 else grid_size(name) - 1, 1)
     slope = _on(fields, d(f, symbols(name)), side) * semi.spacings[axis]
     outward = slope if end else -slope
-    return [ghost(g.weights, [(g.data, outward)], line, axis, end) for g in stencils.slope_ghosts(order, count)]
+    return [ghost(g.weights, [(g.data, outward)], line, axis, end) for g in stencils.slope_ghosts(beyond[1], count)]
 
 
 # -- numbers of the whole domain ------------------------------------------------------------------------------------

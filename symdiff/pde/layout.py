@@ -139,8 +139,12 @@ def _needed(w: Node, wrapping: Node | None, axis: int, problem: Problem, order: 
         lower, upper = (slopes_given(problem, wrapping.params["of"], name, end) for end in (0, 1))
         return r * lower, r * upper
     if wrapping.params["term"] == "biased":
-        offsets = stencils.biased(wrapping.params["accuracy"] or order, wrapping.params["direction"])
-        return max(0, -min(offsets)), max(0, *offsets)
+        accuracy = wrapping.params["accuracy"] or order
+        offsets = stencils.biased(accuracy, wrapping.params["direction"])
+        # Points beyond sides of another order are continued from the slopes there.
+        is_own = stencils.beside_leaning(accuracy) != (order, order) and not problem.is_periodic(name)
+        least = stencils.radius(1, order) if is_own else 0
+        return max(least, -min(offsets)), max(least, *offsets)
     half = stencils.half_radius(n, order)
     r = order // 2 + half - 1 if problem.is_periodic(name) else max(r, half - 1)
     return r, r
@@ -185,6 +189,10 @@ def fewest_points(
         need = max(need, given + 1)
         if any(s.params["term"] == "flux" and s.params["by"] == (name,) for s in found):
             need = max(need, order)
+        for s in found:
+            if s.params["term"] == "biased" and s.params["by"] == (name,):
+                value, slope = stencils.beside_leaning(s.params["accuracy"] or order)
+                need = max(need, given + max(stencils.dirichlet_points(value), slope))
         if order > 2 and any(s.params["term"] == "nodal" and name in s.params["by"] for s in found):
             need = max(need, stencils.dirichlet_points(order) + 1)
         for side, points in zip((lower, upper), reach, strict=True):

@@ -31,6 +31,7 @@ from symdiff.pde.jets import (
     d,
     derived,
     expand_laplacian,
+    is_field,
     is_jet,
     is_term,
     jet,
@@ -152,8 +153,8 @@ def upwind(velocity: Any, u: Any, order: int | None = None) -> Node:
     upwind(e0 + 2*e1, u)
     """
     v, w = as_node(velocity), as_node(u)
-    if not is_jet(w):
-        raise SymdiffError(f"upwind takes a field or a derivative of one, got {brief(w)} ({w.line}).")
+    if not is_field(w):
+        raise SymdiffError(f"upwind takes a field, got {brief(w)} ({w.line}); define one by Eq(w, …) with it.")
     if order is not None and order not in UPWIND_ORDERS:
         raise DomainError(f"The order of upwind is 1 to 8, got {order!r}.")
     if not _is_open(v):
@@ -271,8 +272,6 @@ def _expanded_term(w: Node, axes: Sequence[str]) -> Node:
 
 def _leaning(v: Node, u: Node, axis: str, accuracy: int) -> Node:
     """Return v D_axis u with the difference against v."""
-    if not is_jet(u):
-        raise SymdiffError(f"upwind takes a field or one derivative of a field, got {brief(u)} ({u.line}).")
     name = u.params["name"]
     behind, ahead = (
         term("biased", u, f"{name}{mark}", (axis,), direction=sign, accuracy=accuracy)

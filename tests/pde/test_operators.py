@@ -59,6 +59,14 @@ def test_order_of_odd_upwind_formulas(accuracy: int) -> None:
     assert order_of(problem, (72, 120), 2, APART) == pytest.approx(accuracy, abs=0.1)
 
 
+@pytest.mark.parametrize("order", [2, 4])
+@pytest.mark.parametrize("accuracy", [1, 3, 5, 6])
+def test_order_of_upwind_formulas_from_an_inflow_to_an_outflow(accuracy: int, order: int) -> None:
+    equation = pde.Eq(pde.dt(u), -pde.upwind(1.0, u, order=accuracy) - u)
+    problem = pde.manufactured(equation, {u: sd.sin(3 * x + 0.4)}, LINE, {"x": (pde.Dirichlet, pde.Neumann)})
+    assert accuracy - 0.1 < order_of(problem, (49, 97) if accuracy < 6 else (41, 65), order, APART) < accuracy + 0.5
+
+
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize(("name", "sides"), [*itertools.product(["laplacian", "flux"], SIDES), ("advection", "mixed")])
 def test_order_between_sides(name: str, sides: str, order: int) -> None:

@@ -78,3 +78,14 @@ def test_first_derivatives_between_given_values_do_not_grow(order: int) -> None:
     for size in (14, 24, 33, 60):
         values = np.linalg.eigvals(Formula("central", 1).matrix(order, (VALUE, VALUE), size))
         assert np.abs(values.real).max() < 1e-12
+
+
+@pytest.mark.parametrize("accuracy", range(1, 9))
+def test_leaning_formulas_have_no_growing_mode_at_sides(accuracy: int) -> None:
+    """Whatever the order of the other formulas: those beyond the sides fit the leaning one."""
+    formula = Formula("biased", 1, -1, accuracy)
+    for sides in ((VALUE, VALUE), (VALUE, SLOPE), (SLOPE, VALUE), (SLOPE, SLOPE)):
+        for points in (16, 24, 49):
+            values = np.linalg.eigvals(-formula.matrix(4, sides, points))
+            # Where waves come in through a side of given slope, zero is as many times an eigenvalue as rows are alike.
+            assert values.real.max() < 1e-4

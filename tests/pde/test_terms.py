@@ -93,6 +93,11 @@ def test_upwind_of_order_one_amplifies_as_in_the_textbook() -> None:
         assert np.abs(sol[u] - exact).max() < 20 * EPS
 
 
+def test_upwind_takes_a_field() -> None:
+    with pytest.raises(sd.SymdiffError, match="upwind takes a field, got 'u_x'"):
+        pde.upwind(1.0, pde.dx(u))
+
+
 def test_upwind_of_order_one_makes_no_new_extremes() -> None:
     start = np.where(np.arange(40) < 20, 1.0, -2.0)
     for flow in (pde.upwind(u, u, order=1), pde.upwind(sd.sin(2 * sd.pi * x), u, order=1)):
