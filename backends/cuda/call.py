@@ -58,7 +58,7 @@ class Call:
 
     def _run(self) -> list[Any]:
         kernel, device, stream = self.kernel, self.device, self.stream
-        image, constants = kernel.image(device), kernel.constants(device)
+        image, constants = kernel.image(device, self.sizes), kernel.constants(device)
         held = self._held()
         stay = [b.id for b in kernel.program.outputs if self.stays and self.out is None]
         plan = kernel.plan(self.sizes, frozenset((*held, *constants, *stay)))

@@ -11,7 +11,6 @@ import ctypes
 import functools
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,11 +51,8 @@ class _PoolProps(ctypes.Structure):
 _PINNED, _ON_DEVICE = 1, 1
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
-    """A program's kernels on a device: their functions by name."""
-
-    functions: Mapping[str, int]
+Image = Mapping[str, int]
+"""Kernels on a device: the handles of their functions by name."""
 
 
 class Gpu:
@@ -177,10 +173,10 @@ class Gpu:
 
     # --- kernels -------------------------------------------------------------------
 
-    def load(self, code: Code) -> Image:
+    def load(self, code: Code) -> dict[str, int]:
         """Load compiled kernels. Raises: CompileError for a driver that is older than what compiled them."""
         if not code.cubin:
-            return Image({})
+            return {}
         version = self.driver.number("cuDriverGetVersion")
         if version // 1000 < code.release[0]:
             raise CompileError(
@@ -190,7 +186,7 @@ class Gpu:
             )
         module = self.driver.handle("cuModuleLoadData", code.cubin)
         pairs = code.symbols.items()
-        return Image({name: self.driver.handle("cuModuleGetFunction", module, s.encode()) for name, s in pairs})
+        return {name: self.driver.handle("cuModuleGetFunction", module, s.encode()) for name, s in pairs}
 
     def launch(
         self, image: Image, name: str, blocks: int, threads: int, words: np.ndarray, stream: int, together: bool = False
@@ -199,7 +195,7 @@ class Gpu:
 
         Blocks that run `together` may wait for each other: no more than `most_together`.
         """
-        function, at = image.functions[name], self._parameters(words)
+        function, at = image[name], self._parameters(words)
         shape = (blocks, 1, 1, threads, 1, 1, 0)
         if together:
             self.driver.call("cuLaunchCooperativeKernel", function, *shape, stream, at)
@@ -218,7 +214,7 @@ class Gpu:
 
     def most_together(self, image: Image, name: str, threads: int) -> int:
         """The blocks of so many threads that run at the same time."""
-        function = image.functions[name]
+        function = image[name]
         each = self.driver.number("cuOccupancyMaxActiveBlocksPerMultiprocessor", function, threads, 0)
         return each * self.multiprocessors
 

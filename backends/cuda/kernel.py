@@ -10,7 +10,7 @@ import functools
 import hashlib
 import importlib.util
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,7 @@ from backends.store import KernelStore, kernel_key
 from symdiff.ir.errors import CompileError
 from symdiff.program import memory
 from symdiff.program.estimate import Estimate
-from symdiff.program.ir import Call, Nest, Program, walk
+from symdiff.program.ir import Call, Loop, Nest, Program, Statement, walk
 from symdiff.program.touches import touches
 
 _MOST_PLANS = 256  # sizes that are remembered
@@ -62,8 +62,9 @@ class Kernel:
         self._steps: dict[tuple[int, tuple[int, ...]], list[Step]] = {}
         self._places = {id(s): k for k, s in enumerate(self.statements)}
         self._layouts = [Words.of(s) for s in self.statements]
-        self._codes: dict[tuple[int, int], Code] = {}
-        self._images: dict[int, Any] = {}
+        self._lowered: dict[tuple[str, ...], Lowered] = {}
+        self._codes: dict[tuple[tuple[int, int], tuple[str, ...]], Code] = {}
+        self._images: dict[int, dict[str, Any]] = {}
         self._store = _store() if store is None else store
         self.residents = residents(self)
         # Emitting the bodies finds what the target lacks now and not at the first call; once for all processes.
@@ -114,46 +115,67 @@ class Kernel:
             self._constants[device.ordinal] = {b.id: DeviceArray.of(device, a.astype(b.dtype)) for b, a in pairs}
         return self._constants[device.ordinal]
 
-    def image(self, device: Device) -> Any:
-        """The kernels on a device, loaded there when first needed."""
-        if device.ordinal not in self._images:
-            self._images[device.ordinal] = self._image(device)
-        return self._images[device.ordinal]
+    def image(self, device: Device, sizes: Mapping[str, int]) -> Mapping[str, Any]:
+        """The kernels on a device that a call with these sizes needs: compiled together, loaded when first needed."""
+        held = self._images.setdefault(device.ordinal, {})
+        missing = tuple(name for name in self._needed(sizes) if name not in held)
+        if missing and isinstance(device, Gpu):
+            held |= device.load(self.code(device.capability, missing))
+        elif missing:
+            held |= {name: source[0] for name, source in self._sources(missing, device.memory).items()}
+        return held
 
-    def _image(self, device: Device) -> Any:
-        if not isinstance(device, Gpu):
-            return {name: function for name, (function, _) in self._sources(device.memory).items()}
-        return device.load(self.code(device.capability))
+    def _needed(self, sizes: Mapping[str, int]) -> dict[str, None]:
+        launched = self._launched(self.program.statements, sizes)
+        return dict.fromkeys(self.name(s, step) for s in launched for step in self.steps(s, sizes))
+
+    def _launched(self, statements: Sequence[Statement], sizes: Mapping[str, int]) -> Iterator[Nest | Call]:
+        """The statements that have launches of their own: not those in loops that are one kernel."""
+        for s in statements:
+            match s:
+                case Nest() | Call():
+                    yield s
+                case Loop():
+                    resident = self.residents.get(id(s))
+                    if resident is None or not resident.pays(sizes):
+                        yield from self._launched((*s.cond, *s.body), sizes)
 
     # --- code ------------------------------------------------------------------------
 
-    def code(self, capability: tuple[int, int]) -> Code:
-        """The kernels compiled for a compute capability. Raises: CompileError in the simulator, which compiles none."""
+    def code(self, capability: tuple[int, int], names: Sequence[str] | None = None) -> Code:
+        """Kernels compiled for a compute capability, by default all.
+
+        Raises: CompileError in the simulator, which compiles none.
+        """
         if is_simulated():
             raise CompileError("numba-cuda's simulator makes no code; unset NUMBA_ENABLE_CUDASIM to see PTX.")
-        if capability not in self._codes:
-            key = self._key("code {}.{}".format(*capability))
-            data, self.from_store = self._store.get_or_build(key, lambda: self._compile(capability).to_bytes())
-            self._codes[capability] = Code.from_bytes(data)
-        return self._codes[capability]
+        chosen = tuple(self.kernels if names is None else names)
+        if (capability, chosen) not in self._codes:
+            key = self._key("code {}.{} ".format(*capability) + " ".join(chosen))
+            data, self.from_store = self._store.get_or_build(key, lambda: self._compile(capability, chosen).to_bytes())
+            self._codes[capability, chosen] = Code.from_bytes(data)
+        return self._codes[capability, chosen]
 
     def stored(self, what: str, build: Callable[[], bytes]) -> bytes:
         """What the store has of this program by a name, built if it has none."""
         return self._store.get_or_build(self._key(what), build)[0]
 
-    def _compile(self, capability: tuple[int, int]) -> Code:
-        return assemble(self._lowered, to_ptx(self._lowered, capability), capability)
+    def _compile(self, capability: tuple[int, int], names: tuple[str, ...]) -> Code:
+        lowered = self._lower(names)
+        return assemble(lowered, to_ptx(lowered, capability), capability)
 
-    @functools.cached_property
-    def _lowered(self) -> Lowered:
-        return lower_kernels(self._sources(None), OLDEST)
+    def _lower(self, names: tuple[str, ...]) -> Lowered:
+        if names not in self._lowered:
+            self._lowered[names] = lower_kernels(self._sources(names, None), OLDEST)
+        return self._lowered[names]
 
-    def _sources(self, simulated: Mapping[int, np.ndarray] | None) -> dict[str, Source]:
-        """The kernels by name, around emitted code, or around interpreted code on the simulator's memory."""
+    def _sources(self, names: Sequence[str], simulated: Mapping[int, np.ndarray] | None) -> dict[str, Source]:
+        """Kernels by name, around emitted code, or around interpreted code on the simulator's memory."""
         from backends.cuda.launch import built, kernel_of, signature
 
-        found = {}
-        for name, (statement, skeleton) in self.kernels.items():
+        found, kernels = {}, self.kernels
+        for name in names:
+            statement, skeleton = kernels[name]
             layout = self.layout(statement)
             part = built(statement, skeleton, layout, self.geometry, simulated)
             types = signature(layout) if simulated is None else None
@@ -181,7 +203,7 @@ class Kernel:
         """Return the PTX of all kernels for a compute capability; by default that of the GPU, or (9, 0) without one."""
         if capability is None:
             return self.code(here_or_usual()[0]).ptx
-        return to_ptx(self._lowered, capability)
+        return to_ptx(self._lower(tuple(self.kernels)), capability)
 
     @property
     def can_run(self) -> bool:

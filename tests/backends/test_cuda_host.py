@@ -8,7 +8,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,10 +31,10 @@ pytestmark = [
 LEGACY = device.LEGACY
 
 
-def fake_code(self: Kernel, capability: tuple[int, int]) -> Code:
+def fake_code(self: Kernel, capability: tuple[int, int], names: Sequence[str]) -> Code:
     """Code without machine code: kernels have their own names as symbols."""
-    used = {name: Resources(40, 0, 0) for name in self.kernels}
-    return Code(capability, (13, 2), {name: name for name in self.kernels}, used, "", b"cubin")
+    used = {name: Resources(40, 0, 0) for name in names}
+    return Code(capability, (13, 2), {name: name for name in names}, used, "", b"cubin")
 
 
 @pytest.fixture

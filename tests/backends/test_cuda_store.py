@@ -54,7 +54,7 @@ def program() -> Any:
 def test_keys_tell_capabilities_and_geometries_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = []
 
-    def compiled(self: Kernel, capability: tuple[int, int]) -> Code:
+    def compiled(self: Kernel, capability: tuple[int, int], names: tuple[str, ...]) -> Code:
         made.append(capability)
         return Code(capability, (13, 2), {"s0": "symbol"}, {"s0": Resources(12, 0, 8)}, "text", b"\0binary\0")
 
@@ -73,7 +73,7 @@ def test_keys_tell_capabilities_and_geometries_apart(tmp_path: Path, monkeypatch
 
 
 def test_damage_is_found_and_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Kernel, "_compile", lambda self, c: Code(c, (13, 2), {}, {}, "", b"good"))
+    monkeypatch.setattr(Kernel, "_compile", lambda self, c, names: Code(c, (13, 2), {}, {}, "", b"good"))
     store, work = KernelStore(tmp_path), program()
     Kernel(work, store=store).code((9, 0))
     for file in tmp_path.glob("*.kernel"):
