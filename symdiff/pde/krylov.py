@@ -55,8 +55,7 @@ class ConjugateGradients(LinearSolver):
     def solve(self, system: System, b: Sequence[Node]) -> Vector:
         """Iterate until the residual is at most 1e-12 of `b`."""
         weights = weighed(system)
-        found = cg(system.matvec, b, TOLERANCE, ITERATIONS, _easy(self.preconditioner, system), weights)
-        return _if_better(system, found, b)
+        return cg(system.matvec, b, TOLERANCE, ITERATIONS, _easy(self.preconditioner, system), weights)
 
     def solve_transposed(self, system: System, b: Sequence[Node]) -> Vector:
         """A' = W A W^-1 with the weights W."""

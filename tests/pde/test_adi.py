@@ -104,6 +104,7 @@ def test_two_fields_a_long_step_and_gradients() -> None:
     assert found[k] == pytest.approx((around[0] - around[1]) / (2 * step), rel=1e-6)  # step**2 and eps/step
 
 
+@pytest.mark.slow
 def test_compiled_sweeps_are_the_interpreted_ones() -> None:
     problem = pde.Problem(pde.Eq(pde.dt(u), pde.laplacian(u)), SQUARE, {"x": ROUND, "y": COLD}, {u: y * (2 - y) * x})
     solver = problem.discretize((9, 12))

@@ -111,7 +111,13 @@ def test_the_way_that_fits_is_taken_and_all_ways_agree(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "way"), [("a ring", "auto"), ("a torus", "auto"), ("heat on a line", "cg"), ("layers across", "auto")]
+    ("name", "way"),
+    [
+        ("a ring", "auto"),
+        ("a torus", "auto"),
+        ("heat on a line", "cg"),
+        pytest.param("layers across", "auto", marks=pytest.mark.slow),
+    ],
 )
 def test_compiled_solvers_are_the_interpreted_ones(name: str, way: str) -> None:
     solver = stated(name).discretize(13 if PROBLEMS[name][1] is LINE else (9, 10))
