@@ -66,13 +66,12 @@ def pfhub(n: int = 100, **options: Any) -> Outcome:
     spectral, has 319.07 at t = 0, 166.9 at 50 and 136.5 at 100; FEniCS (I. Yashchuk 2018) 319.08, 177 and 143.
     """
     lower, upper, height, stiffness, mobility = 0.3, 0.7, 5.0, 2.0, 5.0
-    w = pde.field("w")
     slope = 2 * height * (c - lower) * (c - upper) * (2 * c - lower - upper)
-    equations = [pde.Eq(pde.dt(c), mobility * pde.laplacian(w)), pde.Eq(w, slope - stiffness * pde.laplacian(c))]
+    equation = pde.Eq(pde.dt(c), mobility * pde.laplacian(slope - stiffness * pde.laplacian(c)))
     noise = sd.cos(0.105 * x) * sd.cos(0.11 * y) + (sd.cos(0.13 * x) * sd.cos(0.087 * y)) ** 2
     noise += sd.cos(0.025 * x - 0.15 * y) * sd.cos(0.07 * x - 0.02 * y)
     periodic = {"x": pde.Periodic(), "y": pde.Periodic()}
-    problem = pde.Problem(equations, pde.Box(x=(0, 200), y=(0, 200)), periodic, {c: 0.5 + 0.01 * noise})
+    problem = pde.Problem(equation, pde.Box(x=(0, 200), y=(0, 200)), periodic, {c: 0.5 + 0.01 * noise})
     # The wells are stiffer than the start, where f'' < 0: the largest q**2 is 8/h**2, and f'' is 1.6 in them.
     q2 = 8 * (n / 200) ** 2
     dt = 1.8 / (mobility * q2 * (1.6 + stiffness * q2))

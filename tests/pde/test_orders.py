@@ -102,6 +102,30 @@ def test_a_system_whose_fields_have_different_sides() -> None:
             assert order - 0.2 < result.order < order + 1.3
 
 
+@pytest.mark.parametrize(
+    ("is_wave", "order", "shapes"),
+    [
+        (True, 6, (21, 33)),
+        pytest.param(True, 8, (29, 41), marks=pytest.mark.slow),
+        pytest.param(False, 6, (21, 33), marks=pytest.mark.slow),
+        pytest.param(False, 8, (29, 41), marks=pytest.mark.slow),
+    ],
+)
+def test_order_between_given_values(is_wave: bool, order: int, shapes: tuple[int, int]) -> None:
+    """The fits beyond such sides are less exact than the formulas, by what two derivatives make good in u."""
+    exact = sd.sin(3 * x + 0.4) * sd.cos(2 * t)
+    equation = pde.Eq(pde.dt(u, 2 if is_wave else 1), pde.laplacian(u))
+    problem = pde.manufactured(equation, {u: exact}, LINE)
+    errors = []
+    for n in shapes:
+        solver = problem.discretize(n, order)
+        # Small enough for the error in space to be left alone, and stable for the heat equation.
+        sol = solver.run(0.1, dt=0.4 / (n - 1) ** 2)
+        errors.append(np.abs(sol[u] - np.sin(3 * solver.grid.x + 0.4) * np.cos(0.2)).max())
+    observed = np.log(errors[0] / errors[1]) / np.log((shapes[1] - 1) / (shapes[0] - 1))
+    assert order - 0.1 < observed < order + 0.6
+
+
 def test_burgers_front() -> None:
     """Against the travelling wave of u_t + u*u_x = nu*u_xx (Cole-Hopf)."""
     nu = 0.1
