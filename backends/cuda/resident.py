@@ -22,6 +22,8 @@ from symdiff.program.ir import Call, Load, Loop, Nest, Statement, walk
 
 # A piece of a turn, `part(words, tile) -> words`.
 Part = Callable[[Any, Any], Any]
+# A step, `step(turn, words, tile)`, and its turn.
+_Turn = tuple[Any, int]
 
 
 def reside(
@@ -90,13 +92,22 @@ class _Composer:
 
     def _sequence(self, statements: Sequence[Statement]) -> Part:
         """Statements in order, a barrier behind each step; recursion goes to the nesting of loops."""
-        parts = [self._loop(s) if isinstance(s, Loop) else self._steps(s) for s in statements]  # type: ignore[arg-type]
+        parts: list[Part] = []
+        run: list[_Turn] = []
+        for s in statements:
+            found = self._loop(s) if isinstance(s, Loop) else self._of(s)  # type: ignore[arg-type]
+            if isinstance(found, list):
+                run += found
+            else:
+                parts += [*self._in_threes(run), found]
+                run = []
+        parts += self._in_threes(run)
         if not parts:
             return self._waiting()
-        while len(parts) > 1:
-            pairs = [self._both(*parts[k : k + 2]) for k in range(0, len(parts) - 1, 2)]
-            parts = pairs + parts[len(parts) & ~1 :]
-        return parts[0]
+        part = parts[0]
+        for other in parts[1:]:
+            part = self._both(part, other)
+        return part
 
     def _waiting(self) -> Part:
         wait = self.wait
@@ -113,18 +124,21 @@ class _Composer:
 
         return self.f.part(both)
 
-    def _steps(self, s: Nest | Call) -> Part:
-        """The steps of a statement; of those that sizes decide between, both are there."""
+    def _of(self, s: Nest | Call) -> list[_Turn] | Part:
+        """The steps of a statement; a part where sizes decide between two ways."""
+        names = skeletons_of(s, self.g)
         if isinstance(s, Call):
-            return self._all(s, skeletons_of(s, self.g))
-        first: Part | None = self._all(s, ("clear",), len(s.zero)) if s.zero else None
-        names = [n for n in skeletons_of(s, self.g) if n != "clear"]
+            return self._turns(s, names)
+        clears = [(step, turn) for step, _ in self._turns(s, names[: bool(s.zero)]) for turn in range(len(s.zero))]
+        names = names[bool(s.zero) :]
         if len(names) == 3:
-            part = self._either(s, self._all(s, names[:1]), self._all(s, names[1:]))
-        else:
-            # Points or rows do the same; a reduction by blocks has two steps.
-            part = self._all(s, names if s.reductions else names[:1])
-        return part if first is None else self._both(first, part)
+            thread, block = (self._in_threes(self._turns(s, some))[0] for some in (names[:1], names[1:]))
+            part = self._either(s, thread, block)
+            for before in reversed(self._in_threes(clears)):
+                part = self._both(before, part)
+            return part
+        # Points or rows do the same; a reduction by blocks has two steps.
+        return clears + self._turns(s, names if s.reductions else names[:1])
 
     def _either(self, nest: Nest, by_thread: Part, by_block: Part) -> Part:
         f = nest_functions(nest, self.layout, self.memory)
@@ -139,24 +153,41 @@ class _Composer:
 
         return self.f.part(either)
 
-    def _all(self, s: Nest | Call, names: Sequence[str], turns: int = 1) -> Part:
-        parts = [self._step(built(s, name, self.layout, self.g, self.memory), turns) for name in names]
-        part = parts[0]
-        for other in parts[1:]:
-            part = self._both(part, other)
-        return part
+    def _turns(self, s: Nest | Call, names: Sequence[str]) -> list[_Turn]:
+        found = [built(s, name, self.layout, self.g, self.memory) for name in names]
+        self.tile_words = max([self.tile_words, *(one.tile_words for one in found)])
+        return [(self.f.step(one.step), 0) for one in found]
 
-    def _step(self, one: Built, turns: int) -> Part:
-        self.tile_words = max(self.tile_words, one.tile_words)
-        step, wait = self.f.step(one.step), self.wait
+    def _in_threes(self, steps: Sequence[_Turn]) -> list[Part]:
+        """Steps as parts of up to three: every device function costs numba-cuda as much as a step."""
+        return [self.f.part(_part(steps[k : k + 3], self.wait)) for k in range(0, len(steps), 3)]
 
-        def run(words: Any, tile: Any) -> Any:
-            for turn in range(turns):
-                step(turn, words, tile)
-            wait(words)
-            return words
 
-        return self.f.part(run)
+def _part(steps: Sequence[_Turn], wait: Any) -> Part:
+    (first, i), (second, j), (third, k) = (*steps, *[steps[-1]] * (3 - len(steps)))
+
+    def one(words: Any, tile: Any) -> Any:
+        first(i, words, tile)
+        wait(words)
+        return words
+
+    def two(words: Any, tile: Any) -> Any:
+        first(i, words, tile)
+        wait(words)
+        second(j, words, tile)
+        wait(words)
+        return words
+
+    def three(words: Any, tile: Any) -> Any:
+        first(i, words, tile)
+        wait(words)
+        second(j, words, tile)
+        wait(words)
+        third(k, words, tile)
+        wait(words)
+        return words
+
+    return (one, two, three)[len(steps) - 1]
 
 
 def _barrier(arrive: Any, arrived: Any) -> Any:
