@@ -23,7 +23,8 @@
     y = ["slope = 0", "value = 0"]            # of all fields
 
     [boundary.v]
-    y = ["dn(v) = 0", "v = exp(-t)"]          # equations in the field and its outward derivative
+    y = ["dn(v) = 0", "v = exp(-t)"]          # equations in the field and its outward derivative; two on one side,
+                                              # for equations of fourth order: [["v = 0", "dn(v) = 0"], […, …]]
 
     [grid]
     shape = [256, 256]

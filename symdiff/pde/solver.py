@@ -92,8 +92,9 @@ class Solver:
         """Return the largest stable time step of a method; infinite for implicit methods.
 
         The equations are linearised about the initial state; where the linearisation changes in time by itself, the
-        smallest limit at 17 times up to `until` counts. A nonlinear problem may become stiffer on the way: a run
-        stops when that makes its values infinite. A stable step need not be an accurate one.
+        smallest limit at 17 times up to `until` counts. What fields of elliptic equations feed back is left out. A
+        nonlinear problem may become stiffer on the way: a run stops when that makes its values infinite. A stable step
+        need not be an accurate one.
         """
         stepper, values = as_stepper(method).adapted(self.problem), values_of(self.semi, self.grid, parameters)
         return self._steps.limit(stepper, values, self._start(values), until)
