@@ -84,14 +84,20 @@ def lower_kernels(sources: Mapping[str, Source], capability: tuple[int, int]) ->
 
 
 def to_ptx(lowered: Lowered, capability: tuple[int, int]) -> str:
-    """Return the PTX of all kernels for a compute capability."""
+    """Return the PTX of all kernels for a compute capability. Raises: CompileError with NVVM's words."""
     if not lowered.modules:
         return ""
     from numba.cuda.cudadrv import nvvm
 
     arch = "compute_{}{}".format(*capability)
     # No contraction to fused multiply-adds, as on the CPU: see `backends.emit`. Functions of libdevice ask for theirs.
-    return nvvm.compile_ir(list(lowered.modules), opt=3, arch=arch, fma=0).decode().rstrip("\0").strip()
+    try:
+        return nvvm.compile_ir(list(lowered.modules), opt=3, arch=arch, fma=0).decode().rstrip("\0").strip()
+    except nvvm.nvvmError as error:
+        raise CompileError(
+            f"NVVM makes no code for compute capability {capability[0]}.{capability[1]}: {error}. A newer GPU needs a "
+            "newer numba-cuda with its CUDA packages; target='cpu' needs neither."
+        ) from None
 
 
 def assemble(lowered: Lowered, ptx: str, capability: tuple[int, int]) -> Code:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 
-from backends.cuda.compile import Code, Resources
+from backends.cuda.compile import Code, Lowered, Resources, to_ptx
 from backends.cuda.geometry import Geometry
 from backends.cuda.kernel import Kernel
 from backends.cuda.simulator import is_simulated
 from backends.store import KernelStore
+from symdiff.ir.errors import CompileError
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'symdiff[cuda]'"),
@@ -49,6 +50,12 @@ def program() -> Any:
 
     x = sd.array("x", ("n",))
     return sd.compile(sd.sin(x), [x], target="cuda").kernel.program
+
+
+def test_a_gpu_that_nvvm_does_not_know() -> None:
+    module = 'target triple = "nvptx64-nvidia-cuda"'
+    with pytest.raises(CompileError, match=r"NVVM makes no code for compute capability 99\.9: .*newer numba-cuda"):
+        to_ptx(Lowered((module,), {}), (99, 9))
 
 
 def test_keys_tell_capabilities_and_geometries_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
