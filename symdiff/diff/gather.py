@@ -74,19 +74,48 @@ def _windows(node: Node, table: Mapping[Node, Windows], rewritten: Callable[[Nod
     if op in (el.add, el.sub) and all(a.shape == node.shape for a in args):
         return _sum(op is el.sub, table[args[0]], table[args[1]])
     if op in (embed, slice_) and set(node.params["steps"]) == {1}:
-        move = _embedded if op is embed else _sliced
-        out: Windows = {}
-        for (base, start), factor in table[args[0]].items():
-            moved = move(node, base, start)
-            if moved is None and op is embed and len(table[args[0]]) == 1:
-                return {(_placed(base, start, args[0].shape), node.params["starts"]): factor}
-            if moved is None:
-                place = tuple(-p if op is slice_ else p for p in node.params["starts"])
-                return {(rewritten(args[0]), place): const(1.0, node.dtype)}
-            if moved:
-                out[base, moved[0]] = _plus(out.get((base, moved[0])), factor)
-        return out or None
+        return _shifted(node, table, rewritten)
     return None
+
+
+def _shifted(node: Node, table: Mapping[Node, Windows], rewritten: Callable[[Node], Node]) -> Windows | None:
+    """Return the windows of a slice or of an embedded array.
+
+    A sum that is embedded is one array of its own: the stages of a step would become one stencil as wide as all of them
+    otherwise. Slices are looked through, for what periodic axes add at the other end is a slice.
+    """
+    is_slice = node.op is slice_
+    place = tuple(-p if is_slice else p for p in node.params["starts"])
+    scale, inner = (const(1.0, node.dtype), node.args[0]) if is_slice else _without_factors(node.args[0])
+    if not is_slice and inner.op is not slice_:
+        ((base, start), factor), *others = table[inner].items()
+        if others or any(start) or base.shape != inner.shape:
+            return {(rewritten(inner), place): scale}
+        return {(base, place): scale * factor}
+    move = _sliced if is_slice else _embedded
+    out: Windows = {}
+    for (base, start), factor in table[inner].items():
+        moved = move(node, base, start)
+        if moved is None and not is_slice and len(table[inner]) == 1:
+            return {(_placed(base, start, inner.shape), place): scale * factor}
+        if moved is None:
+            return {(rewritten(inner), place): scale}
+        if moved:
+            out[base, moved[0]] = _plus(out.get((base, moved[0])), scale * factor)
+    return out or None
+
+
+def _without_factors(node: Node) -> tuple[Node, Node]:
+    """Return (scalar, array) with node = scalar * array, all scalars taken out."""
+    scale = const(1.0, node.dtype)
+    while True:
+        if node.op is el.neg:
+            scale, node = -scale, node.args[0]
+        elif node.op is el.mul and () in (node.args[0].shape, node.args[1].shape):
+            scalar, node = node.args if node.args[0].shape == () else node.args[::-1]
+            scale = scale * scalar
+        else:
+            return scale, node
 
 
 def _sum(is_difference: bool, a: Windows, b: Windows) -> Windows | None:
