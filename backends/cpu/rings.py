@@ -19,8 +19,6 @@ from symdiff.program.ir import ITEMSIZE, Buffer, Ring, Sweep
 from symdiff.program.planes import Plane
 from symdiff.program.views import c_strides
 
-# Numbers of 8 bytes in a line of the cache.
-_LINE = 8
 _I1 = ir.IntType(1)
 _COPY = ir.FunctionType(ir.VoidType(), [POINTER, POINTER, I64, _I1])
 
@@ -30,12 +28,6 @@ def copy(frame: Frame, target: Value, source: Value, n_bytes: Value) -> None:
     b = frame.builder
     function = b.module.declare("llvm.memcpy.p0.p0.i64", _COPY)
     b.call(function, [target, source, n_bytes, ir.Constant(_I1, 0)])
-
-
-def plane_elements(rows: int, points: int) -> int:
-    """Return the elements from plane to plane: 8 k + 5 lines, so that no two of 8 planes share places in a cache."""
-    size = rows * -(-points // _LINE) * _LINE
-    return (size + 2 * _LINE) // (8 * _LINE) * (8 * _LINE) + 5 * _LINE
 
 
 def takes(sweep: Sweep) -> bool:
@@ -93,9 +85,8 @@ class Rings:
             self.origin.append(b.sub(self.lower[a], b.add(self._times(before, below), i64(under))))
             more = b.add(self._times(before, below + above), i64(under + over))
             extents.append(b.add(self._word(SWEEP_WORDS + a), more))
-        self.row = row = b.and_(b.add(extents[-1], i64(_LINE - 1)), i64(-_LINE))
-        size = row if self.rank == 2 else b.mul(row, extents[1])
-        self.plane_size = b.add(b.and_(b.add(size, i64(2 * _LINE)), i64(-8 * _LINE)), i64(5 * _LINE))
+        self.row = row = b.and_(b.add(extents[-1], i64(7)), i64(-8))
+        self.plane_size = row if self.rank == 2 else b.mul(row, extents[1])
         self.bias = self.origin[-1] if self.rank == 2 else b.add(b.mul(self.origin[1], row), self.origin[2])
 
     def _borrow(self) -> Value:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from backends.cpu.body import body_weight
 from backends.cpu.layout import ALIGN, DEPTH, LOCKS, RECORD, RINGS, SLOT_BYTES, SLOTS, SWEEP_WORDS
 from backends.cpu.machine import machine
-from backends.cpu.rings import plane_elements, takes
+from backends.cpu.rings import takes
 from symdiff.ir.dims import evaluate
 from symdiff.program.ir import ITEMSIZE, Sweep
 from symdiff.program.reach import is_thin
@@ -55,7 +55,7 @@ def tile_bytes(sweep: Sweep, tile: Tile) -> int:
         width + (tile.depth - 1) * (below + above) + under + over
         for width, (below, above), (under, over) in zip(tile.widths, sweep.reach, sweep.margin, strict=True)
     ]
-    plane = plane_elements(math.prod(extents[1:-1]), extents[-1])
+    plane = math.prod(extents[1:-1]) * (-(-extents[-1] // 8) * 8)
     total = 0
     for ring in sweep.rings:
         planes = tile.depth * ring.planes + (ring.taken if takes(sweep) else 0)

@@ -123,6 +123,13 @@ def test_planes_of_a_slab_share_what_they_read() -> None:
     )
 
 
+def test_planes_of_boxes_are_made_one_by_one() -> None:
+    u = sd.array("u", ("n", "m", "l"))
+    (s,) = found(lambda k, v: sd.concatenate([v[:1], 0.5 * (v[:-2] + v[2:]), v[-1:]], axis=0), u, [u])
+    assert isinstance(s, Sweep)
+    assert s.slab == 1
+
+
 def test_long_pieces_are_made_plane_by_plane() -> None:
     u = sd.matrix("u", "n", "m")
     (s,) = found(
