@@ -67,6 +67,7 @@ def test_values(kind: str, second: bool) -> None:
         assert len(wide) == 1 + second
 
 
+@pytest.mark.slow
 def test_compiled() -> None:
     """Compiled code against the interpreter, its derivatives too."""
     root = loop("round", True)

@@ -31,6 +31,7 @@ def test_remainders_and_dot_products() -> None:
     assert products.passed, products
 
 
+@pytest.mark.slow
 def test_fit_of_a_field_and_initial_values() -> None:
     """From exact values at all points; the problem's own initial values and sides stay what they are."""
     solver = DIFFUSION.discretize(8)

@@ -22,9 +22,8 @@ def heated(factor: Any, source: Any, side: Any, known: Any = ()) -> Any:
     return pde.Problem(equation, pde.Box(x=(0, 1), y=(0, 2)), sides, {u: x * (1 - x) * y}, known=known)
 
 
-@pytest.mark.parametrize("order", [2, 4])
-@pytest.mark.parametrize("method", ["rk4", "crank-nicolson"])
-def test_like_the_expression_of_its_values(order: int, method: str) -> None:
+@pytest.mark.parametrize(("method", "order"), [("rk4", 2), ("rk4", 4), ("crank-nicolson", 2)])
+def test_like_the_expression_of_its_values(method: str, order: int) -> None:
     """A bilinear factor has the same values between the points by interpolation."""
     options: dict[str, Any] = {"until": 0.01, "method": method, "dt": 0.002, "force": True, **REFERENCE}
     values = {m: 1 + x * y, "s": sd.sin(x), g: x + y}
