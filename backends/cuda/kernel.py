@@ -119,9 +119,11 @@ class Kernel:
         """The kernels on a device that a call with these sizes needs: compiled together, loaded when first needed."""
         held = self._images.setdefault(device.ordinal, {})
         missing = tuple(name for name in self._needed(sizes) if name not in held)
-        if missing and isinstance(device, Gpu):
+        if not missing:
+            return held
+        if isinstance(device, Gpu):
             held |= device.load(self.code(device.capability, missing))
-        elif missing:
+        else:
             held |= {name: source[0] for name, source in self._sources(missing, device.memory).items()}
         return held
 
