@@ -23,8 +23,8 @@ def panel(title: str) -> Live:
     def line(now: Progress) -> str:
         done = 100 * now.step / now.steps
         left = f", {now.eta:.0f} s left" if now.step < now.steps and now.rate > 0 else ""
-        rate = f"{now.rate:.4g} steps/s{left}"
-        return f"{title}  {done:5.1f} %  t = {now.t:.6g}  step {now.step} of {now.steps}  {rate}"
+        rate = f"  {now.rate:.4g} steps/s{left}" if now.rate > 0 else ""
+        return f"{title}  {done:5.1f} %  t = {now.t:.6g}  step {now.step} of {now.steps}{rate}"
 
     def closing(now: Progress, message: str) -> str:
         return f"{line(now)}: {message}"

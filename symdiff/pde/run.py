@@ -116,7 +116,7 @@ class Run(ABC):
             if self.checkpoint:
                 self._keep(self.checkpoint)
         if failure:
-            raise RunError(failure, self._solution("failed", finished=False))
+            raise RunError(failure, self._solution(f"failed: {failure}", finished=False))
         message += self.stepper.note
         # The run is over: Ctrl-C here has nothing left to stop, and must not cost the result.
         with suppress(KeyboardInterrupt):

@@ -42,6 +42,7 @@ def test_a_mass_that_is_lost_is_named_with_step_value_and_loss() -> None:
     assert re.search(r"'mass' is not conserved: after step 1, at t = 0\.1, it is 0\.9\d*, at the start 1:", text)
     assert "changed by -0.05, which is 5.00e-02 of its size, where 1e-09 is allowed" in text
     sol = caught.value.solution
+    assert sol.message == f"failed: {text}"
     assert sol.steps >= 1
     assert sol.tracked["mass"][1] == pytest.approx(0.95, rel=1e-14)
 
