@@ -40,7 +40,7 @@ def c_functions(kernel: Any, names: Sequence[str], single: bool) -> tuple[Any, A
     if calls_python or layout.arena_bytes({}) > _LARGEST_ON_STACK:
         reason = "calls Python" if calls_python else f"needs {layout.arena_bytes({})} bytes of temporaries"
         raise CompileError(f"A function that {reason} cannot be called from C here; see fn.export.")
-    library = Library(build_object(_text(kernel, len(names)), 1), ("memset",))
+    library = Library(build_object(_text(kernel, len(names)), 2), ("memset",))
     double, table = ctypes.c_double, ctypes.POINTER(ctypes.c_double)
     plain = ctypes.CFUNCTYPE(double, *[double] * len(names))(library.address("plain"))
     vector = ctypes.CFUNCTYPE(double, ctypes.c_int, table)(library.address("vector"))

@@ -111,7 +111,7 @@ def door(n_in: int, n_out: int, form: str) -> Door | None:
 
 @functools.cache
 def _library() -> Code:
-    return load_fixed(door_text.TEXT, door_text.SYMBOLS, 1)
+    return load_fixed(door_text.TEXT, door_text.SYMBOLS, 2)
 
 
 @functools.cache

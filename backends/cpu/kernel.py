@@ -127,7 +127,10 @@ class Kernel:
             return 0
         points = [product(n.space) for n in nests]
         brief = all(isinstance(p, int) and p <= _FEW_POINTS for p in points)
-        return 0 if brief and operations > _SMALL else 2
+        if brief and operations > _SMALL:
+            return 0
+        # Known sizes decide at once which of a nest's ways are taken; what is left goes into one function.
+        return 1 if self.program.sizes else 2
 
     def door(self, n_in: int, n_out: int, form: str) -> Door | None:
         """The fast way in for calls like earlier ones, of this kernel and others; None where there is none."""
