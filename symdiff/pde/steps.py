@@ -64,7 +64,11 @@ class Steps:
 
     def _fastest(self, values: Values, state: State, until: float) -> float:
         """Return the largest absolute value of an eigenvalue, infinite where formulas at a side make a mode grow."""
-        return float(np.max([np.abs(self._eigenvalues(values, state, t)).max() for t in self._times(until)]))
+        key = ("fastest", values_key(values), until)
+        if key not in self._limits:
+            found = [np.abs(self._eigenvalues(values, state, at)).max() for at in self._times(until)]
+            self._limits[key] = float(np.max(found))
+        return self._limits[key]
 
     @cached_property
     def _linearised(self) -> dict[Node, list[Entry]]:

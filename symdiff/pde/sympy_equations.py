@@ -10,7 +10,7 @@ from symdiff.ir.errors import ParseError
 from symdiff.ir.node import Node
 from symdiff.pde.equations import Eq
 from symdiff.pde.jets import TIME, d, field, is_jet
-from symdiff.pde.terms import div, vector
+from symdiff.pde.terms import div, slope, vector
 
 
 def from_sympy(eq: Any) -> Eq:
@@ -60,6 +60,15 @@ def _field(node: Any) -> Node:
 
 
 def _derivative(f: Node, names: list[str]) -> Node:
-    for name in names:
-        f = d(f, symbols(name)) if is_jet(f) or name == TIME else div(vector(**{name: f}))
+    """Return a derivative of an expression by one coordinate after the other, by the same one twice at once."""
+    left = list(names)
+    while left:
+        name = left.pop(0)
+        if is_jet(f) or name == TIME:
+            f = d(f, symbols(name))
+        elif left and left[0] == name:
+            left.pop(0)
+            f = div(vector(**{name: slope(f, name)}))
+        else:
+            f = div(vector(**{name: f}))
     return f

@@ -84,6 +84,11 @@ def grad(f: Any) -> Node:
     return term("value", node, short(node), (INDEX,))
 
 
+def slope(f: Node, axis: str) -> Node:
+    """Return the derivative of an expression along one axis, kept whole as in `grad`."""
+    return term("value", f, short(f), (axis,))
+
+
 def div(f: Any) -> Node:
     """Return the divergence of a vector, discretised conservatively: `div(k * grad(u))`, `div(vector(a, b) * u)`.
 

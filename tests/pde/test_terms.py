@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sympy
 
 import symdiff as sd
 from symdiff import pde
@@ -182,6 +183,14 @@ def test_a_laplacian_of_an_expression_conserves() -> None:
     gained = (found.sum() - (found[0] + found[-1]) / 2) / 10
     inward = 3 * (3 * state[0] ** 2) - state[0] - 2 * (3 * state[-1] ** 2 + 1) + state[-1]
     assert gained == pytest.approx(0.7 * inward, rel=1e3 * EPS)
+
+
+def test_a_second_derivative_of_an_expression_in_sympy_takes_its_values() -> None:
+    sx, st = sympy.symbols("x t")
+    su = sympy.Function("u")(sx, st)
+    equation = sympy.Eq(sympy.Derivative(su, st), sympy.Derivative(su**3 - su, (sx, 2)))
+    problem = pde.Problem(equation, LINE, CIRCLE, {u: 0})
+    assert str(problem.rhs[u]) == "nodal(u**3 - u)_xx"
 
 
 @pytest.mark.parametrize("order", [2, 4])
