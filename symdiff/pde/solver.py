@@ -300,7 +300,7 @@ class Solver:
         values = values_of(self.semi, self.grid, parameters)
         from symdiff.pde.steady import find  # late, as all that most runs do not need
 
-        return find(self, linear_solver, values, self._start(values), target)
+        return find(self, linear_solver, values, self._start(values)[: len(self.problem.fields)], target)
 
     def gradient(
         self,

@@ -162,6 +162,19 @@ def test_a_nonlinear_elliptic_equation_is_solved_by_newtons_method() -> None:
     assert np.abs(sol[phi] - known.sol(sol.grid.x)[0]).max() < 1e-6
 
 
+@pytest.mark.slow
+def test_a_steady_state_beside_an_elliptic_equation() -> None:
+    """It is the end of a run of implicit steps."""
+    equations = [pde.Eq(pde.dt(c), pde.laplacian(c) + phi), pde.Eq(pde.laplacian(phi), 1 - x - c)]
+    sides = {c: {"x": pde.Dirichlet(0)}, phi: {"x": pde.Dirichlet(1)}}
+    solver = pde.Problem(equations, pde.Box(x=(0, 1)), sides, {c: 0}).discretize(17)
+    sol = solver.steady(target="reference")
+    run = solver.run(4.0, "backward-euler", dt=0.5, target="reference")
+    # It decays by 1 + pi**2 dt in every step, and systems are solved to 1e-12.
+    for field in (c, phi):
+        assert np.abs(sol[field] - run[field]).max() < 1e-5
+
+
 def test_an_equation_without_a_solution_stops_the_run() -> None:
     """The mean of w is not 0, and lap(psi) has the mean 0 on a circle."""
     problem = pde.Problem([pde.Eq(pde.laplacian(psi), -w), pde.Eq(pde.dt(w), psi)], TURN, CIRCLE, {w: 1 + sd.sin(x)})
