@@ -117,11 +117,3 @@ def test_tails_keep_their_digits():
     np.testing.assert_array_equal(
         sd.compile(sd.erfcx(x), [x])(np.array([30.0, 1e10])), scipy.special.erfcx([30.0, 1e10])
     )
-
-
-def test_cuda_refuses_by_name():
-    x = sd.vector("x", "n")
-    with pytest.raises(sd.CompileError, match=r"'jv' .*target='cuda'.*use target='cpu'"):
-        sd.compile(sd.jv(0.5, x), [x], target="cuda")
-    with pytest.raises(sd.CompileError, match="'argsort' cannot run on target='cuda'"):
-        sd.compile(sd.sort(x), [x], target="cuda")
