@@ -89,7 +89,9 @@ class Solver:
     def stable_dt(
         self, method: str | Stepper = "rk4", parameters: Mapping[Any, Any] | None = None, until: float = 0.0
     ) -> float:
-        """Return the largest stable time step of a method; infinite for implicit methods.
+        """Return the largest stable time step of a method; infinite for implicit ones, 0 where every step is unstable.
+
+        Of imex methods the explicit part has a limit, which the implicit one changes: both count together.
 
         The equations are linearised about the initial state; where the linearisation changes in time by itself, the
         smallest limit at 17 times up to `until` counts. What fields of elliptic equations feed back is left out. A
@@ -212,7 +214,8 @@ class Solver:
 
         Every step is at most `dt`; steps are shortened evenly so that save points (multiples of `save_every`) and
         `until` are hit exactly. `dt=None` takes 0.9 of the stability limit, for implicit methods 10 times the limit
-        of explicit Euler (at least until/1000): stable, but choose dt yourself where accuracy in time matters.
+        of explicit Euler for as fast a decay (at least until/1000): stable, but choose dt yourself where accuracy in
+        time matters.
 
         `method` is "euler", "heun", "ssprk3", "rk4", "leapfrog"; "rk45", which takes `dt` for its first step only and
         keeps the error of every step below `tol` times the largest value of each field; implicit "backward-euler",
