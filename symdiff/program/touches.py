@@ -20,8 +20,8 @@ class Touch:
     reduces: bool = False
 
     def meets(self, other: Touch) -> bool:
-        """Whether the two may concern the same entry and one of them writes."""
-        if self.buffer != other.buffer or not (self.writes or other.writes):
+        """Whether the two, of one buffer, may concern the same entry and one of them writes."""
+        if not (self.writes or other.writes):
             return False
         a, b = self._span(), other._span()
         return a is None or b is None or (a[0] <= b[1] and b[0] <= a[1])
@@ -83,4 +83,7 @@ def _of_loops(statement: Statement) -> dict[Buffer, None]:
 
 def conflict(a: Sequence[Touch], b: Sequence[Touch]) -> list[tuple[Touch, Touch]]:
     """Return the pairs of accesses that fix the order of two statements."""
-    return [(x, y) for x in a for y in b if x.meets(y)]
+    of: dict[Buffer, list[Touch]] = {}
+    for y in b:
+        of.setdefault(y.buffer, []).append(y)
+    return [(x, y) for x in a for y in of.get(x.buffer, ()) if x.meets(y)]
