@@ -36,14 +36,22 @@ def gathered(nodes: Iterable[Node]) -> list[Node]:
     new: dict[Node, Node] = {}
 
     def rewritten(node: Node) -> Node:
-        if node not in new:
-            scatters = any(not _is_inside(*w, node.shape) for w in table[node])
-            new[node] = _rewritten(node, table[node]) if scatters else rebuilt(node)
+        stack = [node]
+        while stack:
+            top = stack[-1]
+            if top not in new and any(not _is_inside(*w, top.shape) for w in table[top]):
+                new[top] = _rewritten(top, table[top])
+            elif top not in new:
+                waiting = [a for a in top.args if a not in new]
+                if waiting:
+                    stack += waiting
+                    continue
+                new[top] = _with_args(top, [new[a] for a in top.args])
+            stack.pop()
         return new[node]
 
     def rebuilt(node: Node) -> Node:
-        args = [rewritten(a) for a in node.args]
-        return node if all(a is b for a, b in zip(args, node.args, strict=True)) else rebuild(node, args)
+        return _with_args(node, [rewritten(a) for a in node.args])
 
     for node in made_order(roots):
         found = _windows(node, table, rewritten) if node.ndim and node.dtype.startswith("float") else None
@@ -52,6 +60,10 @@ def gathered(nodes: Iterable[Node]) -> list[Node]:
             found = {(base, (0,) * node.ndim): const(1.0, node.dtype if node.dtype.startswith("float") else "float64")}
         table[node] = found
     return [rewritten(r) for r in roots]
+
+
+def _with_args(node: Node, args: Sequence[Node]) -> Node:
+    return node if all(a is b for a, b in zip(args, node.args, strict=True)) else rebuild(node, args)
 
 
 def _is_inside(base: Node, start: Start, shape: Shape) -> bool:

@@ -93,3 +93,16 @@ def test_arrays_packed_in_one_vector() -> None:
     values: dict[Node, Any] = {x: np.random.default_rng(k).normal(size=(5, 4)) for k, x in enumerate((u, w))}
     for one, other in zip(interpret(gathered(nodes), values), interpret(nodes, values), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_long_turn_is_no_deep_recursion() -> None:
+    x, s, rows = sd.vector("x", "n"), sd.symbols("s"), sd.vector("rows", "k")
+
+    def turn(c: Node, _: Node) -> tuple[Node, Node]:
+        for k in range(3000):  # three times Python's limit
+            c = c * s if k % 2 else -c
+        return c, sd.sum(c)
+
+    last, _ = sd.scan(turn, x, rows)
+    slope = sd.compile(sd.gradient(sd.sum(last), x), [x, s, rows], target="reference")
+    np.testing.assert_array_equal(slope(np.ones(3), 1.0, np.ones(2)), np.ones(3))
