@@ -43,7 +43,7 @@ def parse(text: str, fields: str | Iterable[Any], known: Mapping[str, Node] | No
     Raises ParseError, naming the place. Nothing in the text is ever executed.
 
     >>> print(parse("dt(c) = laplace(c**3 - c - k*laplace(c))", "c"))
-    c_t = div(3*c**2*grad(c) - grad(c) - (c_laplacian*ek + k*grad(c_laplacian)))
+    c_t = div(grad(c**3 - c - k*c_laplacian))
     """
     names = fields.split() if isinstance(fields, str) else [getattr(u, "params", {"name": u})["name"] for u in fields]
     table = {n: field(n) for n in names}
