@@ -24,6 +24,7 @@ from symdiff.ir.errors import DerivativeError
 # Substitution adds up rounding errors along a tree: it has to halve the products.
 _WORTH_SUBSTITUTING = 0.5
 _FULL = 0.5
+_QUICK = 1000  # steps for an entry, in the colouring of a side
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -148,17 +149,18 @@ def colour(
 
 def _candidates(matrix: _Matrix, symmetric: bool) -> Iterator[tuple[str, int]]:
     """The methods to try with the fewest products that each may need, the most promising first."""
-    in_row = int(np.bincount(matrix.rows, minlength=1).max())
+    by_row, by_col = (np.bincount(k, minlength=1) for k in (matrix.rows, matrix.cols))
     if symmetric:
         yield "star", 0
-        yield "column", in_row
+        yield "column", int(by_row.max())
         yield "acyclic", 2
         return
-    in_col = int(np.bincount(matrix.cols, minlength=1).max())
-    sides = [("column", in_row), ("row", in_col)]
-    yield from sorted(sides, key=lambda side: side[1])[:1]
+    sides = sorted([("column", by_row), ("row", by_col)], key=lambda side: int(side[1].max()))
+    # Colouring a side looks at a full row once for each of its columns: after what may make it needless.
+    is_quick = float(sides[0][1] @ sides[0][1]) <= _QUICK * len(matrix.rows)
+    yield from ((name, int(n.max())) for name, n in sides[: int(is_quick)])
     yield "bidirectional", 3
-    yield from sorted(sides, key=lambda side: side[1])[1:]
+    yield from ((name, int(n.max())) for name, n in sides[int(is_quick) :])
 
 
 def _orders(degrees: np.ndarray) -> list[np.ndarray]:
