@@ -21,7 +21,7 @@ class Given(Protocol):
 
     @property
     def kind(self) -> str:
-        """"free" where nothing is given."""
+        """What is given: "free" where nothing is."""
 
     @property
     def orders(self) -> tuple[int, ...]:
