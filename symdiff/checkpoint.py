@@ -26,6 +26,8 @@ from symdiff.ir.text import to_text
 
 # Seconds between two saves, and how many times longer than a save that is at least.
 _PERIOD, _SHARE = 10.0, 50.0
+# What NumPy raises for a file that is not whole: zipfile has NotImplementedError for a kind of compression of none.
+DAMAGED = (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, NotImplementedError)
 
 
 @final
@@ -58,7 +60,7 @@ class Checkpoint:
             with np.load(io.BytesIO(raw), allow_pickle=False) as found:
                 values = {name: found[name] for name in found.files}
             named, identity = str(values.pop("format")), str(values.pop("identity"))
-        except (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, NotImplementedError) as error:
+        except DAMAGED as error:
             raise DomainError(
                 f"checkpoint: {self.path} is no whole checkpoint; remove it, or name another file."
             ) from error

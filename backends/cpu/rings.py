@@ -8,6 +8,7 @@ number. Rows are as long as in the deepest sweep, in whole cache lines.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from llvmlite import ir
 
@@ -192,7 +193,7 @@ class Rings:
             first = b.sub(tick, i64(ring.taken_delay))
             lo, hi = self._range(old, 0)
             lo, hi = self.frame.maximum(lo, first), self.frame.minimum(hi, b.add(first, i64(self.sweep.slab)))
-            self.frame.loop(lo, hi, 1, lambda plane, old=old, ring=ring: self._take(plane, old, ring))  # type: ignore[misc]
+            self.frame.loop(lo, hi, 1, partial(self._take, old=old, ring=ring))
 
     def _take(self, plane: Value, old: Buffer, ring: Ring) -> None:
         """Copy a plane of the start, going round at the sides."""

@@ -198,7 +198,7 @@ class _Task:
                 fits = b.and_(whole, wide)
                 phase = b.and_(b.sub(start, self.rings.origin[-1]), i64(v.lanes - 1))
                 self._set(self.words.size_word(PHASE), phase)
-                frame.when(fits, lambda v=v: self._visit(v, lo, first_points, turn))  # type: ignore[misc]
+                frame.when(fits, functools.partial(self._visit, v, lo, first_points, turn))
                 here = b.select(fits, hi, lo)
             frame.loop(here, hi, 1, lambda plane: self._visit(single, plane, first_points, turn))
 

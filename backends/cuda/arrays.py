@@ -26,8 +26,26 @@ Device = Gpu | Simulator
 _CPU, _CUDA, _MANAGED = 1, 2, 13
 
 
+class _Sized:
+    """What follows from a shape and a dtype."""
+
+    __slots__ = ()
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """The number of bytes."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
 @dataclass(frozen=True, slots=True)
-class View:
+class View(_Sized):
     """An array on a device that somebody else holds. `stream` is where it is being made, None where it is there."""
 
     address: int
@@ -39,21 +57,12 @@ class View:
     owner: Any
     is_writeable: bool = True
 
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """The number of bytes."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
     def overlaps(self, other: View) -> bool:
         """Whether two arrays have memory in common."""
         return self.address < other.address + other.nbytes and other.address < self.address + self.nbytes
 
 
-class DeviceArray:
+class DeviceArray(_Sized):
     """A result on a GPU: a C-contiguous array that CuPy, PyTorch, JAX, Numba and others take without a copy.
 
     `numpy()` copies it to the host. Its memory is given back when nobody refers to it any more.
@@ -84,16 +93,6 @@ class DeviceArray:
         """Take another shape of as many entries; for an array that nobody else has seen yet."""
         self.shape = shape
         return self
-
-    @property
-    def ndim(self) -> int:
-        """The number of axes."""
-        return len(self.shape)
-
-    @property
-    def nbytes(self) -> int:
-        """The number of bytes."""
-        return math.prod(self.shape) * self.dtype.itemsize
 
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:

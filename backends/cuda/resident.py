@@ -95,7 +95,8 @@ class _Composer:
         parts: list[Part] = []
         run: list[_Turn] = []
         for s in statements:
-            found = self._loop(s) if isinstance(s, Loop) else self._of(s)  # type: ignore[arg-type]
+            assert isinstance(s, (Nest, Call, Loop))  # CUDA's programs have been lowered to these
+            found = self._loop(s) if isinstance(s, Loop) else self._of(s)
             if isinstance(found, list):
                 run += found
             else:

@@ -28,6 +28,7 @@ from backends.cuda.words import (
     reduced_axes,
 )
 from symdiff.ir.dims import Extent, evaluate
+from symdiff.ir.errors import CompileError
 from symdiff.ops.bits import bit_and, bit_xor, shift_right
 from symdiff.ops.elementwise import ELEMENTWISE
 from symdiff.program.ir import Access, Affine, Call, Const, Guard, Load, Loop, Nest, Op
@@ -329,7 +330,8 @@ def interpreted_loop(loop: Loop, layout: Words, memory: Mapping[int, np.ndarray]
         return function
 
     def alone(words: Word) -> int:
-        raise NotImplementedError("the simulator's grids of blocks that wait for each other have one block")
+        # The simulator runs blocks one after the other: the first one would wait for ever.
+        raise CompileError("In CUDA's simulator a loop in one kernel has one block, which waits for no others.")
 
     return LoopFunctions(same, same, same, same, alone, alone, report, flag, settle, exchange)
 

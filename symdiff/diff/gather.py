@@ -242,13 +242,13 @@ class Padding:
         """Return the padding that windows at these starts need; None if it depends on the sizes."""
         before, behind = [], []
         for a, (n, m) in enumerate(zip(base.shape, shape, strict=True)):
-            low = [s[a] for s in starts]
-            high = [m - n - s[a] for s in starts]
-            if not all(isinstance(e, int) for e in (*low, *high)):
+            low = [e for e in (s[a] for s in starts) if isinstance(e, int)]
+            high = [e for e in (m - n - s[a] for s in starts) if isinstance(e, int)]
+            if len(low) + len(high) < 2 * len(starts):
                 return None
             before.append(max(0, *low))
             behind.append(max(0, *high))
-        return Padding(tuple(before), tuple(behind), tuple(rounds))  # type: ignore[arg-type]  # all are ints
+        return Padding(tuple(before), tuple(behind), tuple(rounds))
 
     @property
     def is_wider(self) -> bool:

@@ -54,7 +54,7 @@ def _found(loop: Node) -> Found | None:
             node, starts = slots[k], (0,) * slots[k].ndim
             for join in joins:
                 if join.args.count(node) == 1 and join not in moving:
-                    axis, start = join.params["axis"], join.op.offsets(join)[join.args.index(node)]  # type: ignore[attr-defined]  # it is concatenate
+                    axis, start = join.params["axis"], concatenate.offsets(join)[join.args.index(node)]
                     starts = (*starts[:axis], starts[axis] + start, *starts[axis + 1 :])
                     node = join
             if node is not slots[k]:

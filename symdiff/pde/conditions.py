@@ -34,8 +34,15 @@ class Condition(ABC):
     where the field is given on the side, "slope" where its values there are unknowns.
     """
 
-    kind: str
-    orders: tuple[int, ...] = ()
+    @property
+    @abstractmethod
+    def kind(self) -> str:
+        """Where the field is given: "value", "slope", "periodic" or "free"."""
+
+    @property
+    def orders(self) -> tuple[int, ...]:
+        """The orders of the outward derivatives that are given."""
+        return ()
 
     @abstractmethod
     def expressions(self) -> tuple[Node, ...]:
@@ -43,7 +50,7 @@ class Condition(ABC):
 
     def data(self, u: Node) -> tuple[Node, ...]:
         """Return the outward derivatives of the field `u` that it gives, in the order of `orders`."""
-        return ()
+        return self.expressions()
 
     def __and__(self, other: Any) -> Both:
         """Return both conditions, for an equation of third or fourth order."""
@@ -94,10 +101,6 @@ class Dirichlet(Condition):
         """The value."""
         return (self.value,)
 
-    def data(self, u: Node) -> tuple[Node, ...]:
-        """The value."""
-        return (self.value,)
-
 
 @final
 @dataclass(frozen=True)
@@ -123,10 +126,6 @@ class Neumann(Condition):
         """The outward derivative."""
         node: Node = self.slope
         return node
-
-    def data(self, u: Node) -> tuple[Node, ...]:
-        """The outward derivative."""
-        return (self.slope,)
 
 
 @final
@@ -177,15 +176,11 @@ class Curvature(Condition):
         object.__setattr__(self, "value", given(self.value))
 
     @property
-    def orders(self) -> tuple[int, ...]:  # type: ignore[override]  # read-only here
+    def orders(self) -> tuple[int, ...]:
         """The one order."""
         return (self.n,)
 
     def expressions(self) -> tuple[Node, ...]:
-        """The value."""
-        return (self.value,)
-
-    def data(self, u: Node) -> tuple[Node, ...]:
         """The value."""
         return (self.value,)
 
@@ -218,12 +213,12 @@ class Both(Condition):
         object.__setattr__(self, "second", upper)
 
     @property
-    def kind(self) -> str:  # type: ignore[override]  # read-only here
+    def kind(self) -> str:
         """That of the lower derivative."""
         return str(self.first.kind)
 
     @property
-    def orders(self) -> tuple[int, ...]:  # type: ignore[override]  # read-only here
+    def orders(self) -> tuple[int, ...]:
         """Two."""
         return (*self.first.orders, *self.second.orders)
 

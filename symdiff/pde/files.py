@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from symdiff.checkpoint import DAMAGED
 from symdiff.ir.errors import DomainError
 from symdiff.pde.domain import Box, Grid
 from symdiff.pde.formats import (
-    DAMAGED,
     KINDS,
     dataset,
     describe,

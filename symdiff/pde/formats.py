@@ -11,7 +11,6 @@ import json
 import os
 import platform
 import shutil
-import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,6 @@ from symdiff.pde.track import RECORD_TIME
 ABOUT = "symdiff"
 FORMAT = "symdiff solution 1"
 KINDS = (".npz", ".nc", ".zarr")
-DAMAGED = (zipfile.BadZipFile, ValueError, KeyError, EOFError, OSError, NotImplementedError)
 _NEEDS = {".nc": ("h5py", "h5netcdf"), ".zarr": ("zarr",)}
 _LONGEST = 20_000  # characters of equations: an attribute of a netCDF file has 64 KiB at most
 

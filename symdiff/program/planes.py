@@ -59,7 +59,7 @@ class Planes:
         for k in range(n):
             number = self._add(piece, k, body, used)
             for s in piece.stores:
-                offsets: Sequence[int] = s.access.strides  # type: ignore[assignment]  # a piece's stores are at offsets
+                offsets = [int(d) for d in s.access.strides]  # a piece's stores are at numbers
                 plane = Plane(s.access.buffer, offsets[0] + k, False)
                 used[plane] = None
                 stores.append(replace(s, value=number[s.value], access=self._access(plane, offsets)))

@@ -11,13 +11,13 @@ from scipy.fft import dstn, idstn
 import symdiff as sd
 from symdiff import pde
 from symdiff.ir.interpret import interpret
-from symdiff.ir.node import Node, as_node, const
-from symdiff.pde import krylov
+from symdiff.ir.node import as_node, const
 from symdiff.pde.choose import choose
 from symdiff.pde.fourier import Basis, angles
 from symdiff.pde.linear import System
 from symdiff.pde.modes import Modes
 from symdiff.pde.structure import jacobian
+from tests.pde.counted import count_iterations
 
 k = sd.symbols("k")
 x, y, t = pde.coordinates("x y t")
@@ -167,15 +167,7 @@ def test_crank_nicolson_in_the_sine_basis_is_scipys() -> None:
 @pytest.mark.parametrize("way", ["cg", "bicgstab"])
 def test_the_preconditioner_spares_iterations(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without it their number doubles with the points along an axis."""
-    counts: list[Node] = []
-    original = krylov.while_loop
-
-    def counting(*args: Any) -> list[Node]:
-        state = original(*args)
-        counts.append(state[0])
-        return state
-
-    monkeypatch.setattr(krylov, "while_loop", counting)
+    counts = count_iterations(monkeypatch)
     rhs = pde.div((2 + sd.sin(3 * x) * sd.cos(y)) * pde.grad(u))
     solver = pde.Problem(pde.Eq(rhs, -1), SQUARE, {"x": COLD, "y": COLD}).discretize((33, 36))
     linear, now = choose(solver, solver.semi, way), const(0.0)

@@ -11,12 +11,13 @@ import symdiff as sd
 from symdiff import pde
 from symdiff.ir.interpret import interpret
 from symdiff.ir.node import Node, as_node, const
-from symdiff.pde import krylov, multigrid
+from symdiff.pde import multigrid
 from symdiff.pde.choose import choose
 from symdiff.pde.linear import System
 from symdiff.pde.multigrid import plan
 from symdiff.pde.stencil_arrays import Axes, coarsened
 from symdiff.pde.structure import jacobian
+from tests.pde.counted import count_iterations
 from tests.pde.dense import right_hand_side
 
 x, y, z = pde.coordinates("x y z")
@@ -75,15 +76,7 @@ def stage_shape(stage: Any, coarse: Node) -> Any:
 
 def iterations(rhs: Any, sides: Any, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch, box: Any = SQUARE) -> int:
     """Return how many iterations a steady problem takes, and check what they give."""
-    counts: list[Node] = []
-    original = krylov.while_loop
-
-    def counting(*args: Any) -> list[Node]:
-        state = original(*args)
-        counts.append(state[0])
-        return state
-
-    monkeypatch.setattr(krylov, "while_loop", counting)
+    counts = count_iterations(monkeypatch)
     solver = pde.Problem(pde.Eq(rhs, -1), box, sides).discretize(shape)
     linear, now = choose(solver, solver.semi, "multigrid", is_steady=True), const(0.0)
     system = System(solver.semi, list(solver.semi.blocks.values()), now, solver.semi.given(now), const(1.0), shift=0.0)
