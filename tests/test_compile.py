@@ -283,10 +283,12 @@ def test_dtype_float32(target: str) -> None:
 def test_code_lives_as_long_as_its_calls(target: str) -> None:
     def results() -> Iterator[float]:
         gc.freeze()  # what is there already need not be looked through 30 times
-        for k in range(30):
-            yield sd.compile(X * float(k), [X], target=target)(2.0)
-            gc.collect()
-        gc.unfreeze()
+        try:
+            for k in range(30):
+                yield sd.compile(X * float(k), [X], target=target)(2.0)
+                gc.collect()
+        finally:
+            gc.unfreeze()
 
     assert list(results()) == [2.0 * k for k in range(30)]
 

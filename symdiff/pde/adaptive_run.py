@@ -81,8 +81,9 @@ class AdaptiveRun(Run):
         if stop == self.march.t:
             self._save()
             return
-        evolved = self.march.between(stop, len(self.solver.problem.fields), self.solver.unknowns)
-        state = self.solver.whole.completed(evolved, stop, self.values)
+        n = len(self.solver.problem.fields)
+        evolved, last = self.march.between(stop, n, self.solver.unknowns), self.solver.unknowns(self.march.arrays)
+        state = self.solver.whole.completed(evolved, stop, self.values, last[n:])
         self.store.append(stop, self.solver.whole.assemble(state, stop, self.values))
 
     def _reason(self, march: March) -> str:

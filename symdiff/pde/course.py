@@ -31,6 +31,7 @@ from symdiff.pde.semidiscrete import Semidiscrete
 from symdiff.pde.stepper import Stepper
 
 Blocks = dict[Node, Node]
+_ROUNDING = 1e-12  # of the end, by which observations may be off it
 
 
 @final
@@ -56,11 +57,17 @@ class Clock:
 
 def clock(until: float, dt: float, goal: Goal) -> Clock:
     """Return the intervals from 0 over the times of observation to `until`, with steps of at most dt."""
-    ends = np.union1d(goal.times(), [until])
+
+    def snapped(times: np.ndarray) -> np.ndarray:
+        """Times that only rounding errors part from the end are the end."""
+        return np.where(np.abs(times - until) <= _ROUNDING * until, until, times)
+
+    ends = np.union1d(snapped(goal.times()), [until])
     begins = np.concatenate([[0.0], ends[:-1]])
     n = max(count(float(b - a), dt) for a, b in zip(begins, ends, strict=True))
-    rows = [np.searchsorted(m.given.times, ends) for m in goal.misfits]
-    hit = [np.isin(ends, m.given.times) for m in goal.misfits]
+    times = [snapped(m.given.times) for m in goal.misfits]
+    rows = [np.searchsorted(t, ends) for t in times]
+    hit = [np.isin(ends, t) for t in times]
     return Clock(n, begins, ends, tuple(np.where(h, r, -1) for h, r in zip(hit, rows, strict=True)))
 
 

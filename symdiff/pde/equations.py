@@ -9,10 +9,10 @@ from typing import Any
 from symdiff.diff.symbolic import diff
 from symdiff.front.sympy_bridge import is_sympy
 from symdiff.ir.errors import DTypeError, SymdiffError
-from symdiff.ir.graph import depends_on, substitute
+from symdiff.ir.graph import substitute
 from symdiff.ir.node import Node, as_node
 from symdiff.pde.domain import Box
-from symdiff.pde.fluxes import without
+from symdiff.pde.fluxes import is_linear, without
 from symdiff.pde.jets import NORMAL, TIME, all_jets, all_symbols, is_field, is_term, jet, jets, term
 from symdiff.pde.terms import expanded
 
@@ -196,10 +196,9 @@ def _refuse_second(table: dict[Node, Node], u: Node, eq: Eq) -> None:
 
 def solved(f: Node, w: Node, eq: Any, name: str = "") -> Node:
     """Return w of f = a*w + b = 0. Raises SymdiffError where f is not linear in w, which has this name in eq."""
-    slope = diff(f, w)
-    if slope in depends_on([slope], [w]) or w not in jets([f]):
+    if not is_linear(f, w) or w not in jets([f]):
         raise SymdiffError(f"The equation {eq} is not linear in {name or w.params['name']}; solve it for it.")
-    return -without(f, [w]) / slope
+    return -without(f, [w]) / diff(f, w)
 
 
 # -- steady states ------------------------------------------------------------------------------------------------

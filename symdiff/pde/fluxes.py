@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from symdiff.diff.symbolic import diff
 from symdiff.front.symbols import symbols
-from symdiff.ir.graph import free_symbols, rebuild, substitute, topological
+from symdiff.ir.graph import depends_on, free_symbols, rebuild, substitute, topological
 from symdiff.ir.node import Node, brief, const
 from symdiff.pde.jets import WHOLE, added, all_jets, d, derived, is_field, is_jet, is_term, jets, term, terms
 
@@ -56,6 +56,28 @@ def _remaining(node: Node, args: Sequence[Node | None]) -> Node | None:
             return rebuild(node, [const(0.0) if a is None else a for a in args])
 
 
+def is_linear(f: Node, w: Node) -> bool:
+    """Whether `w` enters an expression by sums and by products with what does not contain it.
+
+    A slope without `w` is not enough: the derivative of a comparison or of `floor` is 0.
+    """
+    moving = depends_on([f], [w])
+    return all(node is w or _is_linear(node, [a in moving for a in node.args]) for node in moving)
+
+
+def _is_linear(node: Node, moving: Sequence[bool]) -> bool:
+    match node.op.name:
+        case "add" | "sub" | "neg":
+            return True
+        case "mul":
+            return sum(moving) == 1
+        case "div":
+            return not moving[1]
+        case "where":
+            return not moving[0]
+    return False
+
+
 def is_constant(slope: Node, axes: Sequence[str]) -> bool:
     """Whether a factor contains neither a field nor a coordinate."""
     known = {symbols(a) for a in axes}
@@ -67,6 +89,9 @@ def flux(f: Node, axis: str, axes: Sequence[str]) -> Node:
     out, rest = _taken_out(f, axis, 1, axes)
     if not all_jets([rest]):
         return added([*out, d(rest, symbols(axis))])
+    if any(s.params["term"] not in WHOLE for s in terms([rest])):
+        # Terms are known at the points, fluxes are taken between them.
+        rest = plain(rest)
     return added([*out, term("flux", rest, f"flux({short(rest)})", (axis,))])
 
 
@@ -88,7 +113,7 @@ def _taken_out(f: Node, axis: str, n: int, axes: Sequence[str]) -> tuple[list[No
     out, rest = [], f
     for w in jets([f]):
         slope = diff(rest, w)
-        if is_constant(slope, axes):
+        if is_constant(slope, axes) and is_linear(rest, w):
             out.append(slope * d(w, symbols(axis), n))
             rest = without(rest, [w])
     return out, rest

@@ -76,8 +76,8 @@ def layouts(problem: Problem, order: int, also: Sequence[Node] = ()) -> dict[Nod
             for w in {w for side in sides for w in jets(side.expressions())} - {u}:
                 v = jet(w.params["field"], ())
                 out[v] = _widened(problem, out, w, u, axes.index(axis), order)
-                if not is_field(w):
-                    # What is given by derivatives is seen on the sides by the extension only.
+                if not is_field(w) or w in problem.definitions:
+                    # What is given by derivatives or by a defined field is seen on the sides by the extension only.
                     least = [_given(problem, u, name) for name in axes]
                     out[u] = replace(out[u], beyond=_larger(out[u].beyond, least))
     return out

@@ -128,8 +128,10 @@ class Folder(Medium):
         self.check(len(files), count)
         for file in files[count:]:
             file.unlink()
-        if count is not None:
-            (self.path / _SUMMARY).unlink(missing_ok=True)
+        summary = self.path / _SUMMARY
+        if count is None and summary.exists():
+            raise DomainError(f"save_to: {summary} is of another run; take another folder, or remove it.")
+        summary.unlink(missing_ok=True)
 
     def files(self) -> list[Path]:
         """Return the files of the states in their order."""
@@ -185,20 +187,24 @@ class Growing(Medium):
 
     def begin(self, count: int | None, most: int) -> None:
         xarray_for(self.path.suffix)
-        if not self.path.exists():
-            self.check(0, count)
-            self.path.absolute().parent.mkdir(parents=True, exist_ok=True)
-            self._make(self._empty(), self._chunks())
         try:
+            self.check(self._count() if self.path.exists() else 0, count)
+            if count is None:
+                # A run that saved nothing may have left a file, whose header is not this run's.
+                self.path.absolute().parent.mkdir(parents=True, exist_ok=True)
+                self._make(self._empty(), self._chunks())
             with self._opened("r+") as file:
-                self.check(_whole(file[TIME][:]), count)
-                file[TIME][count or 0 :] = np.nan
                 for name in (*self.about["fields"], TIME):
                     _resize(file[name], most)
+                file[TIME][count or 0 :] = np.nan
         except DomainError:
             raise
         except (KeyError, ValueError) as error:
             raise DomainError(f"save_to: {self.path} is no file of saved states: {error}.") from None
+
+    def _count(self) -> int:
+        with self._opened("r") as file:
+            return _whole(file[TIME][:])
 
     def _empty(self) -> Any:
         states = {name: np.empty((0, *self.shape)) for name in self.about["fields"]}

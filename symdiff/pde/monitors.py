@@ -19,7 +19,7 @@ from symdiff.diff.symbolic import diff
 from symdiff.front.symbols import symbols
 from symdiff.ir.errors import DomainError, DTypeError, UnknownSymbolError
 from symdiff.ir.node import Node, as_node
-from symdiff.pde.conditions import Dirichlet
+from symdiff.pde.conditions import Both, Dirichlet
 from symdiff.pde.evaluate import on_points
 from symdiff.pde.jets import TIME, all_jets, all_symbols, is_field, jets, term, terms
 from symdiff.pde.schedule import positive
@@ -209,7 +209,8 @@ class _Bounds(Watch):
         self.tol, self.start, self.low, self.high = tol, start, np.inf, -np.inf
         self.sides = []
         for axis in start.grid.axes:
-            for end, condition in enumerate(start.problem.boundary[field, axis]):
+            for end, side in enumerate(start.problem.boundary[field, axis]):
+                condition = side.first if isinstance(side, Both) else side  # the value comes first
                 if isinstance(condition, Dirichlet) and jets([condition.value]):
                     raise DomainError(
                         f"The monitor {name!r} knows the values of {field!s} on its sides before a run only where they "

@@ -117,6 +117,8 @@ class Run(ABC):
                 self._keep(self.checkpoint)
         if failure:
             raise RunError(failure, self._solution(f"failed: {failure}", finished=False))
+        if self.interrupts.asked and not stopped:
+            message += "; Ctrl-C came too late to stop it"
         message += self.stepper.note
         # The run is over: Ctrl-C here has nothing left to stop, and must not cost the result.
         with suppress(KeyboardInterrupt):

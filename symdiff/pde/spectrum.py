@@ -84,6 +84,12 @@ class Spectrum:
     parts: tuple[tuple[tuple[Node, Entry], ...], ...]
     factors: tuple[np.ndarray, ...]
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether factors and what the sides feed back are finite."""
+        feedback = [np.asarray(c.feedback) for pair in self.sides.values() for c in pair]
+        return all(np.isfinite(x).all() for x in (*self.factors, *feedback))
+
     @cached_property
     def fourier(self) -> list[np.ndarray]:
         """One stack of m-by-m matrices for each part: all modes, about the coefficients at different points."""

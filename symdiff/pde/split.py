@@ -20,7 +20,7 @@ from symdiff.ir.errors import DomainError
 from symdiff.ir.graph import free_symbols, substitute
 from symdiff.ir.node import Node, const
 from symdiff.pde.conditions import Both, Condition, Curvature, Dirichlet, Neumann, Robin
-from symdiff.pde.fluxes import without
+from symdiff.pde.fluxes import is_linear, without
 from symdiff.pde.jets import added, all_jets, is_jet, is_term, jet, jets, orders, term, terms
 from symdiff.pde.problem import Problem
 from symdiff.pde.semidiscrete import Semidiscrete
@@ -35,6 +35,7 @@ def parts(semi: Semidiscrete) -> tuple[Semidiscrete, Semidiscrete]:
     split = _Split(problem)
     for w in problem.definitions:
         split.define(w)
+    _check_conditions(problem, split)
     halves = {u: split.halves(rhs, 2) for u, rhs in problem.rhs.items()}
     if not any(stiff is not const(0.0) for stiff, _ in halves.values()):
         raise DomainError(
@@ -53,6 +54,11 @@ def _with(semi: Semidiscrete, problem: Problem, renamed: Mapping[Node, Node]) ->
     # The points beyond are those of all terms, so extensions fit both parts.
     out.__dict__["layout"] = {**semi.layout, **{new: semi.layout[w] for w, new in renamed.items()}}
     return out
+
+
+def nonlinear_part(w: Node) -> Node:
+    """Return the field that stands for what is not linear in a defined one."""
+    return jet(f"{w.params['name']}\0rest", ())
 
 
 @dataclass
@@ -75,7 +81,7 @@ class _Split:
         if linear is const(0.0) or not all(_is_affine(c, w) for pair in sides.values() for c in pair):
             self.linear[w] = const(0.0)
             return
-        new = jet(f"{w.params['name']}\0rest", ())
+        new = nonlinear_part(w)
         self.linear[w], self.rest[new], self.renamed[w] = linear, rest, new
         self.order[w] = max(self._order(s) for s in free_symbols([linear]) if is_jet(s) or is_term(s))
         for axis, (lower, upper) in sides.items():
@@ -90,7 +96,9 @@ class _Split:
             if not (is_jet(s) or is_term(s)) or self._order(s) < least:
                 continue
             (slope,) = jvp_nodes([rest], [s], [const(1.0)])
-            if any(is_term(x) or (is_jet(x) and not self._is_known(x)) for x in free_symbols([slope])):
+            if not is_linear(rest, s) or any(
+                is_term(x) or (is_jet(x) and not self._is_known(x)) for x in free_symbols([slope])
+            ):
                 continue
             stiff.append(slope * s)
             # Of a field with a nonlinear part, that is left over.
@@ -129,10 +137,24 @@ class _Split:
         return term(s.params["term"], rest, s.params["label"], s.params["by"]) if all_jets([rest]) else None
 
 
+def _check_conditions(problem: Problem, split: _Split) -> None:
+    """Refuse conditions that contain a defined field whose two parts would not both be seen there."""
+    for (u, axis), pair in problem.boundary.items():
+        for w in {w for c in pair for w in jets(c.expressions()) if jet(w.params["field"], ()) in split.linear}:
+            defined = jet(w.params["field"], ())
+            if defined is not u and split.rest.get(split.renamed.get(defined, defined)) is not const(0.0):
+                raise DomainError(
+                    f"The condition of {u!s} on axis {axis!r} contains {defined!s}, which is not linear in the fields: "
+                    "imex methods cannot split it. Use another method, such as 'sdirk2'."
+                )
+
+
 def _is_affine(condition: Condition, w: Node) -> bool:
     """Whether what a side gives is a number times the field itself, plus what contains it no more."""
     rates = [diff(data, w) for data in condition.data(w)]
-    return not any(is_jet(s) or is_term(s) for s in free_symbols(rates))
+    return all(is_linear(f, w) for f in condition.data(w)) and not any(
+        is_jet(s) or is_term(s) for s in free_symbols(rates)
+    )
 
 
 def _homogeneous(condition: Condition, w: Node) -> Condition:

@@ -98,7 +98,7 @@ def eigenvalues(spectrum: Spectrum) -> np.ndarray:
     """Return samples of the eigenvalues of the discretised equations; infinite where a side makes a mode grow."""
     if not spectrum.factors:
         return np.zeros(1, dtype=complex)
-    if not all(np.isfinite(c).all() for c in spectrum.factors):
+    if not spectrum.is_finite:
         return np.array([np.nan + 0j])
     (fourier,) = spectrum.fourier
     found = [(fourier if fourier.shape[-1] == 1 else np.linalg.eigvals(fourier)).ravel()]
@@ -164,25 +164,24 @@ def joint_limit(stepper: Imex, spectrum: Spectrum) -> float:
 
     `spectrum` has the part that is taken implicitly and then the rest. NaN coefficients give NaN.
     """
-    if not all(np.isfinite(c).all() for c in spectrum.factors):
+    if not spectrum.is_finite:
         return float("nan")
     modes = _Modes.of(stepper, *spectrum.fourier)
     fastest = modes.fastest.max()
     if not fastest:
         return float("inf")
     low, high = 0.0, _LEAST / fastest
-    while modes.are_stable(high):
+    while high <= _MOST / fastest and modes.are_stable(high):
         low, high = high, _RATIO * high
-        if high > _MOST / fastest:
-            return float("inf")
-    for _ in range(_BISECTIONS if low else 0):
+    unlimited = low if high > _MOST / fastest else np.inf
+    for _ in range(_BISECTIONS if 0 < low < unlimited else 0):
         middle = (low * high) ** 0.5
         low, high = (middle, high) if modes.are_stable(middle) else (low, middle)
     for patch in spectrum.patches():
         at_sides = _Modes.of(stepper, *patch.parts)
         while low and not at_sides.are_stable(low):
             low = low / _RATIO if low > _LEAST / fastest else 0.0
-    return low
+    return float("inf") if low == unlimited else low
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -127,7 +127,8 @@ def find(solver: Solver, way: str, values: Mapping[Node, float], start: State, t
     seconds = time.perf_counter() - compiled
     k, change, residual, size = int(outcome[0]), *map(float, outcome[1:4])
     state = [np.asarray(a) for a in outcome[4:]]
-    arrays = solver.whole.assemble(solver.whole.completed(state, 0.0, dict(values)), 0.0, dict(values))
+    whole = solver.whole.completed(state, 0.0, dict(values), solver._start(dict(values))[len(state) :])
+    arrays = solver.whole.assemble(whole, 0.0, dict(values))
     message = f"settled after {k} iterations, |F| = {size:.2g}; linear systems by {linear.describe()}"
     fine = change <= NEWTON_TOLERANCE and residual <= ACCEPTED_RESIDUAL
     solution = Solution(

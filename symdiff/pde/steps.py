@@ -24,7 +24,7 @@ from symdiff.pde.layout import Region, grid_size
 from symdiff.pde.parameters import Values, values_key
 from symdiff.pde.schedule import positive
 from symdiff.pde.spectrum import Entry, Spectrum
-from symdiff.pde.split import parts
+from symdiff.pde.split import nonlinear_part, parts
 from symdiff.pde.stepper import Stepper
 
 if TYPE_CHECKING:
@@ -136,6 +136,8 @@ class Steps:
                         feedback.append(grid.spacing[axis] ** n * most)
                     pair.append(Closure(condition.kind, condition.orders, tuple(feedback)))
                 out[u, axis] = (pair[0], pair[1])
+                if u in problem.definitions:
+                    out[nonlinear_part(u), axis] = out[u, axis]
         return out
 
     def choose(

@@ -181,7 +181,12 @@ def jacobian(solver: Solver, semi: Semidiscrete, shape: Sequence[int], seed: int
     """Return the Jacobian on a small grid, about a random state with random parameters, and the weights of its rows."""
     small = type(solver)(solver.problem, tuple(shape), solver.order)
     rng = np.random.default_rng(seed)
-    values = {p: float(v) for p, v in zip(semi.problem.parameters, rng.uniform(0.5, 1.5, 99), strict=False)}
+    values = {
+        p: float(v)
+        for p, v in zip(
+            semi.problem.parameters, rng.uniform(0.5, 1.5, max(99, len(semi.problem.parameters))), strict=False
+        )
+    }
     known = {array: rng.uniform(0.5, 1.5, _extent(small, u)) for u, array in semi.known.items()}
     sizes = _shapes(solver, semi, shape)
     sign = 1 if seed % 2 else -1

@@ -22,7 +22,7 @@ from symdiff.ir.graph import depends_on, free_symbols, substitute
 from symdiff.ir.node import Node, as_node, brief, const
 from symdiff.ops import leaves
 from symdiff.ops.elementwise import maximum, minimum
-from symdiff.pde.fluxes import differentiated, flux, is_constant, nodal, short, without
+from symdiff.pde.fluxes import differentiated, flux, is_constant, is_linear, nodal, short, without
 from symdiff.pde.jets import (
     INDEX,
     LAPLACIAN,
@@ -330,7 +330,12 @@ def _divergence(f: Node, axis: str, axes: Sequence[str]) -> Node:
     out, rest = [], f
     for w in terms([f]):
         slope = diff(rest, w)
-        if w.params["term"] == "value" and w.params["by"] == (axis,) and is_constant(slope, axes):
+        if (
+            w.params["term"] == "value"
+            and w.params["by"] == (axis,)
+            and is_constant(slope, axes)
+            and is_linear(rest, w)
+        ):
             out.append(slope * nodal(expanded(w.params["of"], axes), axis, axes))
             rest = without(rest, [w])
     return added([*out, flux(expanded(rest, axes), axis, axes)])

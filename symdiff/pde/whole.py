@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, final
 
@@ -29,17 +30,19 @@ class Whole:
     def __init__(self, solver: Solver):
         self._solver, self._semi, self._grid, self._problem = solver, solver.semi, solver.grid, solver.problem
 
-    def completed(self, state: State, t: float, values: Values) -> State:
-        """Return the unknowns of the fields that evolve with those of elliptic equations behind them."""
-        blocks = dict(zip(self._semi.blocks.values(), state, strict=True))
+    def completed(self, state: State, t: float, values: Values, guess: State) -> State:
+        """Return the unknowns of the fields that evolve, then those of elliptic equations, sought from `guess`."""
+        symbols_of = (*self._semi.blocks.values(), *self._semi.solved.values())
+        blocks = dict(zip(symbols_of, (*state, *guess), strict=True))
         inputs = {**self._solver.grid_inputs, **values, **blocks, symbols(TIME): t}
         return [*state, *(np.asarray(a) for a in interpret(self._searched, inputs))]
 
     @cached_property
     def _searched(self) -> list[Node]:
         """The unknowns of the fields of elliptic equations, as expressions."""
-        fields = Fields(self._semi, self._semi.blocks, symbols(TIME))
-        return [fields.block(u) for u in self._semi.solved]
+        semi = replace(self._semi, guess=self._semi.solved)
+        fields = Fields(semi, semi.blocks, symbols(TIME))
+        return [fields.block(u) for u in semi.solved]
 
     def assemble(self, state: State, t: float, values: Values) -> dict[Node, np.ndarray]:
         """Return the fields on all points: unknowns between given values; the mean of both at a corner of two sides."""
@@ -73,7 +76,7 @@ class Whole:
         fields = Fields(semi, {**semi.blocks, **semi.solved}, symbols(TIME))
         sizes = tuple(grid_size(a) for a in self._grid.axes)
         for u, axis, end, value in self._given:
-            if not all(is_field(w) for w in jets([value])):
+            if any(not is_field(w) or w in self._problem.definitions for w in jets([value])):
                 region = Region((0,) * len(sizes), sizes).along(axis, 0 if end == 0 else sizes[axis] - 1, 1)
                 (out[u, axis, end],) = fields.evaluate([u], region)
         return out

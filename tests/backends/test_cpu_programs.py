@@ -47,7 +47,7 @@ def compare(
 
 
 @given(programs())
-@settings(max_examples=35, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_random_programs_at_many_sizes(roots: list[Node]) -> None:
     print(to_text(roots))  # the failing program, as text that parses back
     reference, compiled = sd.compile(roots, SYMBOLS, target="reference"), sd.compile(roots, SYMBOLS)

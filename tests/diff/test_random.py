@@ -40,7 +40,7 @@ def check(graph: list[Node], values: dict[Node, Any], exact: list[np.ndarray]) -
 
 
 @given(scalar_programs())
-@settings(max_examples=30)
+@settings(max_examples=60)
 def test_comparison_of_all_methods_passes(program: tuple[Node, dict[Node, float]]) -> None:
     f, values = program
     show(f, values)
@@ -51,7 +51,7 @@ def test_comparison_of_all_methods_passes(program: tuple[Node, dict[Node, float]
 
 
 @given(scalar_programs())
-@settings(max_examples=22)
+@settings(max_examples=40)
 def test_hessian_is_symmetric_and_right(program: tuple[Node, dict[Node, float]]) -> None:
     f, values = program
     show(f, values)
@@ -68,7 +68,7 @@ def test_hessian_is_symmetric_and_right(program: tuple[Node, dict[Node, float]])
 
 
 @given(st.one_of(array_programs(), array_programs(), loop_programs()), st.integers(0, 4))
-@settings(max_examples=22)
+@settings(max_examples=40)
 def test_jacobians_of_both_modes_are_right(program: tuple[Node, dict[Node, np.ndarray]], k: int) -> None:
     f, values = program
     show(f, values)
@@ -81,7 +81,7 @@ def test_jacobians_of_both_modes_are_right(program: tuple[Node, dict[Node, np.nd
 
 
 @given(st.one_of(array_programs(), loop_programs()))
-@settings(max_examples=30)
+@settings(max_examples=60)
 def test_forward_and_reverse_are_transposes(program: tuple[Node, dict[Node, np.ndarray]]) -> None:
     f, values = program
     show(f, values)
@@ -118,7 +118,7 @@ def test_second_derivatives_by_every_order_of_modes(program: tuple[Node, dict[No
 
 
 @given(st.one_of(array_programs(), loop_programs()))
-@settings(max_examples=50)
+@settings(max_examples=100)
 def test_complex_steps_agree(program: tuple[Node, dict[Node, np.ndarray]]) -> None:
     f, values = program
     show(f, values)
@@ -165,7 +165,7 @@ def test_checkpoints_change_nothing(program: tuple[Callable[..., Node], dict[Nod
 
 
 @given(scalar_programs(), st.one_of(array_programs(), loop_programs()))
-@settings(max_examples=22)
+@settings(max_examples=40)
 def test_compiled_code_agrees_with_the_interpreter(
     scalar: tuple[Node, dict[Node, float]], array: tuple[Node, dict[Node, np.ndarray]]
 ) -> None:

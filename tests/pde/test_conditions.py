@@ -226,3 +226,11 @@ def test_vorticity_on_a_wall_follows_from_the_stream_function() -> None:
         [fields.given((w, 0, 0))], solver._inputs({}, [np.zeros((7, 4)), -3 * s + a * s**2 + b * s**3])
     )
     np.testing.assert_allclose(found, -2 * a, rtol=20 * EPS / h**2)
+
+
+def test_a_side_may_be_held_at_a_defined_field() -> None:
+    equations = [pde.Eq(pde.dt(u), pde.laplacian(u)), pde.Eq(pde.dt(v), pde.laplacian(v)), pde.Eq(w, v**2)]
+    free = {"x": pde.Neumann(0)}
+    problem = pde.Problem(equations, pde.Box(x=(0, 1)), {u: {"x": pde.Dirichlet(w)}, v: free, w: free}, {u: 0.3, v: x})
+    sol = problem.discretize(21).run(0.01, "rk4", target="reference")
+    np.testing.assert_allclose(sol[u][[0, -1]], sol[v][[0, -1]] ** 2, rtol=8 * EPS)

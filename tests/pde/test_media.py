@@ -14,6 +14,8 @@ import pytest
 import symdiff as sd
 from symdiff import pde
 from symdiff.pde import run as run_module
+from symdiff.pde.files import about_run
+from symdiff.pde.media import medium
 
 k = sd.symbols("k")
 u = pde.field("u")
@@ -167,3 +169,27 @@ def test_without_xarray_the_extra_is_named(heat: Any, tmp_path: pathlib.Path, mo
     monkeypatch.setitem(sys.modules, "xarray", None)
     with pytest.raises(sd.DomainError, match=r"pip install 'symdiff\[xarray\]'"):
         heat.discretize(9).run(**OPTIONS, save_to=tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("ending", [".nc", ".zarr"])
+def test_the_header_of_a_run_that_saved_nothing_is_not_taken_over(ending: str, tmp_path: pathlib.Path) -> None:
+    def solver(length: float) -> Any:
+        box, sides = pde.Box(x=(0, length)), {"x": pde.Neumann(0)}
+        return pde.Problem(pde.Eq(pde.dt(u), pde.laplacian(u)), box, sides, {u: 1}).discretize(9)
+
+    options: dict[str, Any] = {"until": 0.01, "method": "euler", "dt": 1e-3, "target": "reference"}
+    place = tmp_path / f"run{ending}"
+    other = solver(2).run(**options)
+    about, _ = about_run(other)
+    medium(place, other.grid, about).begin(None, 4)  # and is killed at once
+    solver(1).run(**options, save_to=place)
+    with xarray.open_dataset(place, engine="h5netcdf" if ending == ".nc" else "zarr") as found:
+        assert found["x"][-1] == 1.0
+
+
+def test_a_summary_without_states_is_of_another_run(tmp_path: pathlib.Path) -> None:
+    problem = pde.Problem(pde.Eq(pde.dt(u), pde.laplacian(u)), pde.Box(x=(0, 1)), {"x": pde.Neumann(0)}, {u: 1})
+    problem.discretize(9).run(0.01, "euler", dt=1e-3, target="reference").save(tmp_path / "run.npz")
+    with pytest.raises(sd.DomainError, match=r"run\.npz is of another run"):
+        problem.discretize(9).run(0.01, "euler", dt=1e-3, save_to=tmp_path, target="reference")
+    assert pde.load(tmp_path / "run.npz").grid.x[-1] == 1.0

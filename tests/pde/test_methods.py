@@ -19,7 +19,7 @@ from symdiff.pde.split import parts
 
 k = sd.symbols("k")
 x, t = pde.coordinates("x t")
-u = pde.field("u")
+u, q = pde.field("u"), pde.field("q")
 LINE = pde.Box(x=(0, 1))
 REFERENCE: dict[str, Any] = {"target": "reference"}
 IMEX = ["imex-euler", "imex-ars2", "imex-ars3", "imex-sbdf2"]
@@ -263,3 +263,23 @@ def test_rk45_stays_at_its_stability_limit() -> None:
 
 def test_reach_of_the_pair() -> None:
     assert stability.reach(METHODS["rk45"], np.array([np.pi]))[0] == pytest.approx(3.3066, abs=1e-3)
+
+
+def test_imex_methods_refuse_conditions_with_a_nonlinear_defined_field() -> None:
+    equations = [pde.Eq(pde.dt(u), pde.laplacian(u)), pde.Eq(q, u**4)]
+    sides = {u: {"x": pde.Neumann(-q)}, q: {"x": pde.Neumann(0)}}
+    solver = pde.Problem(equations, pde.Box(x=(0, 1)), sides, {u: 1.0}).discretize(21)
+    with pytest.raises(sd.DomainError, match=r"condition of u on axis 'x' contains q.*not linear"):
+        solver.run(1e-3, "imex-euler", dt=1e-4, **REFERENCE)
+
+
+def test_limit_of_imex_methods_with_a_nonlinear_defined_field_and_advection() -> None:
+    """Below the limit random states stay bounded."""
+    equations = [pde.Eq(pde.dt(u), pde.laplacian(q) - 20 * pde.dx(u)), pde.Eq(q, u**3 - 0.01 * pde.laplacian(u))]
+    sides = {"x": pde.Neumann(0)}
+    start = 0.1 * np.cos(np.pi * np.arange(33) / 32)
+    solver = pde.Problem(equations, pde.Box(x=(0, 1)), sides, {u: start}).discretize(33)
+    limit = solver.stable_dt("imex-ars2")
+    assert 0 < limit < 0.1
+    sol = solver.run(50 * limit, "imex-ars2", dt=0.9 * limit, **REFERENCE)
+    assert np.abs(sol[u]).max() < 0.2

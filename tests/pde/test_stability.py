@@ -240,3 +240,14 @@ def test_pure_advection_has_no_step_for_euler() -> None:
     with pytest.raises(sd.DomainError, match="no stable step here \\(every dt is unstable\\)"):
         solver.run(0.1, "euler", target="reference")
     assert solver.stable_dt("rk4") == pytest.approx(2 * np.sqrt(2) / 16, rel=1e-3)
+
+
+def test_a_side_that_feeds_back_without_end_has_no_limit() -> None:
+    """The slope of sqrt(u) at u = 0 is infinite."""
+    problem = pde.Problem(
+        pde.Eq(pde.dt(u), pde.laplacian(u)), pde.Box(x=(0, 1)), {"x": pde.Neumann(-sd.sqrt(u))}, {u: 0}
+    )
+    solver = problem.discretize(21)
+    assert np.isnan(solver.stable_dt("euler"))
+    with pytest.raises(sd.DomainError, match="not finite at the initial state"):
+        solver.run(0.1, "euler", target="reference")
