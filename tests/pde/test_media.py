@@ -173,6 +173,9 @@ def test_without_xarray_the_extra_is_named(heat: Any, tmp_path: pathlib.Path, mo
 
 @pytest.mark.parametrize("ending", [".nc", ".zarr"])
 def test_the_header_of_a_run_that_saved_nothing_is_not_taken_over(ending: str, tmp_path: pathlib.Path) -> None:
+    xarray = pytest.importorskip("xarray")
+    pytest.importorskip("h5netcdf" if ending == ".nc" else "zarr")
+
     def solver(length: float) -> Any:
         box, sides = pde.Box(x=(0, length)), {"x": pde.Neumann(0)}
         return pde.Problem(pde.Eq(pde.dt(u), pde.laplacian(u)), box, sides, {u: 1}).discretize(9)
