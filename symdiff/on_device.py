@@ -60,7 +60,7 @@ def look(fn: Function, args: tuple[Any, ...], named: Mapping[str, Any]) -> tuple
     sizes = fn._arguments.sizes([np.empty(()) if m else a for a, m in zip(arrays, mapped, strict=True)])
     if any(mapped):
         shapes = [a.shape for a, m in zip(arrays, mapped, strict=True) if m]
-        sizes[POINTS] = math.prod(np.broadcast_shapes(*shapes))
+        sizes[POINTS] = math.prod(_broadcast(shapes))
     return mapped, sizes
 
 
@@ -105,11 +105,19 @@ def _common_shape(fn: Function, arrays: Sequence[np.ndarray | View]) -> tuple[in
     if not arrays:
         return ()
     shapes = [a.shape for a in arrays]
-    shape = np.broadcast_shapes(*shapes)
+    shape = _broadcast(shapes)
     if any(a.shape != shape for a in arrays if not isinstance(a, np.ndarray)):
         text = ", ".join(map(str, shapes))
         raise ShapeError(f"Arrays on the GPU in place of scalars have one shape, for none is copied there; got {text}.")
     return shape
+
+
+def _broadcast(shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        text = ", ".join(map(str, shapes))
+        raise ShapeError(f"The arrays given for scalar arguments do not broadcast together: {text}.") from None
 
 
 def _flat(array: np.ndarray | View, shape: tuple[int, ...]) -> np.ndarray | View:

@@ -33,7 +33,7 @@ from backends.cpu.tiles import Placed, Tile, place, shortlist
 from backends.store import KernelStore, kernel_key
 from symdiff.ir.dims import evaluate, product
 from symdiff.ir.errors import CompileError, DomainError
-from symdiff.program import memory, planes
+from symdiff.program import memory, native, planes, reach
 from symdiff.program.estimate import Estimate
 from symdiff.program.ir import Call, Nest, Program, Rows, Statement, Sweep, walk
 from symdiff.program.rows import in_rows
@@ -355,6 +355,7 @@ def _code_version() -> str:
     """A hash of the code generators: an object made by other code is never taken for one of this code."""
     here = Path(__file__).parent
     digest = hashlib.blake2b(digest_size=16)
-    for path in [*sorted([*here.glob("*.py"), here.parent / "emit.py"]), Path(memory.__file__), Path(planes.__file__)]:
+    used = map(Path, (memory.__file__, native.__file__, planes.__file__, reach.__file__))
+    for path in [*sorted([*here.glob("*.py"), here.parent / "emit.py"]), *used]:
         digest.update(path.read_bytes())
     return digest.hexdigest()

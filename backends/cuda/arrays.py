@@ -180,7 +180,7 @@ def _from_interface(value: Any, interface: Mapping[str, Any], name: str) -> View
 
 
 def from_dlpack(value: Any, name: str, stream: int = LEGACY) -> View:
-    """Take an array by DLPack: whoever makes it has the stream wait until it is there."""
+    """Take an array by DLPack: whoever makes it has the stream wait until it is there (-1: no stream waits)."""
     from cuda.core.utils import StridedMemoryView
 
     found = StridedMemoryView.from_dlpack(value, stream_ptr=stream)
@@ -189,8 +189,8 @@ def from_dlpack(value: Any, name: str, stream: int = LEGACY) -> View:
     dtype = np.dtype(found.dtype)
     strides = None if found.strides is None else tuple(s * dtype.itemsize for s in found.strides)
     _require_contiguous(name, tuple(found.shape), strides, dtype.itemsize, library_of(value))
-    writeable = not found.readonly
-    return View(found.ptr, tuple(found.shape), dtype, found.device_id, None, library_of(value), found, writeable)
+    place = found.ptr, tuple(found.shape), dtype, found.device_id
+    return View(*place, None if stream == -1 else stream, library_of(value), found, not found.readonly)
 
 
 _CONTIGUOUS = {"cupy": "cupy.ascontiguousarray(x)", "torch": "x.contiguous()"}

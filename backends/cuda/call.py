@@ -44,7 +44,8 @@ class Call:
         Raises: CapacityError when the device has too little memory, DomainError when an index was out of range.
         """
         self.kernel.program.check(self.sizes)
-        makers = dict.fromkeys(v.stream for v in _views((*self.arrays, *(self.out or ()))) if v.stream)
+        views = _views((*self.arrays, *(self.out or ())))
+        makers = dict.fromkeys(v.stream for v in views if v.stream)
         self.stream = _asked.get() or next(iter(makers), LEGACY)
         with self.device.active():
             for maker in makers:
@@ -55,6 +56,11 @@ class Call:
                 # Whoever changes or frees these arrays next does so after this call.
                 for maker in makers:
                     self.device.wait(maker, self.stream)
+                # Memory is given back on the legacy stream, which waits for no stream that asked to be left alone.
+                self.device.wait(LEGACY, self.stream)
+                if any(v.library == "jax" for v in views):
+                    # It reuses memory on streams that it does not tell.
+                    self.device.synchronise(self.stream)
 
     def _run(self) -> list[Any]:
         kernel, device, stream = self.kernel, self.device, self.stream
@@ -70,6 +76,9 @@ class Call:
             addresses |= {i: base + offset for i, offset in plan.offsets.items()}
             device.know(base, plan, _views((*self.arrays, *(self.out or ()))))
             self._upload(addresses)
+            if self.stays and any(isinstance(a, np.ndarray) and a.nbytes for a in self.arrays):
+                # Page-locked memory is still being read when the copy returns, and its owner may change it then.
+                device.synchronise(stream)
             run = Run(kernel, device, image, stream, plan, base, addresses)
             run.run(kernel.program.statements)
             if kernel.may_fail or not self.stays:

@@ -133,7 +133,7 @@ class Gpu:
         self.driver.call("cuMemFreeAsync", address, stream)
 
     def upload(self, address: int, array: np.ndarray, stream: int) -> None:
-        """Copy a C-contiguous array to the device; the array may change after the return."""
+        """Copy a C-contiguous array to the device; it may change after the return unless it is page-locked."""
         if array.nbytes:
             self.driver.call("cuMemcpyHtoDAsync_v2", address, array.ctypes.data, array.nbytes, stream)
 

@@ -329,7 +329,6 @@ def emitted_loop(loop: Loop, layout: Words) -> LoopFunctions:
         step=lambda f: inlined(f, void(int64, words, tile)),
         part=lambda f: inlined(f, words(words, tile)),
         barrier=lambda f: inlined(f, void(words)),
-        choice=lambda f: inlined(f, boolean(int64, int64)),
         arrive=device(arrive, int64(words)),
         arrived=device(arrived, int64(words)),
         report=device(report, void(words, int64, int64)),

@@ -33,7 +33,7 @@ from backends.cuda.steps import Step, scratch_words, skeletons_of, steps_of
 from backends.cuda.words import Words
 from backends.store import KernelStore, kernel_key
 from symdiff.ir.errors import CompileError
-from symdiff.program import memory
+from symdiff.program import memory, native
 from symdiff.program.estimate import Estimate
 from symdiff.program.ir import Call, Loop, Nest, Program, Statement, walk
 from symdiff.program.touches import touches
@@ -290,7 +290,7 @@ def _versions() -> str:
     """
     folder = Path(__file__).parent
     digest = hashlib.blake2b(digest_size=16)
-    for path in [*sorted(folder.glob("*.py")), folder.parent / "emit.py"]:
+    for path in [*sorted(folder.glob("*.py")), folder.parent / "emit.py", Path(native.__file__)]:
         digest.update(path.read_bytes())
     for package in _PACKAGES:
         found = importlib.util.find_spec(package)

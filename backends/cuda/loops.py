@@ -27,7 +27,7 @@ class Run(Protocol):
         """Set `MOST_AHEAD` + 1 flags of the loop's depth to 0; returns their addresses."""
 
     def read_flags(self, n: int) -> list[bool]:
-        """Wait for the device and read the first n of the flags; all down when a kernel has reported an error."""
+        """Wait for the device and read the first n flags. Raises DomainError where a kernel reported an error."""
 
     def finish_flags(self) -> None:
         """Give the flags back."""

@@ -333,7 +333,7 @@ def interpreted_loop(loop: Loop, layout: Words, memory: Mapping[int, np.ndarray]
         # The simulator runs blocks one after the other: the first one would wait for ever.
         raise CompileError("In CUDA's simulator a loop in one kernel has one block, which waits for no others.")
 
-    return LoopFunctions(same, same, same, same, alone, alone, report, flag, settle, exchange)
+    return LoopFunctions(same, same, same, alone, alone, report, flag, settle, exchange)
 
 
 def go_is_up(memory: Mapping[int, np.ndarray]) -> Any:

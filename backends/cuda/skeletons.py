@@ -3,7 +3,7 @@
 A skeleton knows nothing of what a statement computes: that is in the device functions it is given, emitted LLVM on a
 GPU and interpreted in the CUDA simulator. It is itself a device function `step(turn, words, tile)`: `words` is what
 the host passes, `tile` the block's shared memory in words, and `turn` counts the launches of a step that has several.
-A kernel is one step, or a whole loop of them: see `launch` and `device_loops`. Every loop's order depends on sizes
+A kernel is one step, or a whole loop of them: see `launch` and `resident`. Every loop's order depends on sizes
 alone, so results do not depend on how many blocks run at once.
 """
 

@@ -1,7 +1,7 @@
 """Steps: which kernels a statement is made of, with how many threads, blocks and launches, and how much scratch.
 
 All of it depends on sizes alone. A step is what runs between two barriers of the whole grid; its skeleton is a device
-function `step(turn, words, tile)`, of which `launch` makes a kernel, or `device_loops` a whole loop.
+function `step(turn, words, tile)`, of which `launch` makes a kernel, or `resident` a whole loop.
 """
 
 from __future__ import annotations

@@ -209,14 +209,14 @@ def bench(
     from symdiff.terminal import bench as room
 
     console = output()
+    if show:
+        room.list_cases(console)
+        return
     if target is Target.cuda:
         from symdiff.terminal.bench_gpu import run_gpu
 
         if not run_gpu(console, cases or [], json_file):
             raise typer.Exit(FAILURE)
-        return
-    if show:
-        room.list_cases(console)
         return
     if kept or file is not None:
         record = room.show_kept(console, file)

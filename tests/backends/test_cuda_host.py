@@ -306,9 +306,11 @@ def test_work_waits_for_the_streams_of_its_arrays(gpu: FakeDriver) -> None:
     fn = compiled(gpu, X * y, [X, y])
     fn(OnGpu(DATA, stream=70), OnGpu(DATA, stream=80))
     assert gpu.launches[-1].stream == 70
-    waits = [(a[0], b[0]) for a, b in zip(gpu.asked("cuStreamWaitEvent"), gpu.asked("cuEventRecord"), strict=True)]
-    recorded = [a[1] for a in gpu.asked("cuEventRecord")]
-    assert list(zip((w for w, _ in waits), recorded, strict=True)) == [(70, 80), (80, 70)]
+    waits, records = gpu.asked("cuStreamWaitEvent"), gpu.asked("cuEventRecord")
+    assert [w[1] for w in waits] == [r[0] for r in records], "another event than the recorded one"
+    # The call's stream waits for the other array's; at the end both that one and the one that frees memory wait for it.
+    waited = [(w[0], r[1]) for w, r in zip(waits, records, strict=True)]
+    assert waited == [(70, 80), (80, 70), (LEGACY, 70)]
     result = fn(OnGpu(DATA, stream=70), DATA, stream=90)
     assert gpu.launches[-1].stream == 90
     assert result.stream == 90
