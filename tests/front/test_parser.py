@@ -1,7 +1,6 @@
 """sd.parse: both spellings, hostile text, and parse(str(f)) is f."""
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from symdiff.front.vocabulary import FUNCTIONS
 from symdiff.ir.interpret import interpret
 from symdiff.ops.elementwise import ELEMENTWISE
 from symdiff.ops.elementwise.bessel import OF_ORDER
+from tests.counting import lines_run
 
 X, Y = sd.symbols("x y")
 # What stands in text under an operator or has a parameter of its own is built by hand below.
@@ -94,18 +94,27 @@ def test_symbols_named_like_subexpressions_do_not_collide():
     assert sd.parse(str(f)) is f
 
 
-def test_huge_graphs_print_short_and_fast():
+def chain(n):
     f = X
-    for _ in range(100_000):
+    for _ in range(n):
         f = sd.sin(f) * f
-    start = time.perf_counter()
+    return f
+
+
+def test_huge_graphs_print_short():
+    f = chain(100_000)
     text = str(f)
     assert len(text) < 20_000
     assert "more lines; 200000 operations" in text
     assert len(f.latex()) < 20_000
-    assert time.perf_counter() - start < 20
     with pytest.raises(sd.ParseError):
         sd.parse(text)
+
+
+@pytest.mark.parametrize("way", [str, sd.Expr.latex])
+def test_printing_is_linear(way):
+    short, long = chain(500), chain(2000)
+    assert lines_run(lambda: way(long)) <= 4.1 * lines_run(lambda: way(short))
 
 
 SPELLINGS = [
@@ -189,12 +198,13 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda t: ascii(t[:25]))
-def test_hostile_text_is_refused_at_once(text):
-    start = time.perf_counter()
-    with pytest.raises(sd.ParseError):
-        sd.parse(text)
-    # Milliseconds when idle; the bound leaves room for a loaded machine.
-    assert time.perf_counter() - start < 0.5
+def test_hostile_text_is_refused_with_little_work(text):
+    def refused():
+        with pytest.raises(sd.ParseError):
+            sd.parse(text)
+
+    refused()  # imports what it needs
+    assert lines_run(refused) < 15_000 + len(text)
 
 
 @pytest.mark.parametrize("value", [None, 3, b"x", ["x"], X])

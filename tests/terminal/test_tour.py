@@ -1,7 +1,6 @@
 """The tour runs to its end in a pipe, and its numbers are right."""
 
 import io
-import time
 
 import numpy as np
 from rich.console import Console
@@ -19,9 +18,7 @@ def play(width=80, **options):
 
 
 def test_the_fast_tour_plays_every_chapter_without_control_codes():
-    began = time.perf_counter()
     text = play()
-    assert time.perf_counter() - began < 60
     for title, _ in CHAPTERS:
         assert title in text
     for word in (
