@@ -66,7 +66,7 @@ class Watch(ABC):
     claim: str
 
     @abstractmethod
-    def wrong(self, times: np.ndarray, columns: Sequence[np.ndarray]) -> tuple[int, str] | None:
+    def wrong(self, steps: np.ndarray, times: np.ndarray, columns: Sequence[np.ndarray]) -> tuple[int, str] | None:
         """Return which is the first record that is wrong, and how, None if all are right."""
 
 
@@ -80,7 +80,7 @@ class Watched:
 
     def look(self, steps: np.ndarray, times: np.ndarray, rows: Sequence[np.ndarray]) -> str:
         """Say which record is wrong; nothing if none is, and after it has been said once."""
-        found = None if self.is_over else self.watch.wrong(times, [rows[c] for c in self.columns])
+        found = None if self.is_over else self.watch.wrong(steps, times, [rows[c] for c in self.columns])
         if found is None:
             return ""
         self.is_over, (k, how) = True, found
@@ -147,7 +147,7 @@ class _Drift(Watch):
         self.name, self.tol, self.size = name, tol, max(abs(size), _TINY)
         self.first: float | None = None
 
-    def wrong(self, times: np.ndarray, columns: Sequence[np.ndarray]) -> tuple[int, str] | None:
+    def wrong(self, steps: np.ndarray, times: np.ndarray, columns: Sequence[np.ndarray]) -> tuple[int, str] | None:
         (values,) = columns
         first = self.first = float(values[0]) if self.first is None else self.first
         drift = np.abs(values - first) / self.size
@@ -207,6 +207,7 @@ class _Bounds(Watch):
 
     def __init__(self, name: str, field: Node, tol: float, start: Start):
         self.tol, self.start, self.low, self.high = tol, start, np.inf, -np.inf
+        self.last: tuple[int, float] | None = None  # the record before: its step and time
         self.sides = []
         for axis in start.grid.axes:
             for end, side in enumerate(start.problem.boundary[field, axis]):
@@ -231,19 +232,32 @@ class _Bounds(Watch):
             low, high = np.minimum(low, rows.min(axis=1)), np.maximum(high, rows.max(axis=1))
         return low, high
 
-    def wrong(self, times: np.ndarray, columns: Sequence[np.ndarray]) -> tuple[int, str] | None:
-        if not np.isfinite(self.low):
-            self.low, self.high = float(columns[0][0]), float(columns[1][0])
-        most = max(1, _AT_ONCE // math.prod(self.start.grid.shape))  # more than there are points on a side
+    def wrong(self, steps: np.ndarray, times: np.ndarray, columns: Sequence[np.ndarray]) -> tuple[int, str] | None:
+        if self.last is None:
+            self.low, self.high, self.last = (
+                float(columns[0][0]),
+                float(columns[1][0]),
+                (int(steps[0]), float(times[0])),
+            )
+        before = np.concatenate([[self.last[1]], times[:-1]])
+        # Stages of methods stand in the middles of steps.
+        between = 2 * max(1, int(np.diff(steps, prepend=self.last[0]).max()))
+        self.last = int(steps[-1]), float(times[-1])
+        looked = before[:, None] + (times - before)[:, None] * np.arange(1, between + 1) / between
+        most = max(1, _AT_ONCE // (between * math.prod(self.start.grid.shape)))  # more than there are points on a side
         for k in range(0, len(times), most):
-            found = self._beyond(times[k : k + most], *(column[k : k + most] for column in columns))
+            found = self._beyond(looked[k : k + most], *(column[k : k + most] for column in columns))
             if found is not None:
                 return k + found[0], found[1]
         return None
 
-    def _beyond(self, times: np.ndarray, lows: np.ndarray, highs: np.ndarray) -> tuple[int, str] | None:
-        """Return the first value beyond bounds and how far it is; the bounds go on with the times."""
-        given_low, given_high = self._given(times)
+    def _beyond(self, looked: np.ndarray, lows: np.ndarray, highs: np.ndarray) -> tuple[int, str] | None:
+        """Return the first value beyond bounds and how far it is; the bounds go on with the times.
+
+        Row k of `looked` are times up to that of the record k, after the one before.
+        """
+        given = self._given(looked.reshape(-1))
+        given_low, given_high = given[0].reshape(looked.shape).min(axis=1), given[1].reshape(looked.shape).max(axis=1)
         low = np.minimum(np.minimum.accumulate(given_low), self.low)
         high = np.maximum(np.maximum.accumulate(given_high), self.high)
         self.low, self.high = float(low[-1]), float(high[-1])

@@ -91,6 +91,15 @@ def test_a_scheme_with_the_maximum_principle_keeps_it() -> None:
     np.testing.assert_array_equal(sol.tracked["r_smallest"], 0)
 
 
+def test_bounds_count_what_sides_give_between_records() -> None:
+    """Sides that are 0 whenever it is recorded, and 1 between."""
+    problem = box(0 * x, pde.Dirichlet(sd.sin(100 * sd.pi * t) ** 2))
+    options = {"dt": 0.00125, "method": "euler", "track_every": 8, "track": {"r": pde.maximum_principle(u)}, **FAST}
+    sol = problem.discretize(21).run(0.1, **options)
+    assert sol.tracked["r_largest"][1:].min() > 0.25
+    assert len(sol.tracked["time"]) == 11
+
+
 def test_a_scheme_without_it_is_told_of() -> None:
     # Crank-Nicolson turns a spike over where dt is far above h**2.
     problem = box(sd.where(abs(x - 0.5) < 0.01, 1.0, 0.0), pde.Neumann(0))

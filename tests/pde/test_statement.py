@@ -87,6 +87,7 @@ WRONG: list[tuple[Any, Any, Any, str]] = [
     (BENDING, {"x": ((pde.Dirichlet(0), CLAMPED), CLAMPED)}, {u: x}, "3 conditions on the lower side"),
     (BENDING, {"x": (("u = 0", "u = x"), CLAMPED)}, {u: x}, "two different derivatives"),
     (pde.Eq(pde.dt(u), -pde.dx(u, 3)), COLD, {u: x}, "needs two conditions on one side"),
+    (pde.Eq(pde.dt(u), -pde.dx(u, 3)), {"x": CLAMPED}, {u: x}, "two conditions on each side of axis 'x'"),
     (pde.Eq(pde.dt(u), pde.dx(u, 6)), {"x": CLAMPED}, {u: x}, "up to 4 do"),
     (HEAT, {"x": CLAMPED}, {u: x}, "has two conditions on a side"),
     # Where a field starts.
