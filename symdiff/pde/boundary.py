@@ -225,7 +225,7 @@ def _check_count(u: Node, axis: str, pair: Sides, system: System) -> None:
         )
     if n == 3 and sum(counts) > 3:
         raise SymdiffError(
-            f"{name!r} has two conditions on each side of axis {axis!r}; its derivatives by {axis!r} are of order 3 and "
+            f"{name!r} has two conditions on each side of axis {axis!r}; its derivatives there are of order 3 and "
             "determine it with three: two on one side, one on the other."
         )
     if n <= 2 and max(counts) > 1 and u not in system.elliptic and u not in system.velocities.values():

@@ -110,6 +110,7 @@ def test_small_products_and_integers_stay_here() -> None:
 
 
 def test_the_library_has_the_routines() -> None:
-    if blas() is None:
+    found = blas()
+    if found is None:
         pytest.skip("cuBLAS is not installed")
-    assert blas() is blas()
+    assert found._functions.keys() == fake()._functions.keys()
