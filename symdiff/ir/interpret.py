@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -88,9 +89,14 @@ def mp_array(value: Any) -> np.ndarray:
 
 
 def _run(
-    roots: Sequence[Node], memo: dict[Node, Any], sizes: Mapping[str, int], numbers: str, around: Around | None
+    roots: Sequence[Node],
+    memo: dict[Node, Any],
+    sizes: Mapping[str, int],
+    numbers: str,
+    around: Around | None,
+    order: Sequence[Node] | None = None,
 ) -> list[Any]:
-    for node in topological(roots):
+    for node in topological(roots) if order is None else order:
         if node not in memo:
             args = [memo[a] for a in node.args]
             if around is None:
@@ -106,6 +112,13 @@ def _run(
 
 def _value(node: Node, args: list[Any], sizes: Mapping[str, int], numbers: str, around: Around | None) -> Any:
     op = node.op
+    if isinstance(op, Elementwise):
+        params = _params(node, sizes)
+        if numbers == "mpmath":
+            return _by_entry(node, params, args)
+        if numbers == "complex":
+            return _complex_value(node, op, params, args)
+        return np.asarray(op.evaluate(params, *args)).astype(node.dtype, copy=False)
     match op.name:
         case "symbol":
             raise UnknownSymbolError(
@@ -117,14 +130,11 @@ def _value(node: Node, args: list[Any], sizes: Mapping[str, int], numbers: str, 
             return _leaf(node.params["array"].array, node, numbers)
         case "while_loop":
             return _loop(node, args, sizes, numbers, around)
-    params = {k: _concrete(v, sizes) for k, v in node.params.items()} if node.params else node.params
-    if isinstance(op, Elementwise):
-        if numbers == "mpmath":
-            return _by_entry(node, params, args)
-        if numbers == "complex":
-            return _complex_value(node, op, params, args)
-        return np.asarray(op.evaluate(params, *args)).astype(node.dtype, copy=False)
-    return op.evaluate(params, *args)
+    return op.evaluate(_params(node, sizes), *args)
+
+
+def _params(node: Node, sizes: Mapping[str, int]) -> Mapping[str, Any]:
+    return {k: _concrete(v, sizes) for k, v in node.params.items()} if node.params else node.params
 
 
 def _complex_value(node: Node, op: Elementwise, params: Mapping[str, Any], args: list[Any]) -> Any:
@@ -171,8 +181,16 @@ def _loop(
     n = len(body.outputs)
     state, outer = args[:n], args[n:]
     slots = body.input_nodes()
-    while bool(_run(cond.outputs, dict(zip(slots, [*state, *outer], strict=True)), sizes, numbers, around)[0]):
-        state = _run(body.outputs, dict(zip(slots, [*state, *outer], strict=True)), sizes, numbers, around)
+    orders = [topological(graph.outputs) for graph in (cond, body)]
+    # What is the same in every turn is evaluated once; it rounds nothing.
+    same = {x: _value(x, [], sizes, numbers, None) for x in chain(*orders) if x.op.name in ("const", "data")}
+
+    def run(graph: Any, order: Sequence[Node]) -> list[Any]:
+        memo = same | dict(zip(slots, [*state, *outer], strict=True))
+        return _run(graph.outputs, memo, sizes, numbers, around, order)
+
+    while bool(run(cond, orders[0])[0]):
+        state = run(body, orders[1])
     return tuple(state)
 
 

@@ -170,7 +170,7 @@ def shared(turns):
 
 
 def test_large_shared_graphs_go_both_ways():
-    f = shared(33_000)
+    f = shared(10_000)
     assert sd.from_sympy(f.to_sympy()) is f
 
 
