@@ -42,7 +42,7 @@ class Body:
         outlined = sum(isinstance(i, Op) for i in nest.body) > MOST_INLINE
         self.lanes = Lanes(builder, 1, Calls(context, outlined), llvm7=True)
         self._extents: dict[Extent, ir.Value] = {}
-        self._bases: dict[Buffer, ir.Value] = {}
+        self.bases: dict[Buffer, ir.Value] = {}
         self._values: dict[int, ir.Value] = {}
         # To how many entries the accesses of a point are aligned; 0 where nothing is known.
         self._alignment = 0
@@ -131,11 +131,11 @@ class Body:
 
     def address(self, buffer: Buffer, index: ir.Value) -> ir.Value:
         """The address of an entry."""
-        if buffer not in self._bases:
+        if buffer not in self.bases:
             kind = I8 if buffer.dtype == "bool" else SCALAR[buffer.dtype]
             word = self.words[self.layout.buffer(buffer)]
-            self._bases[buffer] = self.builder.inttoptr(word, ir.PointerType(kind, GLOBAL_MEMORY))
-        return self.builder.gep(self._bases[buffer], [index])
+            self.bases[buffer] = self.builder.inttoptr(word, ir.PointerType(kind, GLOBAL_MEMORY))
+        return self.builder.gep(self.bases[buffer], [index])
 
     def _place(self, access: Access, indices: Sequence[ir.Value]) -> tuple[ir.Value, ir.Value | None]:
         """The position of an access and whether it is valid; position 0 where not. Reports indices out of range."""

@@ -63,6 +63,8 @@ CARDS = {
     )
 }
 USUAL = CARDS["H200"]
+# Bytes a second of all shared memory of the usual card: 32 banks of four bytes each clock (Programming Guide, 20.8).
+SHARED_RATE = 128 * USUAL.multiprocessors * USUAL.clock
 
 
 def card_of(name: str) -> Card:

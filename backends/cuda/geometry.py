@@ -15,7 +15,9 @@ class Geometry:
     A reduction of at most `short` terms, or with at least `many` results, takes one thread per result; other
     reductions take blocks, one for every `terms_per_thread` terms of a thread but at most `most_parts` per launch.
     Where rows have at least `row_length` points, a block takes `rows` of them. In products a block has `product_edge`²
-    threads, each with `product_per`² entries. A loop whose steps have at most `resident_blocks` is one kernel.
+    threads, each with `product_per`² entries. A loop whose steps have at most `resident_blocks` is one kernel. Stencils
+    make some of `turns` together on tiles in `shared` bytes, if a grid has at least `least_tiles`; `lanes` neighbouring
+    threads go through a row of a tile.
     """
 
     threads: int = 256
@@ -29,6 +31,10 @@ class Geometry:
     product_edge: int = 16
     product_per: int = 4
     resident_blocks: int = 512
+    turns: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8)
+    shared: int = SHARED_BYTES
+    least_tiles: int = 264
+    lanes: int = 32
 
     def blocks(self, n: int) -> int:
         """The blocks for n independent points."""
@@ -50,4 +56,5 @@ class Geometry:
 SIMULATED = Geometry(
     threads=4, most_blocks=3, short=4, many=64, terms_per_thread=2, most_parts=6,
     row_length=7, rows=2, product_edge=2, product_per=2, resident_blocks=2,
+    shared=4096, least_tiles=2, lanes=2,
 )  # fmt: skip

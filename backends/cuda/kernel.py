@@ -30,6 +30,8 @@ from backends.cuda.resident_run import residents
 from backends.cuda.run import control_bytes
 from backends.cuda.simulator import is_simulated, simulator
 from backends.cuda.steps import Step, scratch_words, skeletons_of, steps_of
+from backends.cuda.tiled_run import tilings
+from backends.cuda.tiles import Tiled, outer_nests
 from backends.cuda.words import Words
 from backends.store import KernelStore, kernel_key
 from symdiff.ir.errors import CompileError
@@ -52,16 +54,18 @@ class Kernel:
         require_numba_cuda()
         self.program = lower(program)
         self.geometry = geometry or (SIMULATED if is_simulated() else Geometry())
-        self.statements = [s for s in walk(self.program.statements) if isinstance(s, (Nest, Call))]
+        self.tilings = tilings(self.program, self.geometry)
+        own = [s for s in walk(self.program.statements) if isinstance(s, (Nest, Call))]
+        self.statements = [*own, *(s for t in self.tilings.values() for s in t.statements)]
         self.slots = memory.slots(self.program)
         self.from_store = False
         # Without gathers nothing can be found wrong on the device, and a call need not wait for it.
-        self.may_fail = any(t.access and t.access.gathers for s in self.statements for t in touches(s))
+        self.may_fail = any(t.access and t.access.gathers for s in own for t in touches(s))
         self._constants: dict[int, dict[int, DeviceArray]] = {}
         self._plans: dict[Any, Plan] = {}
         self._steps: dict[tuple[int, tuple[int, ...]], list[Step]] = {}
         self._places = {id(s): k for k, s in enumerate(self.statements)}
-        self._layouts = [Words.of(s) for s in self.statements]
+        self._layouts = [_words(s) for s in self.statements]
         self._lowered: dict[tuple[str, ...], Lowered] = {}
         self._codes: dict[tuple[tuple[int, int], tuple[str, ...]], Code] = {}
         self._images: dict[int, dict[str, Any]] = {}
@@ -71,22 +75,22 @@ class Kernel:
         self._store.get_or_build(self._key("complete"), lambda: self._llvm().encode()[:0])
 
     @property
-    def kernels(self) -> dict[str, tuple[Nest | Call, str]]:
+    def kernels(self) -> dict[str, tuple[Nest | Call | Tiled, str]]:
         """The statement and the skeleton of every kernel, by its name."""
         parts = [(k, s, name) for k, s in enumerate(self.statements) for name in skeletons_of(s, self.geometry)]
         return {f"s{k}_{name}": (s, name) for k, s, name in parts}
 
     # --- what a run asks -------------------------------------------------------------
 
-    def layout(self, statement: Nest | Call) -> Words:
+    def layout(self, statement: Nest | Call | Tiled) -> Words:
         """The words that the kernels of a statement take."""
         return self._layouts[self._places[id(statement)]]
 
-    def name(self, statement: Nest | Call, step: Step) -> str:
+    def name(self, statement: Nest | Call | Tiled, step: Step) -> str:
         """The name of a step's kernel."""
         return f"s{self._places[id(statement)]}_{step.skeleton}"
 
-    def steps(self, statement: Nest | Call, sizes: Mapping[str, int]) -> list[Step]:
+    def steps(self, statement: Nest | Call | Tiled, sizes: Mapping[str, int]) -> list[Step]:
         """What to launch for a statement."""
         key = (self._places[id(statement)], tuple(sizes[name] for name in self.program.sizes))
         if key not in self._steps:
@@ -103,7 +107,8 @@ class Kernel:
                 self._plans.clear()
             scratch = max((8 * scratch_words(s, sizes, self.geometry) for s in self.statements), default=0)
             control = control_bytes(self.program.statements)
-            self._plans[key] = plan(self.program, self.slots, control, scratch, sizes, elsewhere)
+            record = max((t.record_bytes(sizes) for t in self.tilings.values()), default=0)
+            self._plans[key] = plan(self.program, self.slots, control, scratch, record, sizes, elsewhere)
         return self._plans[key]
 
     def constants(self, device: Device) -> dict[int, DeviceArray]:
@@ -131,7 +136,7 @@ class Kernel:
         launched = self._launched(self.program.statements, sizes)
         return dict.fromkeys(self.name(s, step) for s in launched for step in self.steps(s, sizes))
 
-    def _launched(self, statements: Sequence[Statement], sizes: Mapping[str, int]) -> Iterator[Nest | Call]:
+    def _launched(self, statements: Sequence[Statement], sizes: Mapping[str, int]) -> Iterator[Nest | Call | Tiled]:
         """The statements that have launches of their own: not those in loops that are one kernel."""
         for s in statements:
             match s:
@@ -139,8 +144,15 @@ class Kernel:
                     yield s
                 case Loop():
                     resident = self.residents.get(id(s))
-                    if resident is None or not resident.pays(sizes):
-                        yield from self._launched((*s.cond, *s.body), sizes)
+                    if resident is not None and resident.pays(sizes):
+                        continue
+                    tiling = self.tilings.get(id(s))
+                    in_tiles = tiling is not None and tiling.pays(sizes)
+                    if tiling is not None and in_tiles:
+                        yield from tiling.statements
+                    # Sides that do not repeat each other are known at run time.
+                    plain = () if tiling is not None and in_tiles and not tiling.tiled.sweep.checks else s.body
+                    yield from self._launched((*s.cond, *plain), sizes)
 
     # --- code ------------------------------------------------------------------------
 
@@ -275,6 +287,10 @@ def here_or_usual() -> tuple[tuple[int, int], Card]:
     except CompileError:
         return USUAL.capability, USUAL
     return found.capability, card_of(found.name)
+
+
+def _words(s: Nest | Call | Tiled) -> Words:
+    return Words.of(*outer_nests(s.sweep)) if isinstance(s, Tiled) else Words.of(s)
 
 
 @functools.cache

@@ -9,6 +9,7 @@ import numpy as np
 
 from backends.cuda.geometry import Geometry
 from backends.cuda.steps import Built, build_call, build_nest, vector_width
+from backends.cuda.tiles import Tiled, waits
 from backends.cuda.words import Words
 from symdiff.program.ir import Call, Loop, Nest
 
@@ -17,9 +18,12 @@ if TYPE_CHECKING:
 
 
 def built(
-    statement: Nest | Call, name: str, layout: Words, g: Geometry, memory: Mapping[int, np.ndarray] | None = None
-) -> Built:
+    statement: Nest | Call | Tiled, name: str, layout: Words, g: Geometry,
+    memory: Mapping[int, np.ndarray] | None = None,
+) -> Built:  # fmt: skip
     """Build a skeleton of a statement around emitted code, or around interpreted code on the simulator's memory."""
+    if isinstance(statement, Tiled):
+        return _built_tiles(statement, layout, g, memory)
     if memory is None:
         from numba.types import int64
 
@@ -34,6 +38,22 @@ def built(
     if isinstance(statement, Call):
         return build_call(statement, name, simulated.interpreted_call(statement, layout, memory), g)
     return build_nest(statement, name, nest_functions(statement, layout, memory), g, lambda p: p)
+
+
+def _built_tiles(statement: Tiled, layout: Words, g: Geometry, memory: Mapping[int, np.ndarray] | None) -> Built:
+    from backends.cuda.tiled import sweep_tiles
+
+    sweep, tile = statement.sweep, statement.tile
+    if memory is None:
+        from backends.cuda.tiled_functions import emitted_sweep
+
+        f, words = emitted_sweep(sweep, tile, layout), -(-tile.n_bytes // 8)
+    else:
+        from backends.cuda.tiled_simulated import interpreted_sweep
+
+        # A word for every number, at the number of its first byte.
+        f, words = interpreted_sweep(sweep, tile, layout, memory), tile.n_bytes
+    return Built(sweep_tiles(f, tile, waits(sweep), g.lanes), words)
 
 
 def nest_functions(nest: Nest, layout: Words, memory: Mapping[int, np.ndarray] | None) -> Functions:

@@ -6,13 +6,17 @@ does the condition of the next. So a chunk of turns needs no word from the devic
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from symdiff.program.ir import Loop, Statement
+from symdiff.program.ir import Buffer, Loop, Statement
 
 MOST_AHEAD = 64
 """Turns of the largest chunk: chunks grow as the loop goes on, so no more turns are launched in vain than ran."""
+
+
+Pairs = Sequence[tuple[Buffer, Buffer]]
 
 
 class Run(Protocol):
@@ -33,8 +37,25 @@ class Run(Protocol):
         """Give the flags back."""
 
 
-def run_loop(loop: Loop, run: Run, go: int) -> None:
-    """Run a loop, if the flag at `go` is up."""
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """How a loop's turns are made: `body` in every turn, with an exchange of the buffers in `swaps`.
+
+    Behind every `depth` turns comes what they make together: `record(k)` keeps what it needs of the k-th of them,
+    `together(go)` launches it, with the flags of the turns from `go` on, and the buffers in `states` are exchanged.
+    """
+
+    body: Sequence[Statement]
+    swaps: Pairs
+    depth: int = 1
+    record: Callable[[int], None] | None = None
+    together: Callable[[int], None] | None = None
+    states: Pairs = ()
+
+
+def run_loop(loop: Loop, run: Run, go: int, turns: Turns | None = None) -> None:
+    """Run a loop, if the flag at `go` is up; turn by turn unless told otherwise."""
+    how = turns or Turns(loop.body, loop.swaps)
     home = run.addresses[loop.flag.id]
     chunk = 1
     goes_on = True
@@ -43,22 +64,35 @@ def run_loop(loop: Loop, run: Run, go: int) -> None:
         run.addresses[loop.flag.id] = flags[0]
         # The state has not changed since the last chunk asked, so asking again has the same answer.
         run.launch_all(loop.cond, go)
-        for turn in range(chunk):
-            run.launch_all(loop.body, flags[turn])
-            _exchange(loop, run)
-            run.addresses[loop.flag.id] = flags[turn + 1]
-            run.launch_all(loop.cond, flags[turn])
-        up = run.read_flags(chunk + 1)
-        done = up.index(False) if False in up else chunk
-        for _ in range(chunk - done):
-            _exchange(loop, run)
+        n = chunk * how.depth
+        for turn in range(n):
+            _turn(loop, how, run, flags, turn)
+        up = run.read_flags(n + 1)
+        done = up.index(False) if False in up else n
+        _exchange(how.swaps, run, n - done)
+        _exchange(how.states, run, chunk - -(-done // how.depth))
         run.finish_flags()
         goes_on = all(up)
-        chunk = min(2 * chunk, MOST_AHEAD)
+        chunk = min(2 * chunk, MOST_AHEAD // how.depth)
     run.addresses[loop.flag.id] = home
 
 
-def _exchange(loop: Loop, run: Run) -> None:
-    """Exchange the buffers of a loop's state; done twice, nothing has changed: no buffer is in two pairs."""
-    for x, y in loop.swaps:
-        run.addresses[x.id], run.addresses[y.id] = run.addresses[y.id], run.addresses[x.id]
+def _turn(loop: Loop, how: Turns, run: Run, flags: Sequence[int], turn: int) -> None:
+    """Launch a turn ahead and its condition, and what it ends."""
+    k = turn % how.depth
+    run.launch_all(how.body, flags[turn])
+    if how.record is not None:
+        how.record(k)
+    _exchange(how.swaps, run)
+    run.addresses[loop.flag.id] = flags[turn + 1]
+    run.launch_all(loop.cond, flags[turn])
+    if k == how.depth - 1 and how.together is not None:
+        how.together(flags[turn - k])
+        _exchange(how.states, run)
+
+
+def _exchange(pairs: Pairs, run: Run, times: int = 1) -> None:
+    """Exchange buffers; done twice, nothing has changed: no buffer is in two pairs."""
+    if times % 2:
+        for x, y in pairs:
+            run.addresses[x.id], run.addresses[y.id] = run.addresses[y.id], run.addresses[x.id]

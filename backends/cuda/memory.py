@@ -17,7 +17,8 @@ ALIGN = 256
 class Plan:
     """The places of a call for given sizes, in bytes from the beginning of its memory.
 
-    `control` and `scratch` are places, `offsets` and `n_bytes` are by the id of a buffer; results have `shapes`.
+    `control`, `scratch` and `record` are places, `offsets` and `n_bytes` are by the id of a buffer; results have
+    `shapes`.
     """
 
     sizes: Mapping[str, int]
@@ -28,12 +29,14 @@ class Plan:
     control_bytes: int
     scratch: int
     scratch_bytes: int
+    record: int
+    record_bytes: int
     total: int
 
 
 def plan(
-    program: Program, memory: Sequence[Slot], control_bytes: int, scratch_bytes: int, sizes: Mapping[str, int],
-    elsewhere: Collection[int],
+    program: Program, memory: Sequence[Slot], control_bytes: int, scratch_bytes: int, record_bytes: int,
+    sizes: Mapping[str, int], elsewhere: Collection[int],
 ) -> Plan:  # fmt: skip
     """Lay out a call; the buffers `elsewhere`, by id, have memory of their own, or memory that the caller holds."""
     used = (*program.inputs, *program.outputs, *program.temps)
@@ -48,6 +51,7 @@ def plan(
         return place
 
     control, scratch = take(control_bytes), take(scratch_bytes)
+    record = take(record_bytes) if record_bytes else 0
     for b in (*program.inputs, *program.outputs):
         if b.id not in elsewhere:
             offsets[b.id] = take(n_bytes[b.id])
@@ -55,4 +59,5 @@ def plan(
         place = take(slot.n_bytes(sizes))
         offsets |= {b.id: place for b in slot.buffers}
     shapes = tuple(tuple(evaluate(d, sizes) for d in b.shape) for b in program.outputs)
-    return Plan(dict(sizes), shapes, offsets, n_bytes, control, control_bytes, scratch, scratch_bytes, total)
+    places = control, control_bytes, scratch, scratch_bytes, record, record_bytes
+    return Plan(dict(sizes), shapes, offsets, n_bytes, *places, total)

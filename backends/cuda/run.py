@@ -14,6 +14,8 @@ from backends.cuda.loops import MOST_AHEAD, run_loop
 from backends.cuda.memory import Plan
 from backends.cuda.resident_run import Resident, most_record_words
 from backends.cuda.steps import Step
+from backends.cuda.tiled_run import Tiling
+from backends.cuda.tiles import Tiled
 from backends.cuda.words import GO, INDEX_OUT_OF_RANGE, SCRATCH, STATUS, Words
 from symdiff.ir.errors import DomainError
 from symdiff.program.ir import Call, Loop, Nest, Program, Statement
@@ -31,13 +33,17 @@ class Launches(Protocol):
     def residents(self) -> Mapping[int, Resident]:
         """The loops that may be one kernel each, by identity."""
 
-    def layout(self, statement: Nest | Call) -> Words:
+    @property
+    def tilings(self) -> Mapping[int, Tiling]:
+        """The loops that may run tile by tile, by identity."""
+
+    def layout(self, statement: Nest | Call | Tiled) -> Words:
         """The words that the kernels of a statement take."""
 
-    def name(self, statement: Nest | Call, step: Step) -> str:
+    def name(self, statement: Nest | Call | Tiled, step: Step) -> str:
         """The name of a step's kernel."""
 
-    def steps(self, statement: Nest | Call, sizes: Mapping[str, int]) -> Sequence[Step]:
+    def steps(self, statement: Nest | Call | Tiled, sizes: Mapping[str, int]) -> Sequence[Step]:
         """What to launch for a statement."""
 
 
@@ -88,8 +94,11 @@ class Run:
                     self._launch(s, go)
                 case Loop():
                     resident = self.kernel.residents.get(id(s))
+                    tiling = self.kernel.tilings.get(id(s))
                     if resident is not None and resident.pays(self.plan.sizes):
                         resident.run(self, go)
+                    elif tiling is not None and tiling.pays(self.plan.sizes):
+                        tiling.run(self.kernel, self, go)
                     else:
                         run_loop(s, self, go)
 

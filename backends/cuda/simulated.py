@@ -42,7 +42,7 @@ Indices = Sequence[int]
 
 def interpreted(nest: Nest, layout: Words, width: int, memory: Mapping[int, np.ndarray]) -> Functions:
     """Return the device functions of a nest; `memory` has the bytes at every address."""
-    point = _Point(nest, layout, memory)
+    point = Point(nest, layout, memory)
     reductions = nest.reductions
     n = len(reductions)
 
@@ -66,16 +66,16 @@ def interpreted(nest: Nest, layout: Words, width: int, memory: Mapping[int, np.n
         return point.extent(nest.zero[turn].n_bytes, words)
 
     def start() -> tuple[int, ...]:
-        return tuple(_bits(identity(r), r.dtype) for r in reductions)
+        return tuple(as_bits(identity(r), r.dtype) for r in reductions)
 
     def accumulate(acc: Word, kept: int, reduced: int, words: Word) -> tuple[int, ...]:
         values = point.run(point.indices(kept, reduced, words), words)
-        return combine(acc, tuple(_bits(values[r.value], r.dtype) for r in reductions))
+        return combine(acc, tuple(as_bits(values[r.value], r.dtype) for r in reductions))
 
     def combine(x: Word, y: Word) -> tuple[int, ...]:
         with np.errstate(all="ignore"):
             return tuple(
-                _bits(_COMBINE[r.op](_number(a, r.dtype), _number(b, r.dtype)), r.dtype)
+                as_bits(_COMBINE[r.op](as_number(a, r.dtype), as_number(b, r.dtype)), r.dtype)
                 for r, a, b in zip(reductions, x, y, strict=True)
             )
 
@@ -89,7 +89,7 @@ def interpreted(nest: Nest, layout: Words, width: int, memory: Mapping[int, np.n
     def write(acc: Word, kept: int, words: Word) -> None:
         indices = point.indices(kept, None, words)
         for r, word in zip(reductions, acc, strict=True):
-            point.store(_number(word, r.dtype), r.access, indices, words, {})
+            point.store(as_number(word, r.dtype), r.access, indices, words, {})
 
     return Functions(
         n_kept=lambda words: point.points(point.kept, words),
@@ -115,7 +115,7 @@ def interpreted(nest: Nest, layout: Words, width: int, memory: Mapping[int, np.n
 
 def interpreted_call(call: Call, layout: Words, memory: Mapping[int, np.ndarray]) -> CallFunctions:
     """Return the device functions of a library call; `memory` has the bytes at every address."""
-    point = _Point(Nest(call.extents, (), (), (), ()), layout, memory)
+    point = Point(Nest(call.extents, (), (), (), ()), layout, memory)
     point.kept, point.reduced = line_axes(call)
     operands = range(len(call.operands))
 
@@ -149,7 +149,7 @@ def interpreted_call(call: Call, layout: Words, memory: Mapping[int, np.ndarray]
         return memory[words[SCRATCH]].view("int64")
 
     def write(table: np.ndarray, i: int, value: Any) -> None:
-        table[_inside(i)] = _bits(value, call.dtype)
+        table[_inside(i)] = as_bits(value, call.dtype)
 
     def note_word(words: Word, i: int, value: int) -> None:
         scratch(words)[_inside(i)] = value
@@ -166,9 +166,9 @@ def interpreted_call(call: Call, layout: Words, memory: Mapping[int, np.ndarray]
         place=tuple(place(k) for k in operands),
         cell=tuple(cell(k) for k in operands),
         share=write,
-        shared=lambda tile, i: _number(int(tile[_inside(i)]), call.dtype),
+        shared=lambda tile, i: as_number(int(tile[_inside(i)]), call.dtype),
         note=lambda words, i, value: write(scratch(words), i, value),
-        noted=lambda words, i: _number(int(scratch(words)[_inside(i)]), call.dtype),
+        noted=lambda words, i: as_number(int(scratch(words)[_inside(i)]), call.dtype),
         note_word=note_word,
         noted_word=lambda words, i: int(scratch(words)[_inside(i)]),
         root=np.sqrt,
@@ -184,7 +184,7 @@ def _inside(i: int) -> int:
     return i
 
 
-class _Point:
+class Point:
     """Interprets a nest at one point. Holds no state: simulated threads share it."""
 
     def __init__(self, nest: Nest, layout: Words, memory: Mapping[int, np.ndarray]):
@@ -288,12 +288,14 @@ def _evaluate(op: Op, args: Sequence[Any]) -> Any:
         return np.asarray(_PRIMITIVE[op.name].evaluate(params, *args)).astype(op.dtype)[()]
 
 
-def _bits(value: Any, dtype: str) -> int:
+def as_bits(value: Any, dtype: str) -> int:
+    """A number as a word."""
     number = np.asarray(value, dtype)
     return int(number.view("int32" if dtype == "float32" else "int64")) if dtype != "bool" else int(number)
 
 
-def _number(word: int, dtype: str) -> Any:
+def as_number(word: int, dtype: str) -> Any:
+    """The number in a word."""
     if dtype == "bool":
         return np.bool_(word)
     return np.asarray(word, "int32" if dtype == "float32" else "int64").view(dtype)[()]

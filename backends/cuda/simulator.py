@@ -57,6 +57,7 @@ class Simulator:
         whole = self.memory[base]
         places = [(plan.offsets[i], max(plan.n_bytes[i], 8)) for i in plan.offsets]
         places += [(plan.control + k, plan.control_bytes - k) for k in range(8, plan.control_bytes, 8)]
+        places += [(plan.record + k, plan.record_bytes - k) for k in range(0, plan.record_bytes, 8)]
         for offset, n in (*places, (plan.scratch, max(plan.scratch_bytes, 8))):
             known = self.memory.get(base + offset)
             # Of buffers that use one slot in turn, the largest.

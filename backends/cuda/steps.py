@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backends.cuda.geometry import Geometry
+from backends.cuda.tiles import Tiled, n_tiles
 from backends.cuda.words import VECTOR_BYTES, extents_of, is_scatter, kept_axes, reduced_axes
 from symdiff.ir.dims import evaluate, product
 from symdiff.program.ir import ITEMSIZE, Access, Call, Load, Nest
@@ -60,13 +61,17 @@ def _is_straight(access: Access) -> bool:
     return access.strides == (1,) and access.offset == 0 and not (access.guards or access.gathers)
 
 
-def skeletons_of(statement: Nest | Call, g: Geometry) -> tuple[str, ...]:
+def skeletons_of(statement: Nest | Call | Tiled, g: Geometry) -> tuple[str, ...]:
     """The skeletons that a statement may be launched with."""
+    if isinstance(statement, Tiled):
+        return ("sweep_tiles",)
     return _SKELETONS[statement.name] if isinstance(statement, Call) else _skeletons_of_nest(statement, g)
 
 
-def steps_of(statement: Nest | Call, sizes: Sizes, g: Geometry) -> list[Step]:
+def steps_of(statement: Nest | Call | Tiled, sizes: Sizes, g: Geometry) -> list[Step]:
     """What to launch for a statement, in order."""
+    if isinstance(statement, Tiled):
+        return [Step("sweep_tiles", min(n_tiles(statement.sweep, statement.tile, sizes), g.most_blocks), g.threads)]
     return _steps_of_call(statement, sizes, g) if isinstance(statement, Call) else _steps_of_nest(statement, sizes, g)
 
 
@@ -243,8 +248,10 @@ def build_call(call: Call, name: str, f: CallFunctions, g: Geometry) -> Built:
 # --- scratch --------------------------------------------------------------------------
 
 
-def scratch_words(statement: Nest | Call, sizes: Sizes, g: Geometry) -> int:
+def scratch_words(statement: Nest | Call | Tiled, sizes: Sizes, g: Geometry) -> int:
     """The words of scratch that a statement needs while it runs."""
+    if isinstance(statement, Tiled):
+        return 0
     if isinstance(statement, Nest):
         kept, reduced = (_points(statement, axes(statement), sizes) for axes in (kept_axes, reduced_axes))
         if not statement.reductions or g.by_thread(kept, reduced):

@@ -182,8 +182,9 @@ def _loop(
     state, outer = args[:n], args[n:]
     slots = body.input_nodes()
     orders = [topological(graph.outputs) for graph in (cond, body)]
-    # What is the same in every turn is evaluated once; it rounds nothing.
-    same = {x: _value(x, [], sizes, numbers, None) for x in chain(*orders) if x.op.name in ("const", "data")}
+    # What is the same in every turn is evaluated once, unless somebody watches.
+    leaves = [x for x in chain(*orders) if x.op.name in ("const", "data")] if around is None else []
+    same = {x: _value(x, [], sizes, numbers, None) for x in leaves}
 
     def run(graph: Any, order: Sequence[Node]) -> list[Any]:
         memo = same | dict(zip(slots, [*state, *outer], strict=True))

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.skipif(
 
 if not SIMULATED:
 
-    def test_in_the_simulator() -> None:
+    @pytest.mark.parametrize("parts", [("simulator", "simulator_calls", "arrays"), ("tiles",)], ids=" ".join)
+    def test_in_the_simulator(parts: tuple[str, ...]) -> None:
         root = Path(__file__).parents[2]
         command = [
             sys.executable,
@@ -37,7 +38,7 @@ if not SIMULATED:
             "-q",
             "-p",
             "no:cacheprovider",
-            *(f"tests/backends/test_cuda_{part}.py" for part in ("simulator", "simulator_calls", "arrays")),
+            *(f"tests/backends/test_cuda_{part}.py" for part in parts),
         ]
         environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)

@@ -97,7 +97,7 @@ def test_bounds_count_what_sides_give_between_records() -> None:
     options = {"dt": 0.00125, "method": "euler", "track_every": 8, "track": {"r": pde.maximum_principle(u)}, **FAST}
     sol = problem.discretize(21).run(0.1, **options)
     assert sol.tracked["r_largest"][1:].min() > 0.25
-    assert len(sol.tracked["time"]) == 11
+    assert len(sol.tracked.times) == 11
 
 
 def test_a_scheme_without_it_is_told_of() -> None:
