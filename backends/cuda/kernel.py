@@ -231,7 +231,10 @@ class Kernel:
     def facts(self) -> dict[str, str]:
         """What `Function.explain` tells of the code."""
         capability, card = here_or_usual()
-        return {} if is_simulated() else facts(self.code(capability), self.from_store, self.geometry, card)
+        if is_simulated():
+            return {}
+        tiles = {"turns in tiles": str(t.tiled.tile) for t in self.tilings.values()}
+        return facts(self.code(capability), self.from_store, self.geometry, card) | tiles
 
     def estimates(self, sizes: Mapping[str, int]) -> tuple[Estimate | None, dict[int, Estimate]]:
         """The least that a run takes for these sizes, or None where loops make turns; its statements by identity."""

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from backends.cuda.cards import SHARED_RATE, USUAL
 from backends.cuda.loops import Turns, run_loop
-from backends.cuda.tiles import Tiled, fits, record_bytes, tile_of
+from backends.cuda.tiles import Tiled, fits, points, record_bytes, tile_of
 from backends.cuda.words import RECORD
 from symdiff.ir.dims import evaluate, product
 from symdiff.program.ir import Call, Loop, Nest, Program
@@ -51,6 +52,12 @@ class Tiling:
     def pays(self, sizes: Mapping[str, int]) -> bool:
         """Whether a grid is large enough."""
         return fits(self.tiled.sweep, self.tiled.tile, sizes, self.geometry)
+
+    def estimate(self, sizes: Mapping[str, int]) -> np.ndarray:
+        """The bytes that a turn moves, and the least seconds by memory, by arithmetic, and by shared memory."""
+        tile = self.tiled.tile
+        per_point = [tile.moved, tile.moved / USUAL.copy, tile.arithmetic, tile.shared / SHARED_RATE]
+        return points(self.tiled.sweep, sizes) * np.array(per_point)
 
     def record_bytes(self, sizes: Mapping[str, int]) -> int:
         """The bytes that a run keeps beside its arrays."""

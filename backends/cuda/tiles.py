@@ -38,7 +38,8 @@ class Slot:
 class Tile:
     """`depth` turns on `widths` points of each axis.
 
-    Arrays have `extents` points, `before` of them in front of the tile; `seconds` is the time of a point and turn.
+    Arrays have `extents` points, `before` of them in front of the tile. A point and turn takes `moved` bytes of global
+    memory and `shared` ones of shared memory, and `arithmetic` seconds.
     """
 
     depth: int
@@ -47,7 +48,14 @@ class Tile:
     before: tuple[int, int]
     slots: tuple[Slot, ...]
     n_bytes: int
-    seconds: float
+    moved: float = 0.0
+    shared: float = 0.0
+    arithmetic: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """The time of a point and turn: memory, shared memory or arithmetic, whichever takes longest."""
+        return max(self.moved / USUAL.copy, self.shared / SHARED_RATE, self.arithmetic)
 
     def __str__(self) -> str:
         rows, columns = self.widths
@@ -81,6 +89,11 @@ def fits(sweep: Sweep, tile: Tile, sizes: Mapping[str, int], g: Geometry) -> boo
     return is_large and n_tiles(sweep, tile, sizes) >= g.least_tiles
 
 
+def points(sweep: Sweep, sizes: Mapping[str, int]) -> int:
+    """The points of a grid."""
+    return math.prod(evaluate(e, sizes) for _, e in sweep.domain)
+
+
 def n_tiles(sweep: Sweep, tile: Tile, sizes: Mapping[str, int]) -> int:
     """The tiles of a grid."""
     return math.prod(-(-evaluate(e, sizes) // w) for (_, e), w in zip(sweep.domain, tile.widths, strict=True))
@@ -102,23 +115,22 @@ def _tile(sweep: Sweep, g: Geometry, depth: int, columns: int) -> Tile | None:
         size = extents[0] * extents[1] * ITEMSIZE[a.dtype]
         slots.append(Slot(a, tuple(start + k * size for k in range(n))))
         start += n * size
-    tile = Tile(depth, (rows, inner), extents, (first, second), tuple(slots), start, 0.0)
-    return replace(tile, seconds=_seconds(sweep, tile))
+    return _estimated(sweep, Tile(depth, (rows, inner), extents, (first, second), tuple(slots), start))
 
 
-def _seconds(sweep: Sweep, tile: Tile) -> float:
-    """The time of a point and turn: memory, shared memory or arithmetic, whichever takes longest."""
+def _estimated(sweep: Sweep, tile: Tile) -> Tile:
+    """A tile with what a point and turn takes."""
     state = sum(ITEMSIZE[old.dtype] for old, _ in sweep.states)
     taken = math.prod(tile.extents) / math.prod(tile.widths)
-    memory = state * (taken + 1) / tile.depth
-    shared, arithmetic = memory, 0.0
+    moved = state * (taken + 1) / tile.depth
+    shared, arithmetic = moved, 0.0
     for p in (p for p in sweep.pieces if not is_thin(p)):
         grown = 1.0
         for w, reach, halo in zip(tile.widths, sweep.reach, p.halo, strict=True):
             grown *= (w + (tile.depth - 1) / 2 * sum(reach) + sum(halo)) / w
         shared += grown * sum(ITEMSIZE[x.dtype] for x in (*(r.buffer for r in p.reads), *_written(p)))
         arithmetic += grown * _arithmetic(p)
-    return max(memory / USUAL.copy, shared / SHARED_RATE, arithmetic)
+    return replace(tile, moved=moved, shared=shared, arithmetic=arithmetic)
 
 
 def _plain_seconds(sweep: Sweep) -> float:

@@ -21,11 +21,13 @@ import numpy as np
 
 from symdiff.bench import ours
 from symdiff.bench.cases import CASES, Sizes
+from symdiff.bench.measure import is_installed, makers
 from symdiff.ir.errors import CompileError
 from symdiff.on_device import look
 from symdiff.program.ir import Loop, Statement
 
 _ROUNDS, _SHORTEST = 11, 0.02  # runs that are timed, and the seconds of one; shorter ones are repeated
+GPU_PEERS = ("jax", "torch")
 _CAP = 300.0  # seconds for one process
 
 
@@ -67,6 +69,7 @@ def _grid(case: str, build: Callable[[str, str], Any], n: int, steps: int, dtype
     )  # fmt: skip
 
 
+_NOT_SLOWER = "not slower than JAX and PyTorch"
 _COPY = "80 % of the copy rate, more with several steps a tile"
 GPU_CASES = {
     c.name: c
@@ -81,7 +84,12 @@ GPU_CASES = {
         GpuCase(
             "logreg 2e6 float64", "logreg", {"n": 2_000_000, "d": 64}, "float64", ours.logreg_function,
             lambda p, x, y, w: (w, x, y), lambda p: ((p["d"],), (p["n"], p["d"]), (p["n"],)), 1e-9,
-            "not slower than JAX and PyTorch",
+            _NOT_SLOWER,
+        ),
+        GpuCase(
+            "adam_loop 2000 float64", "adam_loop", {"n": 2_000, "d": 30, "steps": 2_000}, "float64",
+            ours.adam_function, lambda p, x, y, w: (np.zeros(p["d"]), x, y, p["steps"]),
+            lambda p: ((p["d"],), (p["n"], p["d"]), (p["n"],), ()), 1e-9, _NOT_SLOWER,
         ),
     )
 }  # fmt: skip
@@ -89,22 +97,24 @@ GPU_CASES = {
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a run moves, and the least seconds that it takes on a card: by memory, and by arithmetic."""
+    """What a run moves, and the least seconds that it takes on a card: by memory, arithmetic, and shared memory."""
 
     card: str
     n_bytes: int
     memory: float
     arithmetic: float
+    shared: float
 
     @property
     def seconds(self) -> float:
-        """The larger of both."""
-        return max(self.memory, self.arithmetic)
+        """The largest of them."""
+        return max(self.memory, self.arithmetic, self.shared)
 
     @property
     def bound(self) -> str:
-        """Which of both is the limit."""
-        return "memory" if self.memory >= self.arithmetic else "arithmetic"
+        """Which of them is the limit."""
+        found = {"memory": self.memory, "arithmetic": self.arithmetic, "shared memory": self.shared}
+        return max(found, key=lambda name: found[name])
 
 
 def predict(case: GpuCase) -> Prediction:
@@ -118,17 +128,19 @@ def predict(case: GpuCase) -> Prediction:
     found = kernel.estimates(sizes)[1]
 
     def total(statements: Sequence[Statement], times: int) -> np.ndarray:
-        out = np.zeros(3)
+        out = np.zeros(4)
         for s in statements:
             if isinstance(s, Loop):
-                out += total((*s.cond, *s.body), times * case.turns)
+                tiling = kernel.tilings.get(id(s))
+                in_tiles = tiling is not None and tiling.pays(sizes)
+                out += case.turns * (tiling.estimate(sizes) if in_tiles else total((*s.cond, *s.body), times))
             elif id(s) in found:
                 e = found[id(s)]
-                out += times * np.array([e.n_bytes, e.memory, e.arithmetic])
+                out += times * np.array([e.n_bytes, e.memory, e.arithmetic, 0.0])
         return out
 
-    n_bytes, memory, arithmetic = total(kernel.program.statements, 1)
-    return Prediction(here_or_usual()[1].name, int(n_bytes), float(memory), float(arithmetic))
+    n_bytes, memory, arithmetic, shared = total(kernel.program.statements, 1).tolist()
+    return Prediction(here_or_usual()[1].name, int(n_bytes), memory, arithmetic, shared)
 
 
 def measure(case: GpuCase) -> dict[str, Any]:
@@ -162,12 +174,53 @@ def measure(case: GpuCase) -> dict[str, Any]:
         _wait(results)
         return (time.perf_counter() - began) / count
 
+    return {"device": device.name, "first_s": first, "difference": error, **_timed(sample)}
+
+
+def measure_peer(case: GpuCase, peer: str) -> dict[str, Any]:
+    """Return the seconds of a peer's runs with data on the GPU; nothing where it finds none.
+
+    Raises: ValueError for results that are not those of the CPU.
+    """
+    if not _uses_gpu(peer):
+        return {}
+    data = [a.astype(case.dtype) if isinstance(a, np.ndarray) else a for a in CASES[case.case].data(case.sizes)]
+    job = makers(peer)[case.case](case.sizes, *data)
+    run = job.build()
+    found = job.arrays(run())
+    expected = _as_list(case.build("cpu", case.dtype)(*case.arguments()))
+    error = max(_difference(np.asarray(a), e) for a, e in zip(found, expected, strict=True))
+    if not error <= case.tolerance:
+        raise ValueError(f"{case.name}: {peer} differs by {error:.1e}, allowed {case.tolerance:.1e}.")
+
+    def sample(count: int) -> float:
+        began = time.perf_counter()
+        for _ in range(count):
+            result = run()
+        job.arrays(result)  # waits for it
+        return (time.perf_counter() - began) / count
+
+    return _timed(sample)
+
+
+def _uses_gpu(peer: str) -> bool:
+    if peer == "jax":
+        import jax
+
+        return bool(jax.default_backend() == "gpu")
+    import torch
+
+    if torch.cuda.is_available():
+        torch.set_default_device("cuda")
+        return True
+    return False
+
+
+def _timed(sample: Callable[[int], float]) -> dict[str, Any]:
+    """The median of several samples; short runs are repeated in one."""
     count = max(1, math.ceil(_SHORTEST / max(sample(1), 1e-9)))
     times = sorted(sample(count) for _ in range(_ROUNDS))
-    return {
-        "device": device.name, "first_s": first, "run_s": times[len(times) // 2], "run_min_s": times[0],
-        "runs": count * len(times), "difference": error,
-    }  # fmt: skip
+    return {"run_s": times[len(times) // 2], "run_min_s": times[0], "runs": count * len(times)}
 
 
 def _wait(results: Sequence[Any]) -> None:
@@ -197,8 +250,8 @@ def outcome(case: GpuCase) -> dict[str, Any]:
     return second | {"first_s": first["first_s"], "from_store_s": second["first_s"]}
 
 
-def _process(case: GpuCase, environment: Mapping[str, str]) -> dict[str, Any]:
-    command = [sys.executable, "-m", "symdiff.bench.gpu", case.name]
+def _process(case: GpuCase, environment: Mapping[str, str], *options: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "symdiff.bench.gpu", case.name, *options]
     done = subprocess.run(
         command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=_CAP, check=False
     )
@@ -209,7 +262,7 @@ def _process(case: GpuCase, environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def row(case: GpuCase, has_gpu: bool) -> dict[str, Any]:
-    """Return what is predicted of a case and, with a GPU, what is measured."""
+    """Return what is predicted of a case and, with a GPU, what is measured, of the peers too that can use it."""
     expected = predict(case)
     out = {
         "case": case.name,
@@ -218,14 +271,28 @@ def row(case: GpuCase, has_gpu: bool) -> dict[str, Any]:
         "bound": expected.bound,
         "least_s": expected.seconds,
     }
-    return out | (outcome(case) if has_gpu else {})
+    return out | (outcome(case) | {"peers": peers(case)} if has_gpu else {})
+
+
+def peers(case: GpuCase) -> dict[str, float]:
+    """The seconds of a run of the peers that have the case and a GPU; each in a process of its own."""
+    found = {}
+    for name in GPU_PEERS:
+        if is_installed(name) and case.case in makers(name):
+            said = _process(case, {}, "--peer", name)
+            if said:
+                found[name] = said["run_s"]
+    return found
 
 
 def main() -> None:
     """Measure the case that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m symdiff.bench.gpu", description=__doc__)
     parser.add_argument("case", choices=GPU_CASES)
-    print(json.dumps(measure(GPU_CASES[parser.parse_args().case])), flush=True)
+    parser.add_argument("--peer", choices=GPU_PEERS)
+    given = parser.parse_args()
+    case = GPU_CASES[given.case]
+    print(json.dumps(measure_peer(case, given.peer) if given.peer else measure(case)), flush=True)
 
 
 if __name__ == "__main__":

@@ -124,6 +124,23 @@ def logreg(p: Sizes, features: np.ndarray, labels: np.ndarray, start: np.ndarray
     return Job(build, tuple)
 
 
+def adam_function(target: str, dtype: str = "float64") -> Any:
+    """The loop by itself, of start, rows, labels and the number of steps: data may lie on a device."""
+    loss, w, x, y = _loss()
+    steps = sd.array("steps", (), "int64")
+    slope = sd.gradient(loss, w)
+    lr, b1, b2, eps = ADAM.values()
+
+    def step(k: Any, now: Any, m: Any, v: Any) -> list[Any]:
+        g, t = slope.subs({w: now}), k + 1
+        m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+        return [t, now - lr * (m / (1 - b1**t)) / (sd.sqrt(v / (1 - b2**t)) + eps), m, v]
+
+    zero = sd.zeros_like(w)
+    found = sd.while_loop(lambda k, *_: k < steps, step, [0, w, zero, zero])[1]
+    return sd.compile(found, [w, x, y, steps], target=target, dtype=dtype)
+
+
 def adam_loop(p: Sizes, features: np.ndarray, labels: np.ndarray, start: np.ndarray, target: str = "cpu") -> Job:
     """A whole `minimize`: a run includes the checks, the compilation (kept by the store) and the record of losses."""
     rule = Adam(lr=ADAM["lr"], betas=(ADAM["b1"], ADAM["b2"]), eps=ADAM["eps"])

@@ -1,4 +1,4 @@
-"""PyTorch: eager, reverse mode."""
+"""PyTorch: eager, reverse mode, on its default device."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import Any
 import numpy as np
 import torch
 
-from symdiff.bench.cases import GMM_GAMMA, MLP_MOMENTUM, MLP_RATE, RIDGE, Sizes, gmm_constant
+from symdiff.bench.cases import ADAM, GMM_GAMMA, MLP_MOMENTUM, MLP_RATE, RIDGE, Sizes, gmm_constant
 from symdiff.bench.measure import Job
 
 
 def _job(objective: Any, parameters: list[np.ndarray]) -> Job:
     """A job that returns the value of an objective and its gradient by the parameters."""
-    leaves = [torch.from_numpy(a).requires_grad_() for a in parameters]
+    leaves = [torch.as_tensor(a).requires_grad_() for a in parameters]
 
     def run() -> tuple[Any, ...]:
         value = objective(*leaves)
         return value.detach(), *torch.autograd.grad(value, leaves)
 
-    return Job(lambda: run, lambda r: tuple(a.numpy() for a in r))
+    return Job(lambda: run, lambda r: tuple(a.cpu().numpy() for a in r))
 
 
 def gmm(p: Sizes, alphas: np.ndarray, means: np.ndarray, factors: np.ndarray, x: np.ndarray, places: np.ndarray) -> Job:
@@ -38,14 +38,34 @@ def gmm(p: Sizes, alphas: np.ndarray, means: np.ndarray, factors: np.ndarray, x:
     return _job(objective, [alphas, means, factors])
 
 
-def logreg(p: Sizes, features: np.ndarray, labels: np.ndarray, w: np.ndarray) -> Job:
-    """`logsigmoid` of the margins."""
-    rows, signs = torch.from_numpy(features), torch.from_numpy(labels)
+def _loss(features: np.ndarray, labels: np.ndarray) -> Any:
+    rows, signs = torch.as_tensor(features), torch.as_tensor(labels)
 
     def objective(w: Any) -> Any:
         return 0.5 * RIDGE * (w @ w) - torch.nn.functional.logsigmoid(signs * (rows @ w)).mean()
 
-    return _job(objective, [w])
+    return objective
+
+
+def logreg(p: Sizes, features: np.ndarray, labels: np.ndarray, w: np.ndarray) -> Job:
+    """`logsigmoid` of the margins."""
+    return _job(_loss(features, labels), [w])
+
+
+def adam_loop(p: Sizes, features: np.ndarray, labels: np.ndarray, start: np.ndarray) -> Job:
+    """The fused Adam, from 0 at every run."""
+    objective = _loss(features, labels)
+
+    def run() -> Any:
+        w = torch.zeros(p["d"], dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.Adam([w], lr=ADAM["lr"], betas=(ADAM["b1"], ADAM["b2"]), eps=ADAM["eps"], fused=True)
+        for _ in range(p["steps"]):
+            optimizer.zero_grad()
+            objective(w).backward()
+            optimizer.step()
+        return w.detach()
+
+    return Job(lambda: run, lambda w: (w.cpu().numpy(),))
 
 
 def mlp(p: Sizes, layers: list[np.ndarray], x: np.ndarray, labels: np.ndarray) -> Job:
@@ -77,4 +97,4 @@ def mlp(p: Sizes, layers: list[np.ndarray], x: np.ndarray, labels: np.ndarray) -
     return Job(build, tuple)
 
 
-CASES = {"gmm": gmm, "logreg": logreg, "mlp": mlp}
+CASES = {"gmm": gmm, "logreg": logreg, "adam_loop": adam_loop, "mlp": mlp}

@@ -11,7 +11,7 @@ import typer
 from rich import box
 from rich.table import Table
 
-from symdiff.bench.gpu import GPU_CASES, GpuCase, row
+from symdiff.bench.gpu import GPU_CASES, GPU_PEERS, GpuCase, row
 from symdiff.ir.errors import SymdiffError
 
 
@@ -57,7 +57,7 @@ def _table(rows: Sequence[Mapping[str, Any]], device: str) -> Table:
         ">bytes",
         ">least",
         "by",
-        *([">run", ">of it", ">first call", ">from store"] if device else []),
+        *([">run", ">of it", ">first call", ">from store", ">JAX", ">PyTorch"] if device else []),
         "goal",
     ]
     for name in names:
@@ -67,6 +67,7 @@ def _table(rows: Sequence[Mapping[str, Any]], device: str) -> Table:
         if device:
             share = f"{r['least_s'] / r['run_s']:.0%}"
             found = [_ms(r["run_s"]), share, f"{r['first_s']:.2f} s", f"{r['from_store_s']:.2f} s"]
+            found += [_ms(r["peers"][p]) if p in r["peers"] else "–" for p in GPU_PEERS]
         out.add_row(r["case"], f"{r['n_bytes'] / 1e9:.3g} GB", _ms(r["least_s"]), r["bound"], *found, r["goal"])
     return out
 

@@ -188,6 +188,12 @@ def test_turns_are_as_many_as_pay() -> None:
         assert tile.seconds < whole / 1.5
 
 
+@on_a_machine
+def test_explain_tells_of_the_tile() -> None:
+    fn = sd.compile(*heat(), target="cuda")
+    assert "tiles of 42 x 58 points, 3 turns each, 49,152 bytes of shared memory" in str(fn.explain())
+
+
 def test_small_grids_run_whole_turns() -> None:
     (tiling,) = kernel(*heat(), Geometry()).tilings.values()
     sweep, tile = tiling.tiled.sweep, tiling.tiled.tile

@@ -5,15 +5,19 @@ from __future__ import annotations
 import importlib.util
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from rich.console import Console
 
-from symdiff.bench.gpu import GPU_CASES, row
+from symdiff.bench import gpu, peer_numpy
+from symdiff.bench.gpu import GPU_CASES, GpuCase, row
 from symdiff.ir.errors import CompileError
+from symdiff.terminal import bench_gpu
 from symdiff.terminal.bench_gpu import run_gpu
 
 pytestmark = pytest.mark.skipif(
@@ -49,7 +53,40 @@ def test_what_is_measured_stands_beside_what_is_predicted(console: Console, monk
     case = GPU_CASES["map 4e7 float64"]
     times = iter([3.0, 0.1])
     outcome = {"device": "a card", "run_s": 1e-3, "run_min_s": 1e-3, "runs": 7, "difference": 0.0}
-    monkeypatch.setattr("symdiff.bench.gpu._process", lambda case, environment: outcome | {"first_s": next(times)})
+
+    def process(case: GpuCase, environment: Any, *options: str) -> dict[str, Any]:
+        # PyTorch is there without a GPU.
+        return {"jax": {"run_s": 2e-3}, "torch": {}}[options[1]] if options else outcome | {"first_s": next(times)}
+
+    monkeypatch.setattr(gpu, "_process", process)
+    monkeypatch.setattr(gpu, "is_installed", lambda peer: True)
+    monkeypatch.setattr(gpu, "makers", lambda peer: peer_numpy.CASES)
     found = row(case, has_gpu=True)
     assert (found["first_s"], found["from_store_s"], found["run_s"]) == (3.0, 0.1, 1e-3)
     assert found["bound"] in ("memory", "arithmetic")
+    assert found["peers"] == {"jax": 2e-3}
+    console.print(bench_gpu._table([found], "a card"))
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "JAX" in text
+    assert "2 ms" in text
+
+
+def test_tiles_are_predicted_to_move_less_than_whole_turns() -> None:
+    case = GPU_CASES["heat2d 16384² float64"]
+    p = gpu.predict(case)
+    whole = 48 * 2 * 8 * 16384**2
+    assert 0.2 * whole < p.n_bytes < 0.6 * whole
+    assert p.seconds < 0.7 * whole / 4.3e12
+
+
+def test_a_peer_is_timed_when_its_results_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = replace(GPU_CASES["adam_loop 2000 float64"], sizes={"n": 23, "d": 3, "steps": 20})
+    monkeypatch.setattr(gpu, "_SHORTEST", 1e-6)
+    monkeypatch.setattr(gpu, "makers", lambda peer: peer_numpy.CASES)
+    monkeypatch.setattr(gpu, "_uses_gpu", lambda peer: False)
+    assert gpu.measure_peer(case, "torch") == {}
+    monkeypatch.setattr(gpu, "_uses_gpu", lambda peer: True)
+    assert gpu.measure_peer(case, "torch")["runs"] >= 11
+    wrong = replace(case, build=lambda target, dtype: lambda *args: np.ones(3))
+    with pytest.raises(ValueError, match="torch differs by"):
+        gpu.measure_peer(wrong, "torch")
