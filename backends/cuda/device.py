@@ -10,7 +10,7 @@ import contextlib
 import ctypes
 import functools
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ _MULTIPROCESSORS, _MAJOR, _MINOR, _POOLS = 16, 75, 76, 115
 _POINTER_ORDINAL = 9
 _RELEASE_THRESHOLD, _RESERVED, _USED = 4, 5, 7
 _DISABLE_TIMING = 2
+# CUstream_flags and CUstreamCaptureMode.
+_NON_BLOCKING, _BY_THIS_THREAD = 1, 1
 
 
 class _PoolProps(ctypes.Structure):
@@ -211,6 +213,37 @@ class Gpu:
             held = self._local.parameters = (space, places, places.ctypes.data)
         held[0][: len(words)] = words
         return held[2]
+
+    # --- graphs: launches that are made again and again ---------------------------------
+
+    def capture(self, work: Callable[[int], None]) -> int | None:
+        """Return a graph of what `work(stream)` puts on a stream, without running it; None if it cannot be recorded.
+
+        A stream of its own takes it, for the legacy stream cannot be recorded.
+        """
+        if not hasattr(self._local, "stream"):
+            self._local.stream = self.driver.handle("cuStreamCreate", _NON_BLOCKING)
+        stream, recorded = self._local.stream, ctypes.c_void_p()
+        self.driver.call("cuStreamBeginCapture_v2", stream, _BY_THIS_THREAD)
+        # Not all that a library does can be recorded.
+        with contextlib.suppress(CompileError):
+            try:
+                work(stream)
+            finally:
+                self.driver.call("cuStreamEndCapture", stream, ctypes.byref(recorded))
+            try:
+                return self.driver.handle("cuGraphInstantiateWithFlags", recorded, 0)
+            finally:
+                self.driver.call("cuGraphDestroy", recorded)
+        return None
+
+    def replay(self, graph: int, stream: int) -> None:
+        """Put what a graph recorded on a stream."""
+        self.driver.call("cuGraphLaunch", graph, stream)
+
+    def forget(self, graph: int) -> None:
+        """Let a graph go."""
+        self.driver.call("cuGraphExecDestroy", graph)
 
     def most_together(self, image: Image, name: str, threads: int) -> int:
         """The blocks of so many threads that run at the same time."""

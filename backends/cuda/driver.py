@@ -1,7 +1,7 @@
 """driver: NVIDIA's driver library, called through ctypes; every function returns a status that becomes an error.
 
 Not through Numba or NVIDIA's Python bindings: a process that finds its kernels in the store then imports neither, and
-the C interface of the driver is the one that stays the same (CUDA Driver API reference, sections 6.2 to 6.16).
+the C interface of the driver is the one that stays the same (CUDA Driver API reference, sections 6.2 to 6.29).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import ctypes
 import functools
 import sys
 from collections.abc import Mapping
-from ctypes import POINTER, c_char_p, c_int, c_size_t, c_ubyte, c_uint, c_uint64, c_void_p
+from ctypes import POINTER, c_char_p, c_int, c_size_t, c_ubyte, c_uint, c_uint64, c_ulonglong, c_void_p
 from typing import Any
 
 from symdiff.ir.errors import CapacityError, CompileError
@@ -49,6 +49,13 @@ SIGNATURES: dict[str, tuple[Any, ...]] = {
     "cuOccupancyMaxActiveBlocksPerMultiprocessor": (POINTER(c_int), _HANDLE, c_int, c_size_t),
     "cuLaunchKernel": (_HANDLE, *[c_uint] * 7, _HANDLE, c_void_p, c_void_p),
     "cuLaunchCooperativeKernel": (_HANDLE, *[c_uint] * 7, _HANDLE, c_void_p),
+    "cuStreamCreate": (POINTER(_HANDLE), c_uint),
+    "cuStreamBeginCapture_v2": (_HANDLE, c_int),
+    "cuStreamEndCapture": (_HANDLE, POINTER(_HANDLE)),
+    "cuGraphInstantiateWithFlags": (POINTER(_HANDLE), _HANDLE, c_ulonglong),
+    "cuGraphDestroy": (_HANDLE,),
+    "cuGraphExecDestroy": (_HANDLE,),
+    "cuGraphLaunch": (_HANDLE, _HANDLE),
     "cuStreamSynchronize": (_HANDLE,),
     "cuStreamWaitEvent": (_HANDLE, _HANDLE, c_uint),
     "cuEventCreate": (POINTER(_HANDLE), c_uint),
@@ -129,7 +136,7 @@ def driver() -> Driver:
     except OSError:
         raise _unavailable(f"{_LIBRARY} is not found") from None
     except AttributeError as error:
-        raise _unavailable(f"the driver is older than CUDA 11.2: {error}") from None
+        raise _unavailable(f"the driver is older than CUDA 11.4: {error}") from None
     found = Driver(functions)
     status = functions["cuInit"](0)
     if status != 0:

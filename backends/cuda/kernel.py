@@ -233,7 +233,7 @@ class Kernel:
         capability, card = here_or_usual()
         if is_simulated():
             return {}
-        tiles = {"turns in tiles": str(t.tiled.tile) for t in self.tilings.values()}
+        tiles = {f"loop {k} in tiles": str(t.tiled.tile) for k, t in enumerate(self.tilings.values())}
         return facts(self.code(capability), self.from_store, self.geometry, card) | tiles
 
     def estimates(self, sizes: Mapping[str, int]) -> tuple[Estimate | None, dict[int, Estimate]]:

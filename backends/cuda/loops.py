@@ -36,6 +36,15 @@ class Run(Protocol):
     def finish_flags(self) -> None:
         """Give the flags back."""
 
+    def capture(self, work: Callable[[], None]) -> int | None:
+        """Return a graph of what `work` launches, without running it; None where it cannot be recorded."""
+
+    def replay(self, graph: int) -> None:
+        """Launch what a graph recorded."""
+
+    def forget(self, graph: int) -> None:
+        """Let a graph go, whose launches have been waited for."""
+
 
 @dataclass(frozen=True, slots=True)
 class Turns:
@@ -57,24 +66,72 @@ def run_loop(loop: Loop, run: Run, go: int, turns: Turns | None = None) -> None:
     """Run a loop, if the flag at `go` is up; turn by turn unless told otherwise."""
     how = turns or Turns(loop.body, loop.swaps)
     home = run.addresses[loop.flag.id]
-    chunk = 1
-    goes_on = True
-    while goes_on:
-        flags = run.lower_flags()
+    chunks = _Chunks(loop, how, run, go)
+    chunk, goes_on = 1, True
+    try:
+        while goes_on:
+            flags = run.lower_flags()
+            chunks.launch(chunk, flags)
+            n = chunk * how.depth
+            up = run.read_flags(n + 1)
+            done = up.index(False) if False in up else n
+            _exchange(how.swaps, run, n - done)
+            _exchange(how.states, run, chunk - -(-done // how.depth))
+            run.finish_flags()
+            goes_on = all(up)
+            chunk = min(2 * chunk, MOST_AHEAD // how.depth)
+    finally:
+        chunks.forget()
+    run.addresses[loop.flag.id] = home
+
+
+class _Chunks:
+    """Launches chunks of turns: those of the largest size as a graph when they come again.
+
+    A launch from here takes some microseconds, one in a graph about one.
+    """
+
+    def __init__(self, loop: Loop, how: Turns, run: Run, go: int):
+        self.loop, self.how, self.run, self.go = loop, how, run, go
+        self.graphs: dict[tuple[int, ...], int | None] = {}
+        self.seen: set[tuple[int, ...]] = set()
+        self.exchanged = [b for pair in (*how.swaps, *how.states) for b in pair]
+        # A loop inside asks the device, and that cannot be recorded.
+        self.is_plain = not any(isinstance(s, Loop) for s in (*loop.cond, *how.body))
+
+    def launch(self, chunk: int, flags: Sequence[int]) -> None:
+        """Launch so many times the turns that are made together."""
+        addresses = self.run.addresses
+        if not self.is_plain:
+            self._launch(chunk, flags)
+            return
+        key = (chunk, *(addresses[b.id] for b in self.exchanged))
+        if key in self.seen and key not in self.graphs:
+            before = dict(addresses)
+            self.graphs[key] = self.run.capture(lambda: self._launch(chunk, flags))
+            addresses |= before
+        self.seen.add(key)
+        graph = self.graphs.get(key)
+        if graph is None:
+            self._launch(chunk, flags)
+            return
+        self.run.replay(graph)
+        _exchange(self.how.swaps, self.run, chunk * self.how.depth)
+        _exchange(self.how.states, self.run, chunk)
+
+    def forget(self) -> None:
+        """Let the graphs go."""
+        for graph in self.graphs.values():
+            if graph is not None:
+                self.run.forget(graph)
+
+    def _launch(self, chunk: int, flags: Sequence[int]) -> None:
+        loop, run = self.loop, self.run
         run.addresses[loop.flag.id] = flags[0]
         # The state has not changed since the last chunk asked, so asking again has the same answer.
-        run.launch_all(loop.cond, go)
-        n = chunk * how.depth
-        for turn in range(n):
-            _turn(loop, how, run, flags, turn)
-        up = run.read_flags(n + 1)
-        done = up.index(False) if False in up else n
-        _exchange(how.swaps, run, n - done)
-        _exchange(how.states, run, chunk - -(-done // how.depth))
-        run.finish_flags()
-        goes_on = all(up)
-        chunk = min(2 * chunk, MOST_AHEAD // how.depth)
-    run.addresses[loop.flag.id] = home
+        run.launch_all(loop.cond, self.go)
+        for turn in range(chunk * self.how.depth):
+            _turn(loop, self.how, run, flags, turn)
 
 
 def _turn(loop: Loop, how: Turns, run: Run, flags: Sequence[int], turn: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -130,6 +130,29 @@ class Run:
         words[1 + STATUS], words[1 + GO] = self._word(_STATUS), go
         words[1 + SCRATCH] = self.base + self.plan.scratch
         return np.array(words, np.int64)
+
+    # --- graphs -------------------------------------------------------------------------
+
+    def capture(self, work: Callable[[], None]) -> int | None:
+        """Return a graph of what `work` launches, without running it; None where it cannot be recorded."""
+        stream = self.stream
+
+        def onto(recording: int) -> None:
+            self.stream = recording
+            work()
+
+        try:
+            return self.device.capture(onto)
+        finally:
+            self.stream = stream
+
+    def replay(self, graph: int) -> None:
+        """Launch what a graph recorded."""
+        self.device.replay(graph, self.stream)
+
+    def forget(self, graph: int) -> None:
+        """Let a graph go, whose launches have been waited for."""
+        self.device.forget(graph)
 
     # --- flags of loops: those of a loop inside another are behind its own --------------
 

@@ -33,6 +33,8 @@ class Simulator:
 
     def __init__(self) -> None:
         self.memory: dict[int, np.ndarray] = {}
+        self._graphs: dict[int, list[Callable[[], None]]] = {}
+        self._captured: list[Callable[[], None]] | None = None
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
@@ -76,8 +78,11 @@ class Simulator:
             array.reshape(-1).view(np.uint8)[...] = self.memory[address][: array.nbytes]
 
     def copy(self, to: int, address: int, n_bytes: int, stream: int) -> None:
-        if n_bytes:
+        def copy() -> None:
             self.memory[to][:n_bytes] = self.memory[address][:n_bytes]
+
+        if n_bytes:
+            self._now_or_later(copy)
 
     def zero(self, address: int, n_bytes: int, stream: int) -> None:
         self.memory[address][:n_bytes] = 0
@@ -101,10 +106,37 @@ class Simulator:
         from numba import cuda
 
         turn, *rest = words.tolist()
-        with warnings.catch_warnings():
-            # Numba warns of small grids: small arrays are no mistake.
-            warnings.simplefilter("ignore")
-            cuda.jit(image[name])[blocks, threads](turn, tuple(rest))
+
+        def run() -> None:
+            with warnings.catch_warnings():
+                # Numba warns of small grids: small arrays are no mistake.
+                warnings.simplefilter("ignore")
+                cuda.jit(image[name])[blocks, threads](turn, tuple(rest))
+
+        self._now_or_later(run)
+
+    def capture(self, work: Callable[[int], None]) -> int:
+        """Keep what `work` puts on a stream, without running it."""
+        self._captured = []
+        try:
+            work(0)
+            self._graphs[len(self._graphs)] = self._captured
+        finally:
+            self._captured = None
+        return len(self._graphs) - 1
+
+    def replay(self, graph: int, stream: int) -> None:
+        for work in self._graphs[graph]:
+            work()
+
+    def forget(self, graph: int) -> None:
+        self._graphs[graph] = []
+
+    def _now_or_later(self, work: Callable[[], None]) -> None:
+        if self._captured is None:
+            work()
+        else:
+            self._captured.append(work)
 
     def most_together(self, image: Kernels, name: str, threads: int) -> int:
         """Blocks run one after another here, so none may wait for another one."""

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from backends.cuda.driver import SIGNATURES
 
-CONTEXT, POOL, MODULE, EVENT = 0x100, 0x200, 0x300, 0x400
+CONTEXT, POOL, MODULE, EVENT, STREAM, GRAPH = 0x100, 0x200, 0x300, 0x400, 0x500, 0x600
 OUT_OF_MEMORY = 2
 NAMES = {2: b"CUDA_ERROR_OUT_OF_MEMORY", 3: b"CUDA_ERROR_NOT_INITIALIZED", 719: b"CUDA_ERROR_LAUNCH_FAILED"}
 
@@ -38,7 +38,10 @@ def aligned(n_bytes: int) -> np.ndarray:
 
 @dataclass
 class FakeDriver:
-    """A machine with GPUs. `status` makes functions fail; `free` is what the system has beside the pool."""
+    """A machine with GPUs. `status` makes functions fail; `free` is what the system has beside the pool.
+
+    `on_launch` is called for every kernel that starts; those on the stream that is captured start with their graph.
+    """
 
     n_gpus: int = 1
     name: str = "NVIDIA H200"
@@ -53,6 +56,9 @@ class FakeDriver:
     contexts: list[int] = field(default_factory=list)
     symbols: list[bytes] = field(default_factory=list)
     parameters: dict[str, int] = field(default_factory=dict)
+    on_launch: Callable[[Launch], None] = lambda launch: None
+    captured: list[Launch] | None = None
+    graphs: list[list[Launch]] = field(default_factory=list)
 
     def functions(self) -> dict[str, Any]:
         """The driver's functions, which take C arguments."""
@@ -165,4 +171,33 @@ class FakeDriver:
         name = self.symbols[function - MODULE - 1].decode()
         places = (ctypes.c_uint64 * self.parameters[name]).from_address(pointers)
         words = [ctypes.c_int64.from_address(p).value for p in places]
-        self.launches.append(Launch(name, blocks, threads, stream, words))
+        self._start(Launch(name, blocks, threads, stream, words))
+
+    def _start(self, launch: Launch) -> None:
+        if launch.stream == STREAM:
+            assert self.captured is not None
+            self.captured.append(launch)
+            return
+        self.launches.append(launch)
+        self.on_launch(launch)
+
+    def _cuStreamCreate(self, out: Any, flags: int) -> None:
+        out[0] = STREAM
+
+    def _cuStreamBeginCapture(self, stream: int, mode: int) -> None:
+        assert stream == STREAM
+        self.captured = []
+
+    def _cuStreamEndCapture(self, stream: int, out: Any) -> None:
+        assert stream == STREAM
+        assert self.captured is not None
+        self.graphs.append(self.captured)
+        self.captured = None
+        out[0] = GRAPH + len(self.graphs)
+
+    def _cuGraphInstantiateWithFlags(self, out: Any, graph: int, flags: int) -> None:
+        out[0] = graph
+
+    def _cuGraphLaunch(self, graph: int, stream: int) -> None:
+        for launch in self.graphs[graph - GRAPH - 1]:
+            self._start(replace(launch, stream=stream))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -21,6 +22,7 @@ from backends.cuda.kernel import Kernel
 from backends.cuda.simulator import is_simulated
 from backends.cuda.words import GO, SCRATCH, STATUS
 from symdiff.ir.errors import CapacityError, CompileError, DomainError, DTypeError, ShapeError
+from symdiff.program.ir import Loop
 from tests.backends.cuda_driver import CONTEXT, FakeDriver, aligned
 
 pytestmark = [
@@ -101,6 +103,8 @@ def test_numbers_are_those_of_the_driver() -> None:
     assert bindings.CUevent_flags.CU_EVENT_DISABLE_TIMING == device._DISABLE_TIMING
     assert bindings.CUresult.CUDA_ERROR_OUT_OF_MEMORY == driver.OUT_OF_MEMORY
     assert bindings.CU_STREAM_LEGACY == LEGACY
+    assert bindings.CUstream_flags.CU_STREAM_NON_BLOCKING == device._NON_BLOCKING
+    assert bindings.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL == device._BY_THIS_THREAD
     props = bindings.CUmemPoolProps()
     props.allocType = bindings.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
     props.location.type = bindings.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE
@@ -182,6 +186,61 @@ def test_memory_in_pieces_goes_back_before_a_call_gives_up(gpu: FakeDriver) -> N
     assert gpu.asked("cuMemPoolTrimTo")
 
 
+# --- loops -------------------------------------------------------------------------------
+
+
+def run_turns(gpu: FakeDriver, turns: int) -> int:
+    """Run a loop of so many turns, whose kernels are played here; return how many turns had their flags up."""
+    n = sd.array("n", (), "int64")
+    found = sd.while_loop(lambda j, x: j < n, lambda j, x: [j + 1, 0.5 * x + 1], [0, X])[1]
+    fn = compiled(gpu, found, [X, n])
+    (loop,) = (s for s in fn.kernel.program.statements if isinstance(s, Loop))
+    (condition,) = loop.cond
+    flag = fn.kernel.layout(condition).buffer(loop.flag)
+    body = next(s for s in loop.body if len(s.space) == 1)
+    names = [next(name for name, (s, _) in fn.kernel.kernels.items() if s is one) for one in (condition, body)]
+    done = 0
+    homes = []
+
+    def play(launch: Any) -> None:
+        nonlocal done
+        words = launch.words[1:]
+        if not ctypes.c_uint8.from_address(words[GO]).value:
+            return
+        if launch.name == names[0]:
+            ctypes.c_uint8.from_address(words[flag]).value = done < turns
+        elif launch.name == names[1]:
+            done += 1
+            homes.append(words[fn.kernel.layout(body).buffer(body.stores[0].access.buffer)])
+
+    gpu.on_launch = play
+    fn(np.zeros(300_000), turns)
+    # The state's two arrays are written in turn, whoever launches.
+    assert all(a != b for a, b in itertools.pairwise(homes))
+    assert len(set(homes)) <= 2
+    return done
+
+
+def test_long_loops_are_launched_as_graphs(gpu: FakeDriver) -> None:
+    assert run_turns(gpu, 1000) == 1000
+    # Chunks of 1, 2, …, 32 and one of 64 are launched one by one, 14 chunks as a graph, and the last one in vain.
+    assert len(gpu.asked("cuGraphLaunch")) == 14
+    assert len(gpu.graphs) == len(gpu.asked("cuGraphExecDestroy")) == len(gpu.asked("cuGraphDestroy")) == 1
+    assert gpu.used == 0
+
+
+@pytest.mark.parametrize("turns", [0, 1, 63, 64, 126, 127, 128, 191, 192, 200])
+def test_loops_end_where_their_condition_does(gpu: FakeDriver, turns: int) -> None:
+    assert run_turns(gpu, turns) == turns
+
+
+@pytest.mark.parametrize("refused", ["cuStreamEndCapture", "cuGraphInstantiateWithFlags"])
+def test_what_cannot_be_recorded_is_launched(gpu: FakeDriver, refused: str) -> None:
+    gpu.status[refused] = 900
+    assert run_turns(gpu, 500) == 500
+    assert not gpu.asked("cuGraphLaunch")
+
+
 # --- what is missing ---------------------------------------------------------------------
 
 
@@ -204,7 +263,7 @@ def test_a_driver_of_another_age(gpu: FakeDriver, monkeypatch: pytest.MonkeyPatc
         raise AttributeError("undefined symbol: cuMemPoolCreate")
 
     monkeypatch.setattr(driver, "library_functions", ancient)
-    with pytest.raises(CompileError, match=r"older than CUDA 11\.2"):
+    with pytest.raises(CompileError, match=r"older than CUDA 11\.4"):
         compiled(gpu, X + 1, [X])(DATA)
 
 

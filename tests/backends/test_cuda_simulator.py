@@ -48,6 +48,7 @@ else:
     import symdiff as sd
     from backends.cuda import Kernel
     from backends.cuda.geometry import SIMULATED as GEOMETRY
+    from backends.cuda.simulator import Simulator
     from symdiff.ops.control import while_loop
     from symdiff.ops.index import embed, scatter_add, take
     from symdiff.passes import optimise
@@ -174,6 +175,27 @@ else:
             got, k = run([y, turns], [x, n], a, count)
             np.testing.assert_allclose(got, expected, rtol=RTOL)
             assert k == count
+
+    def test_long_loops_as_graphs(monkeypatch: pytest.MonkeyPatch) -> None:
+        """Chunks of 1, 2 and 4 turns, from the second of 4 on as a graph; an odd number of turns inside a chunk."""
+        for module in ("loops", "run"):
+            monkeypatch.setattr(f"backends.cuda.{module}.MOST_AHEAD", 4)
+        played: list[int] = []
+        replay = Simulator.replay
+        monkeypatch.setattr(Simulator, "replay", lambda self, *args: played.append(1) or replay(self, *args))
+        x, n = sd.array("x", ("m",)), sd.array("n", (), dtype="int64")
+        root = while_loop(lambda y, k: k < n, lambda y, k: (y * x + 1.0, k + 1), [x, 0])
+        program = schedule(optimise(list(root)), [x, n])
+        kernel = Kernel(program, replace(GEOMETRY, resident_blocks=0))
+        a = draw(9)
+        for count in (15, 22):
+            expected = a.copy()
+            for _ in range(count):
+                expected = expected * a + 1.0
+            got, k = kernel([a, np.array(count)], {"m": 9})
+            np.testing.assert_allclose(got, expected, rtol=RTOL)
+            assert k == count
+        assert len(played) >= 4
 
     def test_results_do_not_depend_on_how_many_blocks_run() -> None:
         x = sd.array("x", ("n", 3))
