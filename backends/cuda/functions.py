@@ -14,6 +14,7 @@ from numba.types import Type, UniTuple, boolean, float32, float64, int64, void
 from backends.cuda import special
 from backends.cuda.body import GLOBAL_MEMORY, Body, from_bits, i64, to_bits
 from backends.cuda.calls import LINES, CallFunctions, line_axes
+from backends.cuda.geometry import WARP
 from backends.cuda.libdevice import Calls
 from backends.cuda.loop_functions import ARRIVED, GOES_ON, LoopFunctions, moved_buffers
 from backends.cuda.skeletons import Functions
@@ -21,6 +22,7 @@ from backends.cuda.words import GO, RECORD, SCRATCH, STATUS, VECTOR_BYTES, Words
 from backends.emit import F64, I8, I64, SCALAR, Lanes, emit_native
 from symdiff.program.ir import Call, Loop, Nest
 
+I32 = ir.IntType(32)
 NUMBER: dict[str, Type] = {"float64": float64, "float32": float32, "int64": int64, "bool": int64}
 
 
@@ -148,6 +150,13 @@ def emitted(nest: Nest, layout: Words, width: int) -> Functions:
         pairs = zip(nest.reductions, unpack(b, x, n), unpack(b, y, n), strict=True)
         return pack(b, [body(c, b).combine(r, p, q) for r, p, q in pairs])
 
+    def across(c: Any, b: ir.IRBuilder, total: ir.Value) -> ir.Value:
+        distance = WARP // 2
+        while distance:
+            total = combine(c, b, total, pack(b, [_from_below(b, word, distance) for word in unpack(b, total, n)]))
+            distance //= 2
+        return total
+
     def put(b: ir.IRBuilder, table: ir.Value, place: ir.Value, total: ir.Value) -> None:
         for slot, word in zip(_slots(b, table, place, n), unpack(b, total, n), strict=True):
             b.store(word, slot)
@@ -178,6 +187,7 @@ def emitted(nest: Nest, layout: Words, width: int) -> Functions:
         identity=device(lambda c, b: pack(b, body(c, b).identity()), acc()),
         accumulate=device(accumulate, acc(acc, int64, int64, words)),
         combine=device(combine, acc(acc, acc)),
+        across=device(across, acc(acc)),
         save=device(lambda c, b, t, place, total: put(b, t, place, total), void(tile, int64, acc)),
         fetch=device(lambda c, b, t, place: take(b, t, place), acc(tile, int64)),
         keep=device(lambda c, b, w, place, total: put(b, scratch(b, w), place, total), void(words, int64, acc)),
@@ -357,6 +367,21 @@ def scratch(b: ir.IRBuilder, words: ir.Value) -> ir.Value:
 def _slots(b: ir.IRBuilder, table: ir.Value, place: ir.Value, n: int) -> list[ir.Value]:
     first = b.mul(place, i64(n))
     return [b.gep(table, [b.add(first, i64(k))]) for k in range(n)]
+
+
+def _from_below(b: ir.IRBuilder, word: ir.Value, distance: int) -> ir.Value:
+    """The word of the thread that is so many behind in the warp, all of whose threads come here together.
+
+    NVVM IR specification, "Warp shuffle": (threads, mode 2: down, value, distance, last lane), 32 bits at a time.
+    """
+    kind = ir.FunctionType(ir.LiteralStructType([I32, ir.IntType(1)]), [I32] * 5)
+    name = "llvm.nvvm.shfl.sync.i32"
+    shuffle = b.module.globals.get(name) or ir.Function(b.module, kind, name)
+    everyone, down, last = (ir.Constant(I32, x) for x in (-1, 2, WARP - 1))
+    halves = [b.trunc(word, I32), b.trunc(b.lshr(word, i64(32)), I32)]
+    moved = [b.call(shuffle, [everyone, down, half, ir.Constant(I32, distance), last]) for half in halves]
+    low, high = (b.zext(b.extract_value(m, 0), I64) for m in moved)
+    return b.or_(b.shl(high, i64(32)), low)
 
 
 def unpack(builder: ir.IRBuilder, value: ir.Value, n: int) -> list[ir.Value]:

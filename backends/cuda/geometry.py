@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 # What every GPU gives a block without being asked for more.
 SHARED_BYTES = 48 * 1024
+# Threads that run together and hand each other numbers.
+WARP = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +19,7 @@ class Geometry:
     Where rows have at least `row_length` points, a block takes `rows` of them. In products a block has `product_edge`²
     threads, each with `product_per`² entries. A loop whose steps have at most `resident_blocks` is one kernel. Stencils
     make some of `turns` together on tiles in `shared` bytes, if a grid has at least `least_tiles`; `lanes` neighbouring
-    threads go through a row of a tile.
+    threads go through a row of a tile or of a reduction. A `warp` of threads combines numbers by itself.
     """
 
     threads: int = 256
@@ -31,6 +33,7 @@ class Geometry:
     product_edge: int = 16
     product_per: int = 4
     resident_blocks: int = 512
+    warp: int = WARP
     turns: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8)
     shared: int = SHARED_BYTES
     least_tiles: int = 264
@@ -56,5 +59,5 @@ class Geometry:
 SIMULATED = Geometry(
     threads=4, most_blocks=3, short=4, many=64, terms_per_thread=2, most_parts=6,
     row_length=7, rows=2, product_edge=2, product_per=2, resident_blocks=2,
-    shared=4096, least_tiles=2, lanes=2,
+    warp=1, shared=4096, least_tiles=2, lanes=2,
 )  # fmt: skip

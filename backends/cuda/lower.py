@@ -1,6 +1,7 @@
 """lower: bring a program to what this target has kernels for, or raise an error that names what it lacks.
 
-Library calls keep the operands that kernels use; buffers that nothing uses then are dropped.
+Nests over the same points become one kernel. Library calls keep the operands that kernels use; buffers that nothing
+uses then are dropped.
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from dataclasses import replace
 
 from backends.cuda.lacking import lacking
 from backends.cuda.steps import CALLS, operands_used
-from symdiff.program.ir import Buffer, Call, Loop, Nest, Program, Statement, walk
+from symdiff.program.ir import Buffer, Call, Loop, Nest, Program, Rows, Statement, walk
+from symdiff.program.rows import in_rows
 from symdiff.program.touches import touches
 
 
 def lower(program: Program) -> Program:
     """Return an equal program of nests, loops and known calls. Raises CompileError for a call without a kernel."""
-    statements = _lowered(program.statements)
+    statements = _lowered(in_rows(program).statements)
     used: set[Buffer] = set()
     for s in walk(statements):
         if isinstance(s, Loop):
@@ -35,6 +37,9 @@ def _lowered(statements: Sequence[Statement]) -> tuple[Statement, ...]:
                 raise lacking(s.name)
             case Call():
                 out.append(replace(s, operands=s.operands[: operands_used(s)]))
+            case Rows():
+                # Put together they were for what they share; blocks of rows have no kernel.
+                out += _lowered([m.statement for m in s.members])
             case Loop():
                 out.append(replace(s, cond=_lowered(s.cond), body=_lowered(s.body)))
             case _:

@@ -105,6 +105,7 @@ def interpreted(nest: Nest, layout: Words, width: int, memory: Mapping[int, np.n
         identity=start,
         accumulate=accumulate,
         combine=combine,
+        across=lambda acc: acc,  # a warp of one thread
         save=save,
         fetch=fetch,
         keep=lambda words, place, acc: save(memory[words[SCRATCH]].view("int64"), place, acc),

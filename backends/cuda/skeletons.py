@@ -34,6 +34,7 @@ class Functions:
     identity() -> acc                        before the first point
     accumulate(acc, kept, reduced, words) -> acc   after one more point
     combine(acc, acc) -> acc
+    across(acc) -> acc                       those of a warp's threads combined, for its first thread
     save(tile, place, acc), fetch(tile, place) -> acc      in shared memory
     keep(words, place, acc), recall(words, place) -> acc   in the scratch
     write(acc, kept, words)                  store the results
@@ -52,6 +53,7 @@ class Functions:
     identity: Any
     accumulate: Any
     combine: Any
+    across: Any
     save: Any
     fetch: Any
     keep: Any
@@ -182,6 +184,69 @@ def reduce_by_thread(f: Functions) -> Skeleton:
     return reduce_by_thread
 
 
+def reduce_by_warp(f: Functions, warp: int) -> Skeleton:
+    """Reduce with the threads of a warp per result: neighbouring threads take neighbouring terms."""
+    n_kept, n_reduced = f.n_kept, f.n_reduced
+    identity, accumulate, across, write = f.identity, f.accumulate, f.across, f.write
+
+    def reduce_by_warp(turn: int, words: Any, tile: Any) -> None:
+        kept = cuda.grid(1) // warp
+        while kept < n_kept(words):
+            acc = identity()
+            for reduced in range(cuda.threadIdx.x % warp, n_reduced(words), warp):
+                acc = accumulate(acc, kept, reduced, words)
+            acc = across(acc)
+            if cuda.threadIdx.x % warp == 0:
+                write(acc, kept, words)
+            kept += cuda.gridsize(1) // warp
+
+    return reduce_by_warp
+
+
+def reduce_by_columns(f: Functions, threads: int, lanes: int, n_parts: Callable[[int, int], int]) -> Skeleton:
+    """Reduce with blocks that take `lanes` neighbouring results and a part of their terms.
+
+    Neighbouring threads have neighbouring results; the groups of `lanes` threads take every other term, and a binary
+    tree adds up what they found.
+    """
+    kept_points, reduced_points = f.n_kept, f.n_reduced
+    identity, accumulate, combine = f.identity, f.accumulate, f.combine
+    save, fetch, keep = f.save, f.fetch, f.keep
+    groups = threads // lanes
+
+    def reduce_by_columns(turn: int, words: Any, tile: Any) -> None:
+        n_kept, n_reduced = kept_points(words), reduced_points(words)
+        strips = (n_kept + lanes - 1) // lanes
+        parts = n_parts(strips, n_reduced)
+        t = cuda.threadIdx.x
+        job = cuda.blockIdx.x
+        while job < strips * parts:
+            part = job // strips
+            kept = (job - part * strips) * lanes + t % lanes
+            acc = identity()
+            reduced = part * groups + t // lanes
+            # Threads beyond `threads` are there for other steps of a loop.
+            while t < threads and kept < n_kept and reduced < n_reduced:
+                acc = accumulate(acc, kept, reduced, words)
+                reduced += parts * groups
+            if t < threads:
+                save(tile, t, acc)
+            cuda.syncthreads()
+            half = groups // 2
+            while half > 0:
+                if t < half * lanes:
+                    save(tile, t, combine(fetch(tile, t), fetch(tile, t + half * lanes)))
+                cuda.syncthreads()
+                half //= 2
+            if t < lanes and kept < n_kept:
+                keep(words, kept * parts + part, fetch(tile, t))
+            # The next job's first writes must not overtake this read.
+            cuda.syncthreads()
+            job += cuda.gridDim.x
+
+    return reduce_by_columns
+
+
 def reduce_by_block(f: Functions, threads: int, n_parts: Callable[[int, int], int]) -> Skeleton:
     """Reduce with blocks of `threads` (a power of two), `n_parts(n_kept, n_reduced)` blocks per result.
 
@@ -222,14 +287,14 @@ def reduce_by_block(f: Functions, threads: int, n_parts: Callable[[int, int], in
     return reduce_by_block
 
 
-def combine_parts(f: Functions, n_parts: Callable[[int, int], int]) -> Skeleton:
-    """Combine the blocks' partial results in order, one thread per result, and store it."""
+def combine_parts(f: Functions, n_parts: Callable[[int, int], int], lanes: int) -> Skeleton:
+    """Combine the partial results of blocks of `lanes` results each, in order, one thread per result, and store it."""
     kept_points, reduced_points = f.n_kept, f.n_reduced
     combine, recall, write = f.combine, f.recall, f.write
 
     def combine_parts(turn: int, words: Any, tile: Any) -> None:
         n_kept = kept_points(words)
-        parts = n_parts(n_kept, reduced_points(words))
+        parts = n_parts((n_kept + lanes - 1) // lanes, reduced_points(words))
         kept = cuda.grid(1)
         while kept < n_kept:
             acc = recall(words, kept * parts)

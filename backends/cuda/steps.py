@@ -89,11 +89,29 @@ def _skeletons_of_nest(nest: Nest, g: Geometry) -> tuple[str, ...]:
 def _reductions(nest: Nest, g: Geometry) -> tuple[str, ...]:
     """What a reduction may need: with numbers for extents, or few terms, it is known which of both ways it goes."""
     kept, reduced = (product(extents_of(nest, axes(nest))) for axes in (kept_axes, reduced_axes))
-    by_thread = (isinstance(reduced, int) and reduced <= g.short) or (isinstance(kept, int) and kept >= g.many)
-    if by_thread:
-        return ("reduce_by_thread",)
-    known = isinstance(reduced, int) and isinstance(kept, int)
-    return ("reduce_by_block", "combine_parts") if known else ("reduce_by_thread", "reduce_by_block", "combine_parts")
+    alone = (_alone(nest, g),)
+    shared = ("reduce_by_columns" if _has_neighbours(nest, kept_axes(nest)) else "reduce_by_block", "combine_parts")
+    if (isinstance(reduced, int) and reduced <= g.short) or (isinstance(kept, int) and kept >= g.many):
+        return alone
+    return shared if isinstance(reduced, int) and isinstance(kept, int) else (*alone, *shared)
+
+
+def _alone(nest: Nest, g: Geometry) -> str:
+    """How a result is found without partial results: by a warp where the terms of one lie side by side."""
+    reduced = product(extents_of(nest, reduced_axes(nest)))
+    is_short = isinstance(reduced, int) and 2 * reduced <= g.warp
+    terms = _has_neighbours(nest, reduced_axes(nest)) and not is_short
+    return "reduce_by_warp" if terms else "reduce_by_thread"
+
+
+def _has_neighbours(nest: Nest, axes: tuple[int, ...]) -> bool:
+    """Whether steps along the last of some axes read neighbouring entries of an array with an entry for every point."""
+    whole = [a for a in _loads(nest) if all(s != 0 for s, d in zip(a.strides, nest.space, strict=True) if d != 1)]
+    return bool(axes) and len(nest.space) > 1 and any(a.strides[axes[-1]] == 1 for a in whole)
+
+
+def _loads(nest: Nest) -> list[Access]:
+    return [i.access for i in nest.body if isinstance(i, Load) and not i.access.gathers]
 
 
 def _maps(nest: Nest, g: Geometry) -> tuple[str, ...]:
@@ -135,21 +153,33 @@ def _points(nest: Nest, axes: tuple[int, ...], sizes: Sizes) -> int:
 
 def _reduction(nest: Nest, kept: int, reduced: int, g: Geometry) -> list[Step]:
     if g.by_thread(kept, reduced):
-        return [Step("reduce_by_thread", g.blocks(kept), g.threads)]
+        name = _alone(nest, g)
+        return [Step(name, g.blocks(kept * (g.warp if name == "reduce_by_warp" else 1)), g.threads)]
     threads = g.tree_threads(len(nest.reductions))
-    n_parts = parts_of(g, threads)(kept, reduced)
+    lanes = _lanes(nest, g)
+    strips = -(-kept // lanes)
+    n_parts = parts_of(g, threads // lanes)(strips, reduced)
     return [
-        Step("reduce_by_block", min(kept * n_parts, g.most_blocks), threads),
+        Step("reduce_by_block" if lanes == 1 else "reduce_by_columns", min(strips * n_parts, g.most_blocks), threads),
         Step("combine_parts", g.blocks(kept), g.threads),
     ]
 
 
+def _lanes(nest: Nest, g: Geometry) -> int:
+    """How many results the threads of a block share: neighbouring ones where they read neighbouring entries."""
+    threads = g.tree_threads(len(nest.reductions))
+    return min(g.lanes, threads) if _has_neighbours(nest, kept_axes(nest)) else 1
+
+
 def parts_of(g: Geometry, threads: int) -> Callable[[int, int], int]:
-    """The number of blocks of so many threads that share the terms of one result, as a function that kernels have."""
+    """The number of blocks, with so many threads for a result, that share its terms, as a function that kernels have.
+
+    It is one of the strips of results that a block has and of the terms of a result.
+    """
     terms, most = threads * g.terms_per_thread, g.most_parts
 
-    def n_parts(n_kept: int, n_reduced: int) -> int:
-        return max(1, min((n_reduced + terms - 1) // terms, most // max(n_kept, 1)))
+    def n_parts(n_strips: int, n_reduced: int) -> int:
+        return max(1, min((n_reduced + terms - 1) // terms, most // max(n_strips, 1)))
 
     return n_parts
 
@@ -160,6 +190,7 @@ def build_nest(nest: Nest, name: str, f: Functions, g: Geometry, inline: Callabl
 
     n = len(nest.reductions)
     threads = g.tree_threads(n) if n else g.threads
+    lanes = _lanes(nest, g)
     match name:
         case "clear":
             return Built(s.clear(f), 0)
@@ -173,10 +204,15 @@ def build_nest(nest: Nest, name: str, f: Functions, g: Geometry, inline: Callabl
             return Built(s.by_owner(f), 0)
         case "reduce_by_thread":
             return Built(s.reduce_by_thread(f), 0)
+        case "reduce_by_warp":
+            return Built(s.reduce_by_warp(f, g.warp), 0)
         case "reduce_by_block":
             return Built(s.reduce_by_block(f, threads, inline(parts_of(g, threads))), threads * n)
+        case "reduce_by_columns":
+            n_parts = inline(parts_of(g, threads // lanes))
+            return Built(s.reduce_by_columns(f, threads, lanes, n_parts), threads * n)
         case "combine_parts":
-            return Built(s.combine_parts(f, inline(parts_of(g, threads))), 0)
+            return Built(s.combine_parts(f, inline(parts_of(g, threads // lanes)), lanes), 0)
         case _:
             return Built(s.map_points(f), 0)
 
@@ -257,7 +293,8 @@ def scratch_words(statement: Nest | Call | Tiled, sizes: Sizes, g: Geometry) -> 
         if not statement.reductions or g.by_thread(kept, reduced):
             return 0
         n = len(statement.reductions)
-        return kept * parts_of(g, g.tree_threads(n))(kept, reduced) * n
+        lanes = _lanes(statement, g)
+        return kept * parts_of(g, g.tree_threads(n) // lanes)(-(-kept // lanes), reduced) * n
     extents = [evaluate(e, sizes) for e in statement.extents]
     count, *core = extents
     match statement.name:

@@ -13,6 +13,7 @@ from backends.cuda.tiles import Tiled, fits, points, record_bytes, tile_of
 from backends.cuda.words import RECORD
 from symdiff.ir.dims import evaluate, product
 from symdiff.program.ir import Call, Loop, Nest, Program
+from symdiff.program.merge import merge
 from symdiff.program.sweep import find
 
 if TYPE_CHECKING:
@@ -41,13 +42,14 @@ class Tiling:
 
     def __init__(self, loop: Loop, tiled: Tiled, g: Geometry):
         self.loop, self.tiled, self.geometry = loop, tiled, g
+        self.checks = [s for s in merge([nest for nest, _ in tiled.sweep.checks]) if isinstance(s, Nest)]
+        self.fills = [s for s in merge(tiled.sweep.fills) if isinstance(s, Nest)]
 
     @property
     def statements(self) -> tuple[Nest | Call | Tiled, ...]:
         """What is launched beside the loop's condition."""
-        sweep = self.tiled.sweep
-        ahead = [s for s in sweep.ahead if isinstance(s, (Nest, Call))]
-        return (*ahead, *(nest for nest, _ in sweep.checks), *sweep.fills, self.tiled)
+        ahead = [s for s in self.tiled.sweep.ahead if isinstance(s, (Nest, Call))]
+        return (*ahead, *self.checks, *self.fills, self.tiled)
 
     def pays(self, sizes: Mapping[str, int]) -> bool:
         """Whether a grid is large enough."""
@@ -69,7 +71,7 @@ class Tiling:
         place = run.base + run.plan.record
         for k, (_, flag) in enumerate(sweep.checks):
             run.addresses[flag.id] = place + 8 * k
-        run.launch_all([nest for nest, _ in sweep.checks], go)
+        run.launch_all(self.checks, go)
         differences = np.zeros(len(sweep.checks))
         run.device.download(place, differences, run.stream)
         if np.any(differences != 0):
@@ -93,4 +95,4 @@ class Tiling:
             run.device.launch(run.image, kernel.name(self.tiled, step), step.blocks, step.threads, words, run.stream)
 
         run_loop(self.loop, run, go, Turns(sweep.ahead, sweep.ahead_swaps, depth, record, together, sweep.states))
-        run.launch_all(sweep.fills, go)
+        run.launch_all(self.fills, go)

@@ -90,7 +90,25 @@ def test_every_reduction_compiles(dtype: str) -> None:
     y = array("y", (4, 300), dtype=dtype)
     names = ("sum", "prod") if dtype == "int64" else ("sum", "prod", "max", "min")
     outputs = [PRIMITIVES[name](x, axes=(0,)) for name in names[:2]]
+    outputs.append(PRIMITIVES["sum"](y, axes=(0, 1)))
     check_ptx(kernel([*outputs, *(PRIMITIVES[name](y, axes=(1,)) for name in names)], [x, y]))
+
+
+def test_threads_that_are_neighbours_read_neighbours() -> None:
+    """Rows are summed by warps, whose threads hand their sums on; columns by blocks with a column for each thread."""
+    x = array("x", ("n", "m"), dtype="float64")
+    k = kernel([sum_(x, axes=(1,)), sum_(sin(x), axes=(0,)), sum_(x * x, axes=(0, 1))], [x])
+    ways = [{skeleton for s, skeleton in k.kernels.values() if s is one} for one in k.statements]
+    rows, columns, everything = ({w for w in way if w.startswith("reduce")} for way in ways)
+    assert rows == {"reduce_by_warp", "reduce_by_block"}
+    assert columns == {"reduce_by_thread", "reduce_by_columns"}
+    assert "reduce_by_block" in everything
+    name = next(n for n, (_, way) in k.kernels.items() if way == "reduce_by_warp")
+    entries = check_ptx(k).split(".visible .entry")[1:]
+    (text,) = [text for text in entries if name in text.partition("(")[0]]
+    # 16, 8, 4, 2 and 1 threads away, two halves of a number each.
+    assert len(re.findall(r"shfl\.sync\.down\.b32", text)) == 10
+    assert "bar.sync" not in text
 
 
 def test_guards_gathers_products_and_loops_compile() -> None:
@@ -103,6 +121,7 @@ def test_guards_gathers_products_and_loops_compile() -> None:
         PRIMITIVES["take"](exp(x), index, axis=0),
         gradient(sum_(PRIMITIVES["take"](x * x, index, axis=0), axes=(0,)), x),
         matmul(a, x * x),
+        matmul(a, a.T),
         turns[0],
         x[::-2],
     ]

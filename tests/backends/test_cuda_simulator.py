@@ -93,6 +93,16 @@ else:
         np.testing.assert_allclose(got_sum, a.sum(axis=axes), rtol=RTOL, atol=RTOL)
         np.testing.assert_allclose(got_product, (1 + a / 8).prod(axis=axes), rtol=RTOL)
 
+    @pytest.mark.parametrize(("n", "m"), [(5, 3), (37, 5), (90, 2), (3, 70)])
+    def test_rows_and_columns_in_parts(n: int, m: int) -> None:
+        """Several strips of columns and parts of rows, none whole; the same with a second sum of another number."""
+        x = sd.matrix("x", "n", "m")
+        a = draw(n, m)
+        rows, columns, squares = run([sd.sum(x, axis=1), sd.sum(x, axis=0), sd.sum(x * x, axis=0)], [x], a)
+        np.testing.assert_allclose(rows, a.sum(axis=1), rtol=RTOL, atol=RTOL)
+        np.testing.assert_allclose(columns, a.sum(axis=0), rtol=RTOL, atol=RTOL)
+        np.testing.assert_allclose(squares, (a * a).sum(axis=0), rtol=RTOL)
+
     @pytest.mark.parametrize("n", [1, 3, 8, 23])
     @pytest.mark.parametrize("axis", [None, 0, 1])
     def test_extremes_and_nan(n: int, axis: int | None) -> None:
