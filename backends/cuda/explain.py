@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from backends.cuda.batches import Batched
 from backends.cuda.cards import Card, occupancy, operations
 from backends.cuda.compile import Code
 from backends.cuda.geometry import Geometry
 from symdiff.ir.dims import evaluate
 from symdiff.program.estimate import Estimate, traffic
-from symdiff.program.ir import ITEMSIZE, Call, Loop, Nest, Program, Statement, walk
+from symdiff.program.ir import ITEMSIZE, Call, Load, Loop, Nest, Program, Statement, walk
 from symdiff.program.native import NATIVE
 
 
@@ -32,20 +33,39 @@ def facts(code: Code, from_store: bool, geometry: Geometry, card: Card) -> dict[
     return found
 
 
-def estimates(program: Program, sizes: Mapping[str, int], card: Card) -> tuple[Estimate | None, dict[int, Estimate]]:
+def estimates(
+    program: Program,
+    joined: Sequence[Statement | Batched],
+    batches: Iterable[Batched],
+    sizes: Mapping[str, int],
+    card: Card,
+) -> tuple[Estimate | None, dict[int, Estimate]]:
     """Return the least that a run takes on a card, None where loops make turns, and its statements by identity.
 
+    `joined` are the program's statements as they are launched: those that share rows as one of its `batches`.
     Every kernel reads what it needs from the device's memory and writes its results there; a call with arrays of the
     host copies them besides.
     """
     found = {id(s): _estimate(s, sizes, card) for s in walk(program.statements) if isinstance(s, (Nest, Call))}
+    found |= {id(s): batch_estimate(s, sizes, card) for s in batches}
     if any(isinstance(s, Loop) for s in program.statements):
         return None, found
-    all_of = [found[id(s)] for s in program.statements]
+    all_of = [found[id(s)] for s in joined]
     total = Estimate(
         sum(e.memory for e in all_of), sum(e.arithmetic for e in all_of), sum(e.n_bytes for e in all_of), _place(card)
     )
     return total, found
+
+
+def batch_estimate(batch: Batched, sizes: Mapping[str, int], card: Card) -> Estimate:
+    """The least that statements take which share rows: an array that several read is read once."""
+    reads = {i.access.buffer for nest in batch.nests for i in nest.body if isinstance(i, Load)}
+    writes = {s.access.buffer for nest in batch.nests for s in nest.stores}
+    writes |= {r.access.buffer for nest in batch.nests for r in nest.reductions}
+    moved = [*reads - writes, *writes - set(batch.rows.local)]
+    n_bytes = sum(evaluate(b.n_bytes, sizes) for b in moved)
+    arithmetic = sum(_arithmetic(nest, sizes, card) for nest in batch.nests)
+    return Estimate(n_bytes / card.copy, arithmetic, n_bytes, _place(card))
 
 
 def _place(card: Card) -> str:

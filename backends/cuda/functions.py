@@ -20,6 +20,7 @@ from backends.cuda.loop_functions import ARRIVED, GOES_ON, LoopFunctions, moved_
 from backends.cuda.skeletons import Functions
 from backends.cuda.words import GO, RECORD, SCRATCH, STATUS, VECTOR_BYTES, Words
 from backends.emit import F64, I8, I64, SCALAR, Lanes, emit_native
+from symdiff.ir.dims import Extent
 from symdiff.program.ir import Call, Loop, Nest
 
 I32 = ir.IntType(32)
@@ -104,8 +105,18 @@ def special_function(name: str) -> Any:
     return _moved(special.SPECIAL[name], _special_functions())
 
 
-def emitted(nest: Nest, layout: Words, width: int) -> Functions:
-    """Return the device functions of a nest; `layout` is that of the kernel they are for."""
+def number(extent: Extent, layout: Words) -> Any:
+    """Return the device function of words that gives an extent."""
+    nothing = Nest((), (), (), (), ())
+    words = UniTuple(int64, layout.count)
+    return device(lambda c, b, w: Body(b, nothing, layout, unpack(b, w, layout.count)).extent(extent), int64(words))
+
+
+def emitted(nest: Nest, layout: Words, width: int, start: Extent = 0) -> Functions:
+    """Return the device functions of a nest; `layout` is that of the kernel they are for.
+
+    Partial results stand in the scratch from word `start` on.
+    """
     n = len(nest.reductions)
     acc, words, tile = UniTuple(int64, n), UniTuple(int64, layout.count), tile_type()
 
@@ -173,6 +184,9 @@ def emitted(nest: Nest, layout: Words, width: int) -> Functions:
         at = body(c, b, w)
         return at.chosen([at.extent(x.n_bytes) for x in nest.zero], turn)
 
+    def partial(c: Any, b: ir.IRBuilder, w: ir.Value) -> ir.Value:
+        return b.gep(scratch(b, w), [body(c, b, w).extent(start)])
+
     return Functions(
         n_kept=device(n_points("kept"), int64(words)),
         n_reduced=device(n_points("reduced"), int64(words)),
@@ -190,8 +204,8 @@ def emitted(nest: Nest, layout: Words, width: int) -> Functions:
         across=device(across, acc(acc)),
         save=device(lambda c, b, t, place, total: put(b, t, place, total), void(tile, int64, acc)),
         fetch=device(lambda c, b, t, place: take(b, t, place), acc(tile, int64)),
-        keep=device(lambda c, b, w, place, total: put(b, scratch(b, w), place, total), void(words, int64, acc)),
-        recall=device(lambda c, b, w, place: take(b, scratch(b, w), place), acc(words, int64)),
+        keep=device(lambda c, b, w, place, total: put(b, partial(c, b, w), place, total), void(words, int64, acc)),
+        recall=device(lambda c, b, w, place: take(b, partial(c, b, w), place), acc(words, int64)),
         write=device(
             lambda c, b, total, kept, w: body(c, b, w).write(unpack(b, total, n), kept), void(acc, int64, words)
         ),

@@ -19,7 +19,8 @@ class Geometry:
     Where rows have at least `row_length` points, a block takes `rows` of them. In products a block has `product_edge`²
     threads, each with `product_per`² entries. A loop whose steps have at most `resident_blocks` is one kernel. Stencils
     make some of `turns` together on tiles in `shared` bytes, if a grid has at least `least_tiles`; `lanes` neighbouring
-    threads go through a row of a tile or of a reduction. A `warp` of threads combines numbers by itself.
+    threads go through a row of a tile or of a reduction. A `warp` of threads combines numbers by itself. Statements
+    over the same rows go through them in batches of `batch`, if there are at least `least_batches`.
     """
 
     threads: int = 256
@@ -34,6 +35,8 @@ class Geometry:
     product_per: int = 4
     resident_blocks: int = 512
     warp: int = WARP
+    batch: int = 256
+    least_batches: int = 128
     turns: tuple[int, ...] = (1, 2, 3, 4, 5, 6, 8)
     shared: int = SHARED_BYTES
     least_tiles: int = 264
@@ -59,5 +62,5 @@ class Geometry:
 SIMULATED = Geometry(
     threads=4, most_blocks=3, short=4, many=64, terms_per_thread=2, most_parts=6,
     row_length=7, rows=2, product_edge=2, product_per=2, resident_blocks=2,
-    warp=1, shared=4096, least_tiles=2, lanes=2,
+    warp=1, batch=5, least_batches=1, shared=4096, least_tiles=2, lanes=2,
 )  # fmt: skip

@@ -18,6 +18,7 @@ import numpy as np
 
 from backends.cuda.arrays import Device, DeviceArray, View
 from backends.cuda.availability import require_numba_cuda
+from backends.cuda.batches import Batched, pays
 from backends.cuda.call import Call as Invocation
 from backends.cuda.cards import USUAL, Card, card_of
 from backends.cuda.compile import Code, Lowered, Source, assemble, lower_kernels, to_ptx
@@ -29,7 +30,7 @@ from backends.cuda.memory import Plan, plan
 from backends.cuda.resident_run import residents
 from backends.cuda.run import control_bytes
 from backends.cuda.simulator import is_simulated, simulator
-from backends.cuda.steps import Step, scratch_words, skeletons_of, steps_of
+from backends.cuda.steps import Launched, Step, scratch_words, skeletons_of, steps_of
 from backends.cuda.tiled_run import tilings
 from backends.cuda.tiles import Tiled, outer_nests
 from backends.cuda.words import Words
@@ -52,11 +53,12 @@ class Kernel:
 
     def __init__(self, program: Program, geometry: Geometry | None = None, store: KernelStore | None = None):
         require_numba_cuda()
-        self.program = lower(program)
+        self.program, batches = lower(program)
         self.geometry = geometry or (SIMULATED if is_simulated() else Geometry())
+        self.batches = {id(b.nests[0]): b for b in batches}
         self.tilings = tilings(self.program, self.geometry)
         own = [s for s in walk(self.program.statements) if isinstance(s, (Nest, Call))]
-        self.statements = [*own, *(s for t in self.tilings.values() for s in t.statements)]
+        self.statements = [*own, *batches, *(s for t in self.tilings.values() for s in t.statements)]
         self.slots = memory.slots(self.program)
         self.from_store = False
         # Without gathers nothing can be found wrong on the device, and a call need not wait for it.
@@ -75,22 +77,22 @@ class Kernel:
         self._store.get_or_build(self._key("complete"), lambda: self._llvm().encode()[:0])
 
     @property
-    def kernels(self) -> dict[str, tuple[Nest | Call | Tiled, str]]:
+    def kernels(self) -> dict[str, tuple[Launched, str]]:
         """The statement and the skeleton of every kernel, by its name."""
         parts = [(k, s, name) for k, s in enumerate(self.statements) for name in skeletons_of(s, self.geometry)]
         return {f"s{k}_{name}": (s, name) for k, s, name in parts}
 
     # --- what a run asks -------------------------------------------------------------
 
-    def layout(self, statement: Nest | Call | Tiled) -> Words:
+    def layout(self, statement: Launched) -> Words:
         """The words that the kernels of a statement take."""
         return self._layouts[self._places[id(statement)]]
 
-    def name(self, statement: Nest | Call | Tiled, step: Step) -> str:
+    def name(self, statement: Launched, step: Step) -> str:
         """The name of a step's kernel."""
         return f"s{self._places[id(statement)]}_{step.skeleton}"
 
-    def steps(self, statement: Nest | Call | Tiled, sizes: Mapping[str, int]) -> list[Step]:
+    def steps(self, statement: Launched, sizes: Mapping[str, int]) -> list[Step]:
         """What to launch for a statement."""
         key = (self._places[id(statement)], tuple(sizes[name] for name in self.program.sizes))
         if key not in self._steps:
@@ -136,11 +138,27 @@ class Kernel:
         launched = self._launched(self.program.statements, sizes)
         return dict.fromkeys(self.name(s, step) for s in launched for step in self.steps(s, sizes))
 
-    def _launched(self, statements: Sequence[Statement], sizes: Mapping[str, int]) -> Iterator[Nest | Call | Tiled]:
-        """The statements that have launches of their own: not those in loops that are one kernel."""
+    def joined(
+        self, statements: Sequence[Statement], sizes: Mapping[str, int]
+    ) -> Iterator[Nest | Call | Loop | Batched]:
+        """Statements in order; those that share rows as one, where there are rows enough."""
+        left = 0
         for s in statements:
+            assert isinstance(s, (Nest, Call, Loop))  # the program has been lowered to these
+            left -= 1
+            if left < 0:
+                batch = self.batches.get(id(s))
+                if batch is not None and pays(batch, sizes, self.geometry):
+                    left = len(batch.nests) - 1
+                    yield batch
+                else:
+                    yield s
+
+    def _launched(self, statements: Sequence[Statement], sizes: Mapping[str, int]) -> Iterator[Launched]:
+        """The statements that have launches of their own: not those in loops that are one kernel."""
+        for s in self.joined(statements, sizes):
             match s:
-                case Nest() | Call():
+                case Nest() | Call() | Batched():
                     yield s
                 case Loop():
                     resident = self.residents.get(id(s))
@@ -238,7 +256,8 @@ class Kernel:
 
     def estimates(self, sizes: Mapping[str, int]) -> tuple[Estimate | None, dict[int, Estimate]]:
         """The least that a run takes for these sizes, or None where loops make turns; its statements by identity."""
-        return estimates(self.program, sizes, here_or_usual()[1])
+        joined = list(self.joined(self.program.statements, sizes))
+        return estimates(self.program, joined, self.batches.values(), sizes, here_or_usual()[1])
 
     # --- calls -----------------------------------------------------------------------
 
@@ -292,8 +311,13 @@ def here_or_usual() -> tuple[tuple[int, int], Card]:
     return found.capability, card_of(found.name)
 
 
-def _words(s: Nest | Call | Tiled) -> Words:
-    return Words.of(*outer_nests(s.sweep)) if isinstance(s, Tiled) else Words.of(s)
+def _words(s: Launched) -> Words:
+    match s:
+        case Tiled():
+            return Words.of(*outer_nests(s.sweep))
+        case Batched():
+            return Words.of(*s.nests)
+    return Words.of(s)
 
 
 @functools.cache

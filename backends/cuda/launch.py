@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from backends.cuda.batches import Batched, parts_of_rows, points_per_row, scratch_starts
 from backends.cuda.geometry import Geometry
-from backends.cuda.steps import Built, build_call, build_nest, vector_width
+from backends.cuda.steps import Built, Launched, build_call, build_member, build_nest, vector_width
 from backends.cuda.tiles import Tiled, waits
 from backends.cuda.words import Words
+from symdiff.ir.dims import Extent
 from symdiff.program.ir import Call, Loop, Nest
 
 if TYPE_CHECKING:
@@ -18,26 +21,29 @@ if TYPE_CHECKING:
 
 
 def built(
-    statement: Nest | Call | Tiled, name: str, layout: Words, g: Geometry,
+    statement: Launched, name: str, layout: Words, g: Geometry,
     memory: Mapping[int, np.ndarray] | None = None,
 ) -> Built:  # fmt: skip
     """Build a skeleton of a statement around emitted code, or around interpreted code on the simulator's memory."""
     if isinstance(statement, Tiled):
         return _built_tiles(statement, layout, g, memory)
+    if isinstance(statement, Batched):
+        return _built_batches(statement, name, layout, g, memory)
     if memory is None:
-        from numba.types import int64
+        from numba.types import UniTuple, int64
 
         from backends.cuda import functions
 
         if isinstance(statement, Call):
             return build_call(statement, name, functions.emitted_call(statement, layout), g)
         f = nest_functions(statement, layout, memory)
-        return build_nest(statement, name, f, g, lambda p: functions.inlined(p, int64(int64, int64)))
+        of_words = functools.partial(functions.inlined, signature=int64(UniTuple(int64, layout.count)))
+        return build_nest(statement, name, f, g, lambda p: functions.inlined(p, int64(int64, int64)), of_words)
     from backends.cuda import simulated
 
     if isinstance(statement, Call):
         return build_call(statement, name, simulated.interpreted_call(statement, layout, memory), g)
-    return build_nest(statement, name, nest_functions(statement, layout, memory), g, lambda p: p)
+    return build_nest(statement, name, nest_functions(statement, layout, memory), g, _as_it_is, _as_it_is)
 
 
 def _built_tiles(statement: Tiled, layout: Words, g: Geometry, memory: Mapping[int, np.ndarray] | None) -> Built:
@@ -56,15 +62,60 @@ def _built_tiles(statement: Tiled, layout: Words, g: Geometry, memory: Mapping[i
     return Built(sweep_tiles(f, tile, waits(sweep), g.lanes), words)
 
 
-def nest_functions(nest: Nest, layout: Words, memory: Mapping[int, np.ndarray] | None) -> Functions:
-    """The device functions of a nest."""
+def _built_batches(
+    statement: Batched, name: str, layout: Words, g: Geometry, memory: Mapping[int, np.ndarray] | None
+) -> Built:
+    """The kernel of all members, or "combine_rows" with the number of a member that sums."""
+    from backends.cuda.batch_skeletons import batches, in_turn, parts_by_rows
+    from backends.cuda.skeletons import combine_parts
+
+    starts = scratch_starts(statement, g)
+    if memory is None:
+        from numba.types import UniTuple, int64, void
+
+        from backends.cuda import functions
+
+        def number(extent: Extent) -> Any:
+            return functions.number(extent, layout)
+
+        words, tile = UniTuple(int64, layout.count), functions.tile_type()
+        n_parts = functions.inlined(parts_of_rows(g), int64(int64))
+        of_words = functools.partial(functions.inlined, signature=int64(words))
+        inline = functools.partial(functions.inlined, signature=void(UniTuple(int64, 4), words, tile))
+    else:
+        from backends.cuda import simulated
+
+        def number(extent: Extent) -> Any:
+            return simulated.number(extent, layout, memory)
+
+        n_parts, inline, of_words = parts_of_rows(g), functools.partial(_as_it_is), functools.partial(_as_it_is)
+    n_rows = number(statement.rows.extent)
+    if name != "batches":
+        k = int(name.removeprefix("combine_rows"))
+        f = nest_functions(statement.nests[k], layout, memory, starts[k])
+        return Built(combine_parts(f, of_words(parts_by_rows(n_rows, n_parts)), g.warp), 0)
+    members, tile_words = [], 0
+    for k, member in enumerate(statement.rows.members):
+        f = nest_functions(statement.nests[k], layout, memory, starts.get(k, 0))
+        built = build_member(member, f, number(points_per_row(member)), g)
+        members.append(built.step)
+        tile_words = max(tile_words, built.tile_words)
+    return Built(batches(in_turn(members, inline), n_rows, n_parts, g.batch), tile_words)
+
+
+def _as_it_is(function: Any) -> Any:
+    return function
+
+
+def nest_functions(nest: Nest, layout: Words, memory: Mapping[int, np.ndarray] | None, start: Extent = 0) -> Functions:
+    """The device functions of a nest, whose partial results stand in the scratch from word `start` on."""
     if memory is None:
         from backends.cuda import functions
 
-        return functions.emitted(nest, layout, vector_width(nest))
+        return functions.emitted(nest, layout, vector_width(nest), start)
     from backends.cuda import simulated
 
-    return simulated.interpreted(nest, layout, vector_width(nest), memory)
+    return simulated.interpreted(nest, layout, vector_width(nest), memory, start)
 
 
 def loop_kernel(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from backends.cuda.batches import Batched, batched
 from backends.cuda.lacking import lacking
 from backends.cuda.steps import CALLS, operands_used
 from symdiff.program.ir import Buffer, Call, Loop, Nest, Program, Rows, Statement, walk
@@ -16,16 +17,22 @@ from symdiff.program.rows import in_rows
 from symdiff.program.touches import touches
 
 
-def lower(program: Program) -> Program:
-    """Return an equal program of nests, loops and known calls. Raises CompileError for a call without a kernel."""
-    statements = _lowered(in_rows(program).statements)
+def lower(program: Program) -> tuple[Program, list[Batched]]:
+    """Return an equal program of nests, loops and known calls, and which of its nests share batches of rows.
+
+    Raises CompileError for a call without a kernel.
+    """
+    grouped = in_rows(program).statements
+    statements = _lowered(grouped)
     used: set[Buffer] = set()
     for s in walk(statements):
         if isinstance(s, Loop):
             used |= {s.flag, *(b for pair in s.swaps for b in pair)}
         elif isinstance(s, (Nest, Call)):
             used |= {t.buffer for t in touches(s)}
-    return replace(program, statements=statements, temps=tuple(b for b in program.temps if b in used))
+    found = [batched(s) for s in walk(grouped) if isinstance(s, Rows)]
+    lowered = replace(program, statements=statements, temps=tuple(b for b in program.temps if b in used))
+    return lowered, [b for b in found if b is not None]
 
 
 def _lowered(statements: Sequence[Statement]) -> tuple[Statement, ...]:
@@ -38,7 +45,7 @@ def _lowered(statements: Sequence[Statement]) -> tuple[Statement, ...]:
             case Call():
                 out.append(replace(s, operands=s.operands[: operands_used(s)]))
             case Rows():
-                # Put together they were for what they share; blocks of rows have no kernel.
+                # One by one, where there are too few rows to share.
                 out += _lowered([m.statement for m in s.members])
             case Loop():
                 out.append(replace(s, cond=_lowered(s.cond), body=_lowered(s.body)))

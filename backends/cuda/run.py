@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from backends.cuda.arrays import Device
+from backends.cuda.batches import Batched
 from backends.cuda.blas import blas, pays
 from backends.cuda.loops import MOST_AHEAD, run_loop
 from backends.cuda.memory import Plan
 from backends.cuda.resident_run import Resident, most_record_words
-from backends.cuda.steps import Step
+from backends.cuda.steps import Launched, Step
 from backends.cuda.tiled_run import Tiling
-from backends.cuda.tiles import Tiled
 from backends.cuda.words import GO, INDEX_OUT_OF_RANGE, SCRATCH, STATUS, Words
 from symdiff.ir.errors import DomainError
 from symdiff.program.ir import Call, Loop, Nest, Program, Statement
@@ -37,13 +37,18 @@ class Launches(Protocol):
     def tilings(self) -> Mapping[int, Tiling]:
         """The loops that may run tile by tile, by identity."""
 
-    def layout(self, statement: Nest | Call | Tiled) -> Words:
+    def joined(
+        self, statements: Sequence[Statement], sizes: Mapping[str, int]
+    ) -> Iterator[Nest | Call | Loop | Batched]:
+        """Statements in order; those that share rows as one, where there are rows enough."""
+
+    def layout(self, statement: Launched) -> Words:
         """The words that the kernels of a statement take."""
 
-    def name(self, statement: Nest | Call | Tiled, step: Step) -> str:
+    def name(self, statement: Launched, step: Step) -> str:
         """The name of a step's kernel."""
 
-    def steps(self, statement: Nest | Call | Tiled, sizes: Mapping[str, int]) -> Sequence[Step]:
+    def steps(self, statement: Launched, sizes: Mapping[str, int]) -> Sequence[Step]:
         """What to launch for a statement."""
 
 
@@ -88,9 +93,9 @@ class Run:
 
     def launch_all(self, statements: Sequence[Statement], go: int) -> None:
         """Launch statements in order, which do nothing where the flag at `go` is down."""
-        for s in statements:
+        for s in self.kernel.joined(statements, self.plan.sizes):
             match s:
-                case Nest() | Call():
+                case Nest() | Call() | Batched():
                     self._launch(s, go)
                 case Loop():
                     resident = self.kernel.residents.get(id(s))
@@ -102,7 +107,7 @@ class Run:
                     else:
                         run_loop(s, self, go)
 
-    def _launch(self, statement: Nest | Call, go: int) -> None:
+    def _launch(self, statement: Launched, go: int) -> None:
         if isinstance(statement, Call) and self._by_library(statement):
             return
         words = self.words(self.kernel.layout(statement), go)

@@ -40,8 +40,19 @@ Word = Sequence[int]
 Indices = Sequence[int]
 
 
-def interpreted(nest: Nest, layout: Words, width: int, memory: Mapping[int, np.ndarray]) -> Functions:
-    """Return the device functions of a nest; `memory` has the bytes at every address."""
+def number(extent: Extent, layout: Words, memory: Mapping[int, np.ndarray]) -> Any:
+    """Return the device function of words that gives an extent."""
+    point = Point(Nest((), (), (), (), ()), layout, memory)
+    return lambda words: point.extent(extent, words)
+
+
+def interpreted(
+    nest: Nest, layout: Words, width: int, memory: Mapping[int, np.ndarray], start: Extent = 0
+) -> Functions:
+    """Return the device functions of a nest; `memory` has the bytes at every address.
+
+    Partial results stand in the scratch from word `start` on.
+    """
     point = Point(nest, layout, memory)
     reductions = nest.reductions
     n = len(reductions)
@@ -65,7 +76,7 @@ def interpreted(nest: Nest, layout: Words, width: int, memory: Mapping[int, np.n
     def n_clear(turn: int, words: Word) -> int:
         return point.extent(nest.zero[turn].n_bytes, words)
 
-    def start() -> tuple[int, ...]:
+    def before() -> tuple[int, ...]:
         return tuple(as_bits(identity(r), r.dtype) for r in reductions)
 
     def accumulate(acc: Word, kept: int, reduced: int, words: Word) -> tuple[int, ...]:
@@ -86,6 +97,9 @@ def interpreted(nest: Nest, layout: Words, width: int, memory: Mapping[int, np.n
     def fetch(table: Any, place: int) -> tuple[int, ...]:
         return tuple(int(table[place * n + k]) for k in range(n))
 
+    def partial(words: Word) -> np.ndarray:
+        return memory[words[SCRATCH]].view("int64")[point.extent(start, words) :]
+
     def write(acc: Word, kept: int, words: Word) -> None:
         indices = point.indices(kept, None, words)
         for r, word in zip(reductions, acc, strict=True):
@@ -102,14 +116,14 @@ def interpreted(nest: Nest, layout: Words, width: int, memory: Mapping[int, np.n
         owner=lambda kept, reduced, words: point.owner(point.indices(kept, reduced, words), words),
         clear=clear,
         n_clear=n_clear,
-        identity=start,
+        identity=before,
         accumulate=accumulate,
         combine=combine,
         across=lambda acc: acc,  # a warp of one thread
         save=save,
         fetch=fetch,
-        keep=lambda words, place, acc: save(memory[words[SCRATCH]].view("int64"), place, acc),
-        recall=lambda words, place: fetch(memory[words[SCRATCH]].view("int64"), place),
+        keep=lambda words, place, acc: save(partial(words), place, acc),
+        recall=lambda words, place: fetch(partial(words), place),
         write=write,
     )
 

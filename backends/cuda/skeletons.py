@@ -287,20 +287,31 @@ def reduce_by_block(f: Functions, threads: int, n_parts: Callable[[int, int], in
     return reduce_by_block
 
 
-def combine_parts(f: Functions, n_parts: Callable[[int, int], int], lanes: int) -> Skeleton:
-    """Combine the partial results of blocks of `lanes` results each, in order, one thread per result, and store it."""
-    kept_points, reduced_points = f.n_kept, f.n_reduced
-    combine, recall, write = f.combine, f.recall, f.write
+def combine_parts(f: Functions, parts_of: Any, warp: int) -> Skeleton:
+    """Combine the blocks' partial results, of which there are `parts_of(words)`, the threads of a warp per result."""
+    n_kept, identity, combine, across = f.n_kept, f.identity, f.combine, f.across
+    recall, write = f.recall, f.write
 
     def combine_parts(turn: int, words: Any, tile: Any) -> None:
-        n_kept = kept_points(words)
-        parts = n_parts((n_kept + lanes - 1) // lanes, reduced_points(words))
-        kept = cuda.grid(1)
-        while kept < n_kept:
-            acc = recall(words, kept * parts)
-            for part in range(1, parts):
+        parts = parts_of(words)
+        kept = cuda.grid(1) // warp
+        while kept < n_kept(words):
+            acc = identity()
+            for part in range(cuda.threadIdx.x % warp, parts, warp):
                 acc = combine(acc, recall(words, kept * parts + part))
-            write(acc, kept, words)
-            kept += cuda.gridsize(1)
+            acc = across(acc)
+            if cuda.threadIdx.x % warp == 0:
+                write(acc, kept, words)
+            kept += cuda.gridsize(1) // warp
 
     return combine_parts
+
+
+def parts_by_strips(f: Functions, n_parts: Callable[[int, int], int], lanes: int) -> Any:
+    """The number of parts of a reduction by blocks that have `lanes` results each, as a function of words."""
+    n_kept, n_reduced = f.n_kept, f.n_reduced
+
+    def parts(words: Any) -> Any:
+        return n_parts((n_kept(words) + lanes - 1) // lanes, n_reduced(words))
+
+    return parts

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from backends.cuda.batches import Batched, parts_of_rows, pays, scratch_starts
 from backends.cuda.geometry import Geometry
 from backends.cuda.tiles import Tiled, n_tiles
 from backends.cuda.words import VECTOR_BYTES, extents_of, is_scatter, kept_axes, reduced_axes
 from symdiff.ir.dims import evaluate, product
-from symdiff.program.ir import ITEMSIZE, Access, Call, Load, Nest
+from symdiff.program.ir import ITEMSIZE, Access, Call, Load, Member, Nest
 from symdiff.program.native import NATIVE
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from backends.cuda.skeletons import Functions, Skeleton
 
 Sizes = Mapping[str, int]
+# What kernels are made of.
+Launched = Nest | Call | Tiled | Batched
 # Bodies up to this long are written out for several points of a thread; a function is as long as so many operations.
 _WIDE_BODY, _FUNCTION = 128, 16
 
@@ -61,17 +64,21 @@ def _is_straight(access: Access) -> bool:
     return access.strides == (1,) and access.offset == 0 and not (access.guards or access.gathers)
 
 
-def skeletons_of(statement: Nest | Call | Tiled, g: Geometry) -> tuple[str, ...]:
+def skeletons_of(statement: Launched, g: Geometry) -> tuple[str, ...]:
     """The skeletons that a statement may be launched with."""
     if isinstance(statement, Tiled):
         return ("sweep_tiles",)
+    if isinstance(statement, Batched):
+        return ("batches", *(f"combine_rows{k}" for k in statement.sums))
     return _SKELETONS[statement.name] if isinstance(statement, Call) else _skeletons_of_nest(statement, g)
 
 
-def steps_of(statement: Nest | Call | Tiled, sizes: Sizes, g: Geometry) -> list[Step]:
+def steps_of(statement: Launched, sizes: Sizes, g: Geometry) -> list[Step]:
     """What to launch for a statement, in order."""
     if isinstance(statement, Tiled):
         return [Step("sweep_tiles", min(n_tiles(statement.sweep, statement.tile, sizes), g.most_blocks), g.threads)]
+    if isinstance(statement, Batched):
+        return _steps_of_batches(statement, sizes, g)
     return _steps_of_call(statement, sizes, g) if isinstance(statement, Call) else _steps_of_nest(statement, sizes, g)
 
 
@@ -147,6 +154,15 @@ def _steps_of_nest(nest: Nest, sizes: Sizes, g: Geometry) -> list[Step]:
     return [*steps, Step("map_points", g.blocks(kept), g.threads)]
 
 
+def _steps_of_batches(statement: Batched, sizes: Sizes, g: Geometry) -> list[Step]:
+    n_parts = parts_of_rows(g)(evaluate(statement.rows.extent, sizes))
+    steps = [Step("batches", n_parts, g.threads)]
+    for k in statement.sums:
+        kept = _points(statement.nests[k], kept_axes(statement.nests[k]), sizes)
+        steps.append(Step(f"combine_rows{k}", g.blocks(kept * g.warp), g.threads))
+    return steps
+
+
 def _points(nest: Nest, axes: tuple[int, ...], sizes: Sizes) -> int:
     return evaluate(product(extents_of(nest, axes)), sizes)
 
@@ -161,7 +177,7 @@ def _reduction(nest: Nest, kept: int, reduced: int, g: Geometry) -> list[Step]:
     n_parts = parts_of(g, threads // lanes)(strips, reduced)
     return [
         Step("reduce_by_block" if lanes == 1 else "reduce_by_columns", min(strips * n_parts, g.most_blocks), threads),
-        Step("combine_parts", g.blocks(kept), g.threads),
+        Step("combine_parts", g.blocks(kept * g.warp), g.threads),
     ]
 
 
@@ -184,8 +200,13 @@ def parts_of(g: Geometry, threads: int) -> Callable[[int, int], int]:
     return n_parts
 
 
-def build_nest(nest: Nest, name: str, f: Functions, g: Geometry, inline: Callable[..., Any]) -> Built:
-    """Build a skeleton of a nest; `inline` makes a device function of a Python function of two integers."""
+def build_nest(
+    nest: Nest, name: str, f: Functions, g: Geometry, inline: Callable[..., Any], of_words: Callable[..., Any]
+) -> Built:
+    """Build a skeleton of a nest.
+
+    `inline` makes a device function of a Python function of two integers, `of_words` of one of words.
+    """
     from backends.cuda import skeletons as s
 
     n = len(nest.reductions)
@@ -212,9 +233,26 @@ def build_nest(nest: Nest, name: str, f: Functions, g: Geometry, inline: Callabl
             n_parts = inline(parts_of(g, threads // lanes))
             return Built(s.reduce_by_columns(f, threads, lanes, n_parts), threads * n)
         case "combine_parts":
-            return Built(s.combine_parts(f, inline(parts_of(g, threads // lanes)), lanes), 0)
+            parts = s.parts_by_strips(f, inline(parts_of(g, threads // lanes)), lanes)
+            return Built(s.combine_parts(f, of_words(parts), g.warp), 0)
         case _:
             return Built(s.map_points(f), 0)
+
+
+def build_member(member: Member, f: Functions, per_row: Any, g: Geometry) -> Built:
+    """Build what a member of batches does with a batch: see `batch_skeletons`."""
+    from backends.cuda import batch_skeletons as s
+
+    nest = member.statement
+    assert isinstance(nest, Nest)
+    n = len(nest.reductions)
+    if member.sums:
+        threads = g.tree_threads(n)
+        return Built(s.sum_batch(f, per_row, threads, _lanes(nest, g), g.batch), threads * n)
+    if not n:
+        return Built(s.map_batch(f, per_row), 0)
+    by_warp = _alone(nest, g) == "reduce_by_warp"
+    return Built(s.reduce_batch_by_warp(f, per_row, g.warp) if by_warp else s.reduce_batch(f, per_row), 0)
 
 
 # --- library calls ------------------------------------------------------------------
@@ -284,8 +322,10 @@ def build_call(call: Call, name: str, f: CallFunctions, g: Geometry) -> Built:
 # --- scratch --------------------------------------------------------------------------
 
 
-def scratch_words(statement: Nest | Call | Tiled, sizes: Sizes, g: Geometry) -> int:
+def scratch_words(statement: Launched, sizes: Sizes, g: Geometry) -> int:
     """The words of scratch that a statement needs while it runs."""
+    if isinstance(statement, Batched):
+        return evaluate(scratch_starts(statement, g)[-1], sizes) if pays(statement, sizes, g) else 0
     if isinstance(statement, Tiled):
         return 0
     if isinstance(statement, Nest):

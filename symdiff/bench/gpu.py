@@ -129,7 +129,7 @@ def predict(case: GpuCase) -> Prediction:
 
     def total(statements: Sequence[Statement], times: int) -> np.ndarray:
         out = np.zeros(4)
-        for s in statements:
+        for s in kernel.joined(statements, sizes):
             if isinstance(s, Loop):
                 tiling = kernel.tilings.get(id(s))
                 in_tiles = tiling is not None and tiling.pays(sizes)

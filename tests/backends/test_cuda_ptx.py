@@ -13,6 +13,7 @@ import pytest
 from backends.cuda import Kernel
 from backends.cuda.lacking import EXCEPTIONS
 from backends.cuda.steps import CALLS
+from symdiff.bench.ours import logreg_function
 from symdiff.compile import compile as compile_
 from symdiff.diff.jacobian import gradient, jvp
 from symdiff.front.custom import opaque
@@ -97,9 +98,11 @@ def test_every_reduction_compiles(dtype: str) -> None:
 def test_threads_that_are_neighbours_read_neighbours() -> None:
     """Rows are summed by warps, whose threads hand their sums on; columns by blocks with a column for each thread."""
     x = array("x", ("n", "m"), dtype="float64")
-    k = kernel([sum_(x, axes=(1,)), sum_(sin(x), axes=(0,)), sum_(x * x, axes=(0, 1))], [x])
-    ways = [{skeleton for s, skeleton in k.kernels.values() if s is one} for one in k.statements]
-    rows, columns, everything = ({w for w in way if w.startswith("reduce")} for way in ways)
+    ways = []
+    for axes in ((0,), (0, 1), (1,)):
+        k = kernel([sum_(x, axes=axes)], [x])
+        ways.append({way for _, way in k.kernels.values() if way.startswith("reduce")})
+    columns, everything, rows = ways
     assert rows == {"reduce_by_warp", "reduce_by_block"}
     assert columns == {"reduce_by_thread", "reduce_by_columns"}
     assert "reduce_by_block" in everything
@@ -109,6 +112,20 @@ def test_threads_that_are_neighbours_read_neighbours() -> None:
     # 16, 8, 4, 2 and 1 threads away, two halves of a number each.
     assert len(re.findall(r"shfl\.sync\.down\.b32", text)) == 10
     assert "bar.sync" not in text
+
+
+def test_a_loss_and_its_gradient_read_the_rows_once() -> None:
+    k = logreg_function("cuda").kernel
+    (batch,) = k.batches.values()
+    assert batch.sums == (1, 2)
+    many = {"n": 2_000_000, "d": 64}
+    needed = list(k._needed(many))
+    assert sum("reduce" in name for name in needed) == 1  # |w|²
+    text = k.code((9, 0), needed).ptx
+    assert text.count(".visible .entry") == len(needed)
+    assert "shfl.sync.down" in text
+    few = k._needed({"n": 2000, "d": 64})
+    assert not any("batches" in name for name in few)
 
 
 def test_guards_gathers_products_and_loops_compile() -> None:

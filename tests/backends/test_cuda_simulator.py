@@ -139,6 +139,27 @@ else:
         expected = -(labels / (1 + np.exp(margin))) @ matrix / 23
         np.testing.assert_allclose(slope, expected, rtol=RTOL, atol=RTOL)
 
+    # Batches of 5 rows, at most 6 parts: one that is not whole, several in a part, few rows in none.
+    @pytest.mark.parametrize("n", [3, 5, 6, 23, 67])
+    @pytest.mark.parametrize("dtype", ["float64", "float32"])
+    def test_losses_go_through_batches_of_rows(monkeypatch: pytest.MonkeyPatch, n: int, dtype: str) -> None:
+        x, w, y = sd.matrix("X", "n", "d"), sd.vector("w", "d"), sd.vector("y", "n")
+        margin = y * (x @ w)
+        loss = sd.mean(sd.log(1 + sd.exp(-margin)))
+        outputs = [loss, sd.gradient(loss, w), sd.max(margin), sd.sum(x * x, axis=0), sd.tanh(margin)]
+        names: list[str] = []
+        launch = Simulator.launch
+        monkeypatch.setattr(
+            Simulator, "launch", lambda self, image, name, *rest: names.append(name) or launch(self, image, name, *rest)
+        )
+        data = [a.astype(dtype) for a in (draw(n, 3), draw(3), np.sign(draw(n)))]
+        fn = sd.compile(outputs, [x, w, y], target="cuda", dtype=dtype)
+        expected = sd.compile(outputs, [x, w, y], target="reference")(*(a.astype(float) for a in data))
+        for got, want in zip(fn(*data), expected, strict=True):
+            eps = np.finfo(dtype).eps
+            np.testing.assert_allclose(got, want, rtol=200 * eps, atol=200 * eps)
+        assert any("batches" in name for name in names) == (n >= 5)
+
     @pytest.mark.parametrize("n", LENGTHS)
     def test_guards_of_embedded_parts(n: int) -> None:
         x = sd.array("x", ("n",))
