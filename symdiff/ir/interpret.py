@@ -15,7 +15,7 @@ import numpy as np
 
 from symdiff.ir.dims import Dim, Shape, evaluate, shape_text
 from symdiff.ir.errors import DTypeError, ShapeError, UnknownSymbolError
-from symdiff.ir.graph import topological
+from symdiff.ir.graph import made_order, topological
 from symdiff.ir.node import Node
 from symdiff.ir.primitive import Elementwise
 from symdiff.ir.subgraph import Subgraph
@@ -96,7 +96,7 @@ def _run(
     around: Around | None,
     order: Sequence[Node] | None = None,
 ) -> list[Any]:
-    for node in topological(roots) if order is None else order:
+    for node in _ordered(roots, around) if order is None else order:
         if node not in memo:
             args = [memo[a] for a in node.args]
             if around is None:
@@ -110,10 +110,15 @@ def _run(
     return [memo[r] for r in roots]
 
 
+def _ordered(roots: Sequence[Node], around: Around | None) -> list[Node]:
+    """Arguments before users; for who watches in the same order in every process."""
+    return made_order(roots) if around is None else topological(roots)
+
+
 def _value(node: Node, args: list[Any], sizes: Mapping[str, int], numbers: str, around: Around | None) -> Any:
     op = node.op
     if isinstance(op, Elementwise):
-        params = _params(node, sizes)
+        params = _params(node, sizes) if node.params else node.params
         if numbers == "mpmath":
             return _by_entry(node, params, args)
         if numbers == "complex":
@@ -134,7 +139,7 @@ def _value(node: Node, args: list[Any], sizes: Mapping[str, int], numbers: str, 
 
 
 def _params(node: Node, sizes: Mapping[str, int]) -> Mapping[str, Any]:
-    return {k: _concrete(v, sizes) for k, v in node.params.items()} if node.params else node.params
+    return {k: _concrete(v, sizes) for k, v in node.params.items()}
 
 
 def _complex_value(node: Node, op: Elementwise, params: Mapping[str, Any], args: list[Any]) -> Any:
@@ -181,7 +186,7 @@ def _loop(
     n = len(body.outputs)
     state, outer = args[:n], args[n:]
     slots = body.input_nodes()
-    orders = [topological(graph.outputs) for graph in (cond, body)]
+    orders = [_ordered(graph.outputs, around) for graph in (cond, body)]
     # What is the same in every turn is evaluated once, unless somebody watches.
     leaves = [x for x in chain(*orders) if x.op.name in ("const", "data")] if around is None else []
     same = {x: _value(x, [], sizes, numbers, None) for x in leaves}

@@ -140,8 +140,7 @@ else:
         np.testing.assert_allclose(slope, expected, rtol=RTOL, atol=RTOL)
 
     # Batches of 5 rows, at most 6 parts: one that is not whole, several in a part, few rows in none.
-    @pytest.mark.parametrize("n", [3, 5, 6, 23, 67])
-    @pytest.mark.parametrize("dtype", ["float64", "float32"])
+    @pytest.mark.parametrize(("n", "dtype"), [(3, "float64"), (6, "float64"), (23, "float32"), (67, "float64")])
     def test_losses_go_through_batches_of_rows(monkeypatch: pytest.MonkeyPatch, n: int, dtype: str) -> None:
         x, w, y = sd.matrix("X", "n", "d"), sd.vector("w", "d"), sd.vector("y", "n")
         margin = y * (x @ w)
