@@ -33,7 +33,7 @@ _POINTER_ORDINAL = 9
 _RELEASE_THRESHOLD, _RESERVED, _USED = 4, 5, 7
 _DISABLE_TIMING = 2
 # CUstream_flags and CUstreamCaptureMode.
-_NON_BLOCKING, _BY_THIS_THREAD = 1, 1
+_NON_BLOCKING, _RELAXED = 1, 2
 
 
 class _PoolProps(ctypes.Structure):
@@ -224,18 +224,19 @@ class Gpu:
         if not hasattr(self._local, "stream"):
             self._local.stream = self.driver.handle("cuStreamCreate", _NON_BLOCKING)
         stream, recorded = self._local.stream, ctypes.c_void_p()
-        self.driver.call("cuStreamBeginCapture_v2", stream, _BY_THIS_THREAD)
-        # Not all that a library does can be recorded.
-        with contextlib.suppress(CompileError):
-            try:
-                work(stream)
-            finally:
-                self.driver.call("cuStreamEndCapture", stream, ctypes.byref(recorded))
-            try:
+        self.driver.call("cuStreamBeginCapture_v2", stream, _RELAXED)
+        try:
+            # Not all that a library does can be recorded, and a graph takes memory.
+            with contextlib.suppress(CompileError, CapacityError):
+                try:
+                    work(stream)
+                finally:
+                    self.driver.call("cuStreamEndCapture", stream, ctypes.byref(recorded))
                 return self.driver.handle("cuGraphInstantiateWithFlags", recorded, 0)
-            finally:
+            return None
+        finally:
+            if recorded.value:
                 self.driver.call("cuGraphDestroy", recorded)
-        return None
 
     def replay(self, graph: int, stream: int) -> None:
         """Put what a graph recorded on a stream."""

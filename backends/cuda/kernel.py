@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ from backends.cuda.tiles import Tiled, outer_nests
 from backends.cuda.words import Words
 from backends.store import KernelStore, kernel_key
 from symdiff.ir.errors import CompileError
-from symdiff.program import memory, native
+from symdiff.program import memory
 from symdiff.program.estimate import Estimate
 from symdiff.program.ir import Call, Loop, Nest, Program, Statement, walk
 from symdiff.program.touches import touches
@@ -59,7 +60,8 @@ class Kernel:
         self.tilings = tilings(self.program, self.geometry)
         own = [s for s in walk(self.program.statements) if isinstance(s, (Nest, Call))]
         self.statements = [*own, *batches, *(s for t in self.tilings.values() for s in t.statements)]
-        self.slots = memory.slots(self.program)
+        # What a kernel does together needs its memory at the same time, whether or not it pays for a call's sizes.
+        self.slots = memory.slots(replace(self.program, statements=self._together(self.program.statements)))
         self.from_store = False
         # Without gathers nothing can be found wrong on the device, and a call need not wait for it.
         self.may_fail = any(t.access and t.access.gathers for s in own for t in touches(s))
@@ -138,21 +140,26 @@ class Kernel:
         launched = self._launched(self.program.statements, sizes)
         return dict.fromkeys(self.name(s, step) for s in launched for step in self.steps(s, sizes))
 
+    def _together(self, statements: Sequence[Statement]) -> tuple[Statement, ...]:
+        """Statements with those in the place of others that may run as one kernel."""
+        out: list[Statement] = []
+        for s in _joined(statements, self.batches, lambda batch: True):
+            match s:
+                case Batched():
+                    out.append(s.rows)
+                case Loop() if id(s) in self.tilings:
+                    out.append(self.tilings[id(s)].tiled.sweep)
+                case Loop():
+                    out.append(replace(s, cond=self._together(s.cond), body=self._together(s.body)))
+                case _:
+                    out.append(s)
+        return tuple(out)
+
     def joined(
         self, statements: Sequence[Statement], sizes: Mapping[str, int]
     ) -> Iterator[Nest | Call | Loop | Batched]:
         """Statements in order; those that share rows as one, where there are rows enough."""
-        left = 0
-        for s in statements:
-            assert isinstance(s, (Nest, Call, Loop))  # the program has been lowered to these
-            left -= 1
-            if left < 0:
-                batch = self.batches.get(id(s))
-                if batch is not None and pays(batch, sizes, self.geometry):
-                    left = len(batch.nests) - 1
-                    yield batch
-                else:
-                    yield s
+        return _joined(statements, self.batches, lambda batch: pays(batch, sizes, self.geometry))
 
     def _launched(self, statements: Sequence[Statement], sizes: Mapping[str, int]) -> Iterator[Launched]:
         """The statements that have launches of their own: not those in loops that are one kernel."""
@@ -311,6 +318,23 @@ def here_or_usual() -> tuple[tuple[int, int], Card]:
     return found.capability, card_of(found.name)
 
 
+def _joined(
+    statements: Sequence[Statement], batches: Mapping[int, Batched], chosen: Callable[[Batched], bool]
+) -> Iterator[Nest | Call | Loop | Batched]:
+    """Statements in order, the nests of chosen batches, which are by their first one, as one."""
+    left = 0
+    for s in statements:
+        assert isinstance(s, (Nest, Call, Loop))  # the program has been lowered to these
+        left -= 1
+        if left < 0:
+            batch = batches.get(id(s))
+            if batch is not None and chosen(batch):
+                left = len(batch.nests) - 1
+                yield batch
+            else:
+                yield s
+
+
 def _words(s: Launched) -> Words:
     match s:
         case Tiled():
@@ -333,7 +357,9 @@ def _versions() -> str:
     """
     folder = Path(__file__).parent
     digest = hashlib.blake2b(digest_size=16)
-    for path in [*sorted(folder.glob("*.py")), folder.parent / "emit.py", Path(native.__file__)]:
+    # What tiles and batches are made of is worked out there, and stands in no text of a program.
+    planning = Path(memory.__file__).parent
+    for path in [*sorted(folder.glob("*.py")), folder.parent / "emit.py", *sorted(planning.glob("*.py"))]:
         digest.update(path.read_bytes())
     for package in _PACKAGES:
         found = importlib.util.find_spec(package)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def tilings(program: Program, g: Geometry) -> dict[int, Tiling]:
     """The loops of a program that are faster in tiles, by identity."""
-    n = len(program.inputs) + len(program.outputs) + len(program.temps)
+    n = 1 + max((b.id for b in (*program.inputs, *program.outputs, *program.temps)), default=0)
     found = {}
     for loop in (s for s in program.statements if isinstance(s, Loop)):
         sweep = find(loop, n)

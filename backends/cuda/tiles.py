@@ -202,7 +202,7 @@ class Places:
 
 def outer_nests(sweep: Sweep) -> list[Nest]:
     """Nests with the sizes and arrays of global memory that a sweep's kernel uses, to lay out its words."""
-    nests = []
+    nests = [Nest(tuple(d for b in sweep.recorded for d in b.shape), (), (), (), ())]
     for p in sweep.pieces:
         reads = {r.value for r in p.reads}
         bounds = tuple(x for x in (*p.lower, *p.upper) if x is not None)

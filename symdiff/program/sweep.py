@@ -36,6 +36,7 @@ from symdiff.program.ir import (
     walk,
 )
 from symdiff.program.reach import beyond, delays, halos, needed, rings, slab
+from symdiff.program.touches import Touch, conflict, touches
 from symdiff.program.views import c_strides
 
 
@@ -153,14 +154,20 @@ class _Finder:
         cuts: list[Cut] = []
         arrays = self.swept | set(self.old)
         boxes = Boxes(arrays, self.rank)
+        read: list[Touch] = []
         for nest in self.nests:
             swept = [s for s in nest.stores if s.access.buffer in self.swept]
             others = [s for s in nest.stores if s.access.buffer not in self.swept]
             if swept:
                 need(not (nest.serial or nest.zero) and not any(s.add or s.access.gathers for s in swept))
-                cuts += boxes.cuts(restricted(nest, swept))
+                part = restricted(nest, swept)
+                read += [t for t in touches(part) if not t.writes]
+                cuts += boxes.cuts(part)
+            # What is changed behind a piece that reads it is recorded too late, when the whole turn is through.
             if others or nest.reductions:
                 ahead.append(restricted(nest, others, nest.reductions))
+                written = [t for t in touches(ahead[-1]) if t.writes]
+                need(not conflict(read, written))
         for s in walk((*self.loop.cond, *ahead)):
             need(not isinstance(s, Nest) or not any(i.access.buffer in arrays for i in loads(s.body)))
             need(isinstance(s, Nest))

@@ -15,6 +15,7 @@ from backends.cpu.kernel import Kernel
 from backends.cpu.tiles import Tile, cost, shortlist, tile_bytes
 from backends.store import KernelStore
 from symdiff import pde
+from symdiff.ops.rows import set_row
 from symdiff.program.ir import Program, Sweep
 from symdiff.program.schedule import schedule
 from symdiff.program.sweep import with_sweeps
@@ -155,3 +156,19 @@ def test_a_measured_tile_is_remembered_and_gives_the_same_bits(monkeypatch: pyte
     plain = Kernel(program, threads=2, store=KernelStore(tmp_path))(inputs, sizes)[0]
     assert (results[0] == plain).all()
     assert (results[1] == plain).all()
+
+
+def test_what_changes_in_place_behind_a_piece_that_reads_it() -> None:
+    """Entry k of h changes in turn k, when the array has been made with the old one."""
+    v, h, n = sd.matrix("v", "n", "m"), sd.vector("h", "n"), sd.array("t", (), "int64")
+
+    def turn(k: Any, h: Any, v: Any) -> list[Any]:
+        near = sd.concatenate([v[:, :1], 0.5 * (v[:, :-2] + v[:, 2:]), v[:, -1:]], axis=1)
+        return [k + 1, set_row(h, h[0] * 0.5 + 1, k), near + h[:, None]]
+
+    outputs = list(sd.while_loop(lambda k, h, v: k < n, turn, [0, h, v])[1:])
+    rng = np.random.default_rng(0)
+    args = [rng.standard_normal(700), rng.standard_normal((700, 600)), 7]
+    expected = sd.compile(outputs, [h, v, n], target="reference")(*args)
+    for a, b in zip(sd.compile(outputs, [h, v, n])(*args), expected, strict=True):
+        np.testing.assert_array_equal(a, b)

@@ -104,7 +104,7 @@ def test_numbers_are_those_of_the_driver() -> None:
     assert bindings.CUresult.CUDA_ERROR_OUT_OF_MEMORY == driver.OUT_OF_MEMORY
     assert bindings.CU_STREAM_LEGACY == LEGACY
     assert bindings.CUstream_flags.CU_STREAM_NON_BLOCKING == device._NON_BLOCKING
-    assert bindings.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL == device._BY_THIS_THREAD
+    assert bindings.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED == device._RELAXED
     props = bindings.CUmemPoolProps()
     props.allocType = bindings.CUmemAllocationType.CU_MEM_ALLOCATION_TYPE_PINNED
     props.location.type = bindings.CUmemLocationType.CU_MEM_LOCATION_TYPE_DEVICE

@@ -159,6 +159,20 @@ else:
             np.testing.assert_allclose(got, want, rtol=200 * eps, atol=200 * eps)
         assert any("batches" in name for name in names) == (n >= 5)
 
+    def test_batches_keep_what_later_ones_read() -> None:
+        """Turn by turn a vector of the rows could take the place of a constant that all of them read."""
+        x, y = sd.matrix("X", "n", "d"), sd.matrix("Y", "n", "d")
+        a = sd.exp(x)
+        share = a / sd.sum(a, axis=1)[:, None]
+        e = sd.sum(sd.tanh(share * sd.log(sd.sum(share * y, axis=1))[:, None]), axis=1)
+        loss = sd.sum(e * e)
+        outputs = [loss, *sd.gradient(loss, [x, y])]
+        args = [draw(13, 2), np.abs(draw(13, 2)) + 1]
+        fn = sd.compile(outputs, [x, y], target="cuda")
+        assert fn.kernel.batches
+        for got, want in zip(fn(*args), sd.compile(outputs, [x, y], target="reference")(*args), strict=True):
+            np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-13)
+
     @pytest.mark.parametrize("n", LENGTHS)
     def test_guards_of_embedded_parts(n: int) -> None:
         x = sd.array("x", ("n",))

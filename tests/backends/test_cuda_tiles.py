@@ -222,3 +222,52 @@ def test_threads_wait_for_what_they_read() -> None:
 def test_arrays_of_three_axes_run_whole_turns() -> None:
     outputs, inputs, _, _ = stencil_loop(3, "float64", ranks=(3,))
     assert not kernel(outputs, inputs, Geometry()).tilings
+
+
+def test_what_is_recorded_has_memory_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both vectors of a turn are made before the tiles begin; turn by turn the second could be where the first was."""
+    monkeypatch.setattr(tiles_module, "_GAIN", 1e9)
+    v, x, y = sd.matrix("v", "n", "m"), sd.vector("x", "n"), sd.vector("y", "n")
+    turns = sd.array("turns", (), "int64")
+
+    def near(v: Any) -> Any:
+        return sd.concatenate([v[:, :1], 0.5 * (v[:, :-2] + v[:, 2:]), v[:, -1:]], axis=1)
+
+    def body(k: Any, v: Any) -> list[Any]:
+        s = sd.sin(x * k)
+        q = sd.sin(x * sd.sum(sd.cos(y * sd.sum(sd.exp(s)))) * k)
+        return [k + 1, near(near(v) + s[:, None]) * q[:, None]]
+
+    found = sd.while_loop(lambda k, v: k < turns, body, [0, v])[1]
+    k = kernel([found], [v, x, y, turns], Geometry())
+    (tiling,) = k.tilings.values()
+    recorded = tiling.tiled.sweep.recorded
+    assert len(recorded) == 2
+    slots = [next(slot for slot in k.slots if b in slot.buffers) for b in recorded]
+    assert slots[0] is not slots[1]
+
+
+def test_checks_have_buffers_of_their_own() -> None:
+    """Sorting takes operands that kernels do not use: numbers of buffers have gaps."""
+    outputs, inputs, sides, _ = stencil_loop(2, "float64", ranks=(2,))
+    assert "periodic" in sides
+    v = sd.vector("s", "k")
+    k = kernel([sd.sort(v), sd.sort(2 * v), *outputs], [v, *inputs], Geometry())
+    (tiling,) = k.tilings.values()
+    flags = [flag.id for _, flag in tiling.tiled.sweep.checks]
+    used = {b.id for b in (*k.program.inputs, *k.program.outputs, *k.program.temps)}
+    assert flags
+    assert not used & set(flags)
+
+
+def test_sizes_of_what_is_recorded_are_passed() -> None:
+    u, c, turns = sd.matrix("u", "n", "m"), sd.vector("c", "k"), sd.array("turns", (), "int64")
+
+    def body(j: Any, c: Any, v: Any) -> list[Any]:
+        return [j + 1, 0.5 * c, c[0] * sd.concatenate([v[:, :1], v[:, :-2] + v[:, 2:], v[:, -1:]], axis=1)]
+
+    found = sd.while_loop(lambda j, c, v: j < turns, body, [0, c, u])[2]
+    k = kernel([found], [u, c, turns], Geometry())
+    (tiling,) = k.tilings.values()
+    assert [b.shape for b in tiling.tiled.sweep.recorded] == [c.shape]
+    assert set(k.layout(tiling.tiled).sizes) == {"n", "m", "k"}
