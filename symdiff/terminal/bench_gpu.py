@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 from rich import box
+from rich.markup import escape
 from rich.table import Table
 
 from symdiff.bench.gpu import GPU_CASES, GPU_PEERS, GpuCase, row
@@ -33,8 +34,8 @@ def run_gpu(console: Any, names: Sequence[str], json_file: Path | None) -> bool:
             problems.append(str(error))
     console.width = max(console.width, 110)
     console.print(_table(rows, device))
-    for text in problems:
-        console.print(f"[bold red]FAILED[/] {text}", soft_wrap=True)
+    for text in dict.fromkeys(problems):
+        console.print(f"[bold red]FAILED[/] {escape(text)}", soft_wrap=True)
     if json_file is not None:
         json_file.write_text(json.dumps({"device": device, "rows": rows, "problems": problems}, indent=1))
     return not problems

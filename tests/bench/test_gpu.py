@@ -44,6 +44,16 @@ def test_the_table_without_a_gpu(console: Console, tmp_path: Path) -> None:
     assert found["least_s"] == max(found["memory"], found["arithmetic"])
 
 
+def test_what_fails_is_said_once_and_whole(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(case: GpuCase, has_gpu: bool) -> None:
+        raise CompileError("numba-cuda is not installed: pip install 'symdiff[cuda]'")
+
+    monkeypatch.setattr(bench_gpu, "row", fail)
+    assert not run_gpu(console, [], None)
+    text = console.file.getvalue()  # type: ignore[attr-defined]
+    assert text.count("FAILED numba-cuda is not installed: pip install 'symdiff[cuda]'") == 1
+
+
 def test_a_case_that_has_no_form_for_gpus(console: Console) -> None:
     with pytest.raises(typer.BadParameter, match=r"on a GPU there are .*map, got gmm"):
         run_gpu(console, ["gmm"], None)
