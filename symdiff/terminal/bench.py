@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import typer
+from rich.markup import escape
 
 from symdiff.bench.cases import CASES, Sizes
 from symdiff.bench.measure import PEERS, is_installed
@@ -42,7 +43,7 @@ def show(console: Any, record: Record) -> None:
     # In a file or a pipe rich takes 80 columns, too few for these tables.
     console.width = console.width if console.is_terminal else WIDTH
     for text in failures(record):
-        console.print(f"[bold red]FAILED[/] {text}", soft_wrap=True)
+        console.print(f"[bold red]FAILED[/] {escape(text)}", soft_wrap=True)
     console.print(report.times_table(record.comparisons))
     for text in report.notes(record.comparisons):
         console.print(f"[dim]{text}[/]", soft_wrap=True)
@@ -68,13 +69,13 @@ def failures(record: Record) -> list[str]:
 def keep_run(console: Any, record: Record) -> None:
     """Add a run to the kept ones, and say where; an interrupted run that measured nothing is not kept."""
     if record.comparisons:
-        console.print(f"[dim]kept in[/] {keep(record)}", soft_wrap=True)
+        console.print(f"[dim]kept in[/] {escape(str(keep(record)))}", soft_wrap=True)
 
 
 def save_pictures(console: Any, record: Record, folder: Path) -> None:
     """Draw cost over size as PNG files, and say which."""
     for file in save_png(list(curves(record.comparisons)), folder):
-        console.print(f"[dim]drawn in[/] {file}", soft_wrap=True)
+        console.print(f"[dim]drawn in[/] {escape(str(file))}", soft_wrap=True)
 
 
 def list_cases(console: Any) -> None:
