@@ -66,7 +66,10 @@ def reduce_batch_by_warp(f: Functions, per_row: Any, warp: int) -> Batch:
 
 
 def sum_batch(f: Functions, per_row: Any, threads: int, lanes: int, batch: int) -> Batch:
-    """Reduce over some rows, `lanes` results at a time, and add to what the part has found so far."""
+    """Reduce over some rows, `lanes` results at a time, and add to what the part has found so far.
+
+    The tree is that of `skeletons.reduce_by_block`, written out: numba-cuda takes 0.1 s for a function of its own.
+    """
     n_kept, identity, accumulate, combine = f.n_kept, f.identity, f.accumulate, f.combine
     save, fetch, keep, recall = f.save, f.fetch, f.keep, f.recall
     groups = threads // lanes

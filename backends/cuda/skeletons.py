@@ -203,18 +203,18 @@ def reduce_by_warp(f: Functions, warp: int) -> Skeleton:
     return reduce_by_warp
 
 
-def reduce_by_columns(f: Functions, threads: int, lanes: int, n_parts: Callable[[int, int], int]) -> Skeleton:
-    """Reduce with blocks that take `lanes` neighbouring results and a part of their terms.
+def reduce_by_block(f: Functions, threads: int, lanes: int, n_parts: Callable[[int, int], int]) -> Skeleton:
+    """Reduce with blocks of `threads`, a power of two, which take `lanes` neighbouring results and a part of their terms.
 
-    Neighbouring threads have neighbouring results; the groups of `lanes` threads take every other term, and a binary
-    tree adds up what they found.
+    Neighbouring threads have neighbouring results, or with one lane neighbouring terms. The groups of `lanes` threads
+    take the part's terms in turn, and a binary tree adds up what they found.
     """
     kept_points, reduced_points = f.n_kept, f.n_reduced
     identity, accumulate, combine = f.identity, f.accumulate, f.combine
     save, fetch, keep = f.save, f.fetch, f.keep
     groups = threads // lanes
 
-    def reduce_by_columns(turn: int, words: Any, tile: Any) -> None:
+    def reduce_by_block(turn: int, words: Any, tile: Any) -> None:
         n_kept, n_reduced = kept_points(words), reduced_points(words)
         strips = (n_kept + lanes - 1) // lanes
         parts = n_parts(strips, n_reduced)
@@ -240,46 +240,6 @@ def reduce_by_columns(f: Functions, threads: int, lanes: int, n_parts: Callable[
                 half //= 2
             if t < lanes and kept < n_kept:
                 keep(words, kept * parts + part, fetch(tile, t))
-            # The next job's first writes must not overtake this read.
-            cuda.syncthreads()
-            job += cuda.gridDim.x
-
-    return reduce_by_columns
-
-
-def reduce_by_block(f: Functions, threads: int, n_parts: Callable[[int, int], int]) -> Skeleton:
-    """Reduce with blocks of `threads` (a power of two), `n_parts(n_kept, n_reduced)` blocks per result.
-
-    A thread takes every threads-th term of its part; the block adds its threads' results up as a binary tree.
-    """
-    kept_points, reduced_points = f.n_kept, f.n_reduced
-    identity, accumulate, combine = f.identity, f.accumulate, f.combine
-    save, fetch, keep = f.save, f.fetch, f.keep
-
-    def reduce_by_block(turn: int, words: Any, tile: Any) -> None:
-        n_kept, n_reduced = kept_points(words), reduced_points(words)
-        parts = n_parts(n_kept, n_reduced)
-        t = cuda.threadIdx.x
-        job = cuda.blockIdx.x
-        while job < n_kept * parts:
-            kept = job // parts
-            acc = identity()
-            reduced = (job - kept * parts) * threads + t
-            # Threads beyond `threads` are there for other steps of a loop.
-            while t < threads and reduced < n_reduced:
-                acc = accumulate(acc, kept, reduced, words)
-                reduced += parts * threads
-            if t < threads:
-                save(tile, t, acc)
-            cuda.syncthreads()
-            half = threads // 2
-            while half > 0:
-                if t < half:
-                    save(tile, t, combine(fetch(tile, t), fetch(tile, t + half)))
-                cuda.syncthreads()
-                half //= 2
-            if t == 0:
-                keep(words, job, fetch(tile, 0))
             # The next job's first writes must not overtake this read.
             cuda.syncthreads()
             job += cuda.gridDim.x

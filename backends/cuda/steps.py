@@ -97,7 +97,7 @@ def _reductions(nest: Nest, g: Geometry) -> tuple[str, ...]:
     """What a reduction may need: with numbers for extents, or few terms, it is known which of both ways it goes."""
     kept, reduced = (product(extents_of(nest, axes(nest))) for axes in (kept_axes, reduced_axes))
     alone = (_alone(nest, g),)
-    shared = ("reduce_by_columns" if _has_neighbours(nest, kept_axes(nest)) else "reduce_by_block", "combine_parts")
+    shared = ("reduce_by_block", "combine_parts")
     if (isinstance(reduced, int) and reduced <= g.short) or (isinstance(kept, int) and kept >= g.many):
         return alone
     return shared if isinstance(reduced, int) and isinstance(kept, int) else (*alone, *shared)
@@ -176,7 +176,7 @@ def _reduction(nest: Nest, kept: int, reduced: int, g: Geometry) -> list[Step]:
     strips = -(-kept // lanes)
     n_parts = parts_of(g, threads // lanes)(strips, reduced)
     return [
-        Step("reduce_by_block" if lanes == 1 else "reduce_by_columns", min(strips * n_parts, g.most_blocks), threads),
+        Step("reduce_by_block", min(strips * n_parts, g.most_blocks), threads),
         Step("combine_parts", g.blocks(kept * g.warp), g.threads),
     ]
 
@@ -228,10 +228,8 @@ def build_nest(
         case "reduce_by_warp":
             return Built(s.reduce_by_warp(f, g.warp), 0)
         case "reduce_by_block":
-            return Built(s.reduce_by_block(f, threads, inline(parts_of(g, threads))), threads * n)
-        case "reduce_by_columns":
             n_parts = inline(parts_of(g, threads // lanes))
-            return Built(s.reduce_by_columns(f, threads, lanes, n_parts), threads * n)
+            return Built(s.reduce_by_block(f, threads, lanes, n_parts), threads * n)
         case "combine_parts":
             parts = s.parts_by_strips(f, inline(parts_of(g, threads // lanes)), lanes)
             return Built(s.combine_parts(f, of_words(parts), g.warp), 0)

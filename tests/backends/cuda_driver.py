@@ -6,13 +6,16 @@ Kernels are not run: they are noted with their parameters. What a test wants to 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+import symdiff as sd
+from backends.cuda.compile import Code, Resources
 from backends.cuda.driver import SIGNATURES
+from backends.cuda.kernel import Kernel
 
 CONTEXT, POOL, MODULE, EVENT, STREAM, GRAPH = 0x100, 0x200, 0x300, 0x400, 0x500, 0x600
 OUT_OF_MEMORY = 2
@@ -201,3 +204,20 @@ class FakeDriver:
     def _cuGraphLaunch(self, graph: int, stream: int) -> None:
         for launch in self.graphs[graph - GRAPH - 1]:
             self._start(replace(launch, stream=stream))
+
+
+def fake_code(self: Kernel, capability: tuple[int, int], names: Sequence[str]) -> Code:
+    """Code without machine code: kernels have their own names as symbols."""
+    used = {name: Resources(40, 0, 0) for name in names}
+    return Code(capability, (13, 2), {name: name for name in names}, used, "", b"cubin")
+
+
+def compiled(fake: FakeDriver, outputs: Any, inputs: Any) -> Any:
+    fn = sd.compile(outputs, inputs, target="cuda")
+    know(fake, fn.kernel)
+    return fn
+
+
+def know(fake: FakeDriver, kernel: Kernel) -> None:
+    """Tell the driver how many parameters kernels have."""
+    fake.parameters |= {name: 1 + kernel.layout(s).count for name, (s, _) in kernel.kernels.items()}

@@ -1,4 +1,4 @@
-"""Random loops of stencils: one or two arrays, sides of all kinds, a coefficient, a number that changes with time."""
+"""Random loops of stencils with sides of all kinds and a number that changes with time; a problem with two fields."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 import symdiff as sd
+from symdiff import pde
+from symdiff.ir.node import Node
 from symdiff.ir.primitive import cast
 
 SIDES = ("held", "periodic", "mirrored", "moving")
@@ -90,3 +92,16 @@ def start(rng: np.random.Generator, shape: tuple[int, ...], sides: tuple[str, ..
             along = np.moveaxis(x, axis, 0)
             along[:r], along[-r:] = along[-2 * r : -r].copy(), along[r : 2 * r].copy()
     return x
+
+
+def two_fields() -> tuple[pde.Problem, tuple[Node, Node]]:
+    """A problem with given values that move, a slope, a periodic axis and two fields, and the fields."""
+    x, y, t = pde.coordinates("x y t")
+    u, v = pde.field("u"), pde.field("v")
+    equations = [
+        pde.Eq(pde.dt(u), pde.laplacian(u) - u * v**2),
+        pde.Eq(pde.dt(v), 0.5 * pde.laplacian(v) + u * v**2 - v),
+    ]
+    sides = {"x": (pde.Dirichlet(1 + t), pde.Neumann(0.5)), "y": pde.Periodic()}
+    begin = {u: 1 + 0.1 * sd.sin(np.pi * y) * x, v: 0.3 + 0 * x}
+    return pde.Problem(equations, pde.Box(x=(0, 1), y=(0, 2)), sides, begin), (u, v)

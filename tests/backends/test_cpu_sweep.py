@@ -14,12 +14,11 @@ from backends.cpu import trials
 from backends.cpu.kernel import Kernel
 from backends.cpu.tiles import Tile, cost, shortlist, tile_bytes
 from backends.store import KernelStore
-from symdiff import pde
 from symdiff.ops.rows import set_row
 from symdiff.program.ir import Program, Sweep
 from symdiff.program.schedule import schedule
 from symdiff.program.sweep import with_sweeps
-from tests.backends.random_stencils import NAMES, start, stencil_loop
+from tests.backends.random_stencils import NAMES, start, stencil_loop, two_fields
 
 
 def problem(seed: int, dtype: str) -> tuple[Program, tuple[str, ...], int]:
@@ -103,20 +102,13 @@ def test_chosen_tiles_are_inside_and_cost_no_more_than_shallow_ones(n: int, thre
 @pytest.mark.parametrize("method", ["euler", "rk4"])
 def test_solver_runs_give_the_same_bits(monkeypatch: pytest.MonkeyPatch, method: str) -> None:
     """Given values that move, slopes, a periodic axis and a second field, in chunks of one step and of many."""
-    x, y, t = pde.coordinates("x y t")
-    u, v = pde.field("u"), pde.field("v")
-    equations = [
-        pde.Eq(pde.dt(u), pde.laplacian(u) - u * v**2),
-        pde.Eq(pde.dt(v), 0.5 * pde.laplacian(v) + u * v**2 - v),
-    ]
-    sides = {"x": (pde.Dirichlet(1 + t), pde.Neumann(0.5)), "y": pde.Periodic()}
-    begin = {u: 1 + 0.1 * sd.sin(np.pi * y) * x, v: 0.3 + 0 * x}
+    problem, fields = two_fields()
     found = []
     for depth in (0, 5):
         monkeypatch.setattr(kernels, "shortlist", lambda *_, depth=depth: [(0.0, Tile(depth, (8, 10)))])
-        solver = pde.Problem(equations, pde.Box(x=(0, 1), y=(0, 2)), sides, begin).discretize((19, 23))
+        solver = problem.discretize((19, 23))
         found.append(solver.run(0.01, method=method))
-    for field in (u, v):
+    for field in fields:
         assert (found[0][field] == found[1][field]).all()
 
 

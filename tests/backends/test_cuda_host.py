@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib.util
-import itertools
 import math
-from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,13 +15,10 @@ import pytest
 
 import symdiff as sd
 from backends.cuda import device, driver
-from backends.cuda.compile import Code, Resources
-from backends.cuda.kernel import Kernel
 from backends.cuda.simulator import is_simulated
 from backends.cuda.words import GO, SCRATCH, STATUS
 from symdiff.ir.errors import CapacityError, CompileError, DomainError, DTypeError, ShapeError
-from symdiff.program.ir import Loop
-from tests.backends.cuda_driver import CONTEXT, FakeDriver, aligned
+from tests.backends.cuda_driver import CONTEXT, FakeDriver, aligned, compiled, know
 
 pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("numba_cuda") is None, reason="pip install 'symdiff[cuda]'"),
@@ -31,36 +26,6 @@ pytestmark = [
 ]
 
 LEGACY = device.LEGACY
-
-
-def fake_code(self: Kernel, capability: tuple[int, int], names: Sequence[str]) -> Code:
-    """Code without machine code: kernels have their own names as symbols."""
-    used = {name: Resources(40, 0, 0) for name in names}
-    return Code(capability, (13, 2), {name: name for name in names}, used, "", b"cubin")
-
-
-@pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeDriver]:
-    """A machine with one H200."""
-    fake = FakeDriver()
-    monkeypatch.setattr(driver, "library_functions", fake.functions)
-    monkeypatch.setattr(Kernel, "code", fake_code)
-    for cached in (driver.driver, device._gpu):
-        cached.cache_clear()
-    yield fake
-    for cached in (driver.driver, device._gpu):
-        cached.cache_clear()
-
-
-def compiled(fake: FakeDriver, outputs: Any, inputs: Any) -> Any:
-    fn = sd.compile(outputs, inputs, target="cuda")
-    know(fake, fn.kernel)
-    return fn
-
-
-def know(fake: FakeDriver, kernel: Kernel) -> None:
-    """Tell the driver how many parameters kernels have."""
-    fake.parameters |= {name: 1 + kernel.layout(s).count for name, (s, _) in kernel.kernels.items()}
 
 
 class OnGpu:
@@ -184,61 +149,6 @@ def test_memory_in_pieces_goes_back_before_a_call_gives_up(gpu: FakeDriver) -> N
     fn = compiled(gpu, sd.exp(X), [X])
     fn(DATA)
     assert gpu.asked("cuMemPoolTrimTo")
-
-
-# --- loops -------------------------------------------------------------------------------
-
-
-def run_turns(gpu: FakeDriver, turns: int) -> int:
-    """Run a loop of so many turns, whose kernels are played here; return how many turns had their flags up."""
-    n = sd.array("n", (), "int64")
-    found = sd.while_loop(lambda j, x: j < n, lambda j, x: [j + 1, 0.5 * x + 1], [0, X])[1]
-    fn = compiled(gpu, found, [X, n])
-    (loop,) = (s for s in fn.kernel.program.statements if isinstance(s, Loop))
-    (condition,) = loop.cond
-    flag = fn.kernel.layout(condition).buffer(loop.flag)
-    body = next(s for s in loop.body if len(s.space) == 1)
-    names = [next(name for name, (s, _) in fn.kernel.kernels.items() if s is one) for one in (condition, body)]
-    done = 0
-    homes = []
-
-    def play(launch: Any) -> None:
-        nonlocal done
-        words = launch.words[1:]
-        if not ctypes.c_uint8.from_address(words[GO]).value:
-            return
-        if launch.name == names[0]:
-            ctypes.c_uint8.from_address(words[flag]).value = done < turns
-        elif launch.name == names[1]:
-            done += 1
-            homes.append(words[fn.kernel.layout(body).buffer(body.stores[0].access.buffer)])
-
-    gpu.on_launch = play
-    fn(np.zeros(300_000), turns)
-    # The state's two arrays are written in turn, whoever launches.
-    assert all(a != b for a, b in itertools.pairwise(homes))
-    assert len(set(homes)) <= 2
-    return done
-
-
-def test_long_loops_are_launched_as_graphs(gpu: FakeDriver) -> None:
-    assert run_turns(gpu, 1000) == 1000
-    # Chunks of 1, 2, …, 32 and one of 64 are launched one by one, 14 chunks as a graph, and the last one in vain.
-    assert len(gpu.asked("cuGraphLaunch")) == 14
-    assert len(gpu.graphs) == len(gpu.asked("cuGraphExecDestroy")) == len(gpu.asked("cuGraphDestroy")) == 1
-    assert gpu.used == 0
-
-
-@pytest.mark.parametrize("turns", [0, 1, 63, 64, 126, 127, 128, 191, 192, 200])
-def test_loops_end_where_their_condition_does(gpu: FakeDriver, turns: int) -> None:
-    assert run_turns(gpu, turns) == turns
-
-
-@pytest.mark.parametrize("refused", ["cuStreamEndCapture", "cuGraphInstantiateWithFlags"])
-def test_what_cannot_be_recorded_is_launched(gpu: FakeDriver, refused: str) -> None:
-    gpu.status[refused] = 900
-    assert run_turns(gpu, 500) == 500
-    assert not gpu.asked("cuGraphLaunch")
 
 
 # --- what is missing ---------------------------------------------------------------------
@@ -374,6 +284,16 @@ def test_work_waits_for_the_streams_of_its_arrays(gpu: FakeDriver) -> None:
     assert gpu.launches[-1].stream == 90
     assert result.stream == 90
     assert result.__cuda_array_interface__["stream"] == 90
+
+
+def test_arrays_of_the_host_are_read_when_the_call_returns(gpu: FakeDriver) -> None:
+    """Those that are page-locked are copied behind the caller's back; what lies on the device needs no waiting."""
+    y = sd.array("y", ("n",))
+    fn = compiled(gpu, X * y, [X, y])
+    fn(OnGpu(DATA, stream=70), OnGpu(DATA, stream=70))
+    assert (70,) not in gpu.asked("cuStreamSynchronize")
+    fn(OnGpu(DATA, stream=70), DATA)
+    assert (70,) in gpu.asked("cuStreamSynchronize")
 
 
 class WithProtocol:

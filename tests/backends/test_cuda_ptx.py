@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from backends.cuda import Kernel
+from backends.cuda.geometry import Geometry
 from backends.cuda.lacking import EXCEPTIONS
-from backends.cuda.steps import CALLS
+from backends.cuda.steps import CALLS, _lanes
 from symdiff.bench.ours import logreg_function
 from symdiff.compile import compile as compile_
 from symdiff.diff.jacobian import gradient, jvp
@@ -104,8 +105,11 @@ def test_threads_that_are_neighbours_read_neighbours() -> None:
         ways.append({way for _, way in k.kernels.values() if way.startswith("reduce")})
     columns, everything, rows = ways
     assert rows == {"reduce_by_warp", "reduce_by_block"}
-    assert columns == {"reduce_by_thread", "reduce_by_columns"}
+    assert columns == {"reduce_by_thread", "reduce_by_block"}
     assert "reduce_by_block" in everything
+    # One thread for each of neighbouring columns; where everything is summed, all threads for one result.
+    nests = [kernel([sum_(x, axes=axes)], [x]).statements[0] for axes in ((0,), (0, 1))]
+    assert [_lanes(nest, Geometry()) for nest in nests if isinstance(nest, Nest)] == [32, 1]
     name = next(n for n, (_, way) in k.kernels.items() if way == "reduce_by_warp")
     entries = check_ptx(k).split(".visible .entry")[1:]
     (text,) = [text for text in entries if name in text.partition("(")[0]]

@@ -18,12 +18,11 @@ from backends.cuda import tiles as tiles_module
 from backends.cuda.geometry import SHARED_BYTES, SIMULATED, Geometry
 from backends.cuda.simulator import Simulator, is_simulated
 from backends.cuda.tiles import fits, waits
-from symdiff import pde
 from symdiff.passes import optimise
 from symdiff.program.ir import Loop
 from symdiff.program.schedule import schedule
 from symdiff.program.sweep import find
-from tests.backends.random_stencils import NAMES, start, stencil_loop
+from tests.backends.random_stencils import NAMES, start, stencil_loop, two_fields
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed: pip install 'symdiff[cuda]'"
@@ -155,23 +154,16 @@ def test_kernels_compile_and_keep_the_tile_in_shared_memory(dtype: str) -> None:
 @in_simulator
 def test_solvers_run_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Given values that move, slopes, a periodic axis and a second field; turns enough for a tile and a half."""
-    x, y, t = pde.coordinates("x y t")
-    u, v = pde.field("u"), pde.field("v")
-    equations = [
-        pde.Eq(pde.dt(u), pde.laplacian(u) - u * v**2),
-        pde.Eq(pde.dt(v), 0.5 * pde.laplacian(v) + u * v**2 - v),
-    ]
-    sides = {"x": (pde.Dirichlet(1 + t), pde.Neumann(0.5)), "y": pde.Periodic()}
-    begin = {u: 1 + 0.1 * sd.sin(np.pi * y) * x, v: 0.3 + 0 * x}
+    problem, fields = two_fields()
     monkeypatch.setattr(tiles_module, "_GAIN", 1e9)
     small = replace(SIMULATED, turns=(2,), shared=6000, resident_blocks=0, least_tiles=1)
     monkeypatch.setattr("backends.cuda.kernel.SIMULATED", small)
-    solver = pde.Problem(equations, pde.Box(x=(0, 1), y=(0, 2)), sides, begin).discretize((25, 17))
+    solver = problem.discretize((25, 17))
     names = launched(monkeypatch)
     found = solver.run(0.0012, method="euler", dt=4e-4, target="cuda")
     assert "sweep_tiles" in names
     expected = solver.run(0.0012, method="euler", dt=4e-4, target="cpu")
-    for field in (u, v):
+    for field in fields:
         np.testing.assert_allclose(found[field], expected[field], rtol=1e-14)
 
 
