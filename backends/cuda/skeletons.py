@@ -204,7 +204,7 @@ def reduce_by_warp(f: Functions, warp: int) -> Skeleton:
 
 
 def reduce_by_block(f: Functions, threads: int, lanes: int, n_parts: Callable[[int, int], int]) -> Skeleton:
-    """Reduce with blocks of `threads`, a power of two, which take `lanes` neighbouring results and a part of their terms.
+    """Reduce with blocks of `threads`, a power of two, that take `lanes` neighbouring results and part of their terms.
 
     Neighbouring threads have neighbouring results, or with one lane neighbouring terms. The groups of `lanes` threads
     take the part's terms in turn, and a binary tree adds up what they found.
