@@ -26,6 +26,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )  # fmt: skip
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let kernels for CUDA run on threads of this machine where SYMDIFF_CUDA_THREADS=1 asks for that."""
+    if os.environ.get("SYMDIFF_CUDA_THREADS") == "1":
+        from tests.backends.cuda_threads import installed
+
+        config.add_cleanup(installed().close)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the slow tests out unless SYMDIFF_SLOW=1 asks for them: the others take ten minutes."""
     if os.environ.get("SYMDIFF_SLOW") != "1":

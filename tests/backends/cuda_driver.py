@@ -170,7 +170,7 @@ class FakeDriver:
         out[0] = EVENT
 
     def _cuLaunchKernel(self, function: int, *rest: Any) -> None:
-        blocks, _, _, threads, _, _, _, stream, pointers, _ = rest
+        blocks, _, _, threads, _, _, _, stream, pointers = rest[:9]
         name = self.symbols[function - MODULE - 1].decode()
         places = (ctypes.c_uint64 * self.parameters[name]).from_address(pointers)
         words = [ctypes.c_int64.from_address(p).value for p in places]

@@ -1,0 +1,251 @@
+"""A GPU of threads: the LLVM code that NVVM reads, compiled for the host, a thread of the system for each of CUDA's.
+
+Barriers are the system's and warps hand each other numbers, so what the simulator leaves out is run: the emitted code,
+libdevice's own functions, warps of 32 threads, several blocks that wait for each other. What is left to a GPU is what
+NVIDIA's compilers make of this code.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import json
+import re
+import threading
+import traceback
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+from unittest import mock
+
+import llvmlite.binding as llvm
+
+from backends.cuda import device, driver, kernel, resident_run, run
+from backends.cuda.compile import Code, Lowered, Resources
+from backends.cuda.geometry import Geometry
+from tests.backends import nvvm_host
+from tests.backends.cuda_driver import MODULE, STREAM, FakeDriver, Launch
+
+# Seconds after which threads are taken to wait for ever.
+PATIENCE = 120
+LAUNCH_FAILED = 719
+_BARRIER_BYTES = 64
+WARP = 32
+
+
+@functools.cache
+def _system() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
+
+
+@functools.cache
+def _key() -> int:
+    key = ctypes.c_uint()
+    assert _system().pthread_key_create(ctypes.byref(key), None) == 0
+    return key.value
+
+
+@functools.cache
+def _machine(effort: int) -> llvm.TargetMachine:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple()
+    features = llvm.get_host_cpu_features().flatten()
+    return target.create_target_machine(cpu=llvm.get_host_cpu_name(), features=features, opt=effort, jit=True)
+
+
+def _object(texts: list[str], effort: int = 1) -> bytes:
+    """Compile modules together with what they use of NVVM."""
+    whole = llvm.parse_assembly("")
+    for text in texts:
+        whole.link_in(llvm.parse_assembly(text + nvvm_host.definitions(text, _key())))
+    whole.triple, whole.data_layout = llvm.get_process_triple(), str(_machine(effort).target_data)
+    whole.verify()
+    return _machine(effort).emit_object(whole)
+
+
+def _loaded(code: bytes) -> Any:
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), _machine(1))
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    # Code stays: at the end of the process modules go in any order.
+    engine._owned = True
+    return engine
+
+
+@functools.cache
+def _libdevice() -> Any:
+    """NVIDIA's functions, whose addresses all other code finds by their names."""
+    text = nvvm_host.libdevice()
+    engine = _loaded(_object([text], 0))
+    for name in re.findall(r"^define [^@\n]*@(__nv_\w+)", text, re.MULTILINE):
+        llvm.add_symbol(name, engine.get_function_address(name))
+    return engine
+
+
+# Small blocks of whole warps, and loops that all turn more than once.
+GEOMETRY = Geometry(
+    threads=64, most_blocks=3, short=4, many=64, terms_per_thread=2, most_parts=6,
+    row_length=7, rows=2, product_edge=4, product_per=2, resident_blocks=3,
+    batch=5, least_batches=1, shared=4096, least_tiles=2, lanes=16,
+)  # fmt: skip
+
+
+def to_host(lowered: Lowered, capability: tuple[int, int]) -> str:
+    """In the place of `compile.to_ptx`: the code as it is."""
+    return "\0".join(lowered.modules)
+
+
+def assemble(lowered: Lowered, text: str, capability: tuple[int, int]) -> Code:
+    """In the place of `compile.assemble`: machine code of the host, behind its length and the number of parameters."""
+    _libdevice()
+    parameters = {}
+    for name in lowered.symbols.values():
+        found = re.search(rf'define void @"?{re.escape(name)}"?\(([^)]*)\)', text)
+        assert found is not None
+        parameters[name] = found[1].count("i64 ")
+    data = _object([nvvm_host.translated(part) for part in text.split("\0")]) if text else b""
+    head = json.dumps({"parameters": parameters, "bytes": len(data)}).encode() + b"\0"
+    used = {name: Resources(40, 0, 0) for name in lowered.symbols}
+    return Code(capability, (13, 2), lowered.symbols, used, "", head + data if data else b"")
+
+
+class Module:
+    """Machine code that is loaded; every block that runs at once has shared memory, and so code, of its own."""
+
+    def __init__(self, image: int):
+        head = json.loads(ctypes.string_at(image))
+        self.parameters: dict[str, int] = head["parameters"]
+        start = image + len(ctypes.string_at(image)) + 1
+        self._code = ctypes.string_at(start, head["bytes"])
+        self._engines: list[Any] = []
+
+    def address(self, symbol: str, block: int) -> int:
+        """The address of a kernel for the block that is number `block` of those that run at once."""
+        while len(self._engines) <= block:
+            self._engines.append(_loaded(self._code))
+        return int(self._engines[block].get_function_address(symbol))
+
+
+@dataclass
+class Threads(FakeDriver):
+    """A driver whose kernels run, on threads."""
+
+    modules: list[Module] = field(default_factory=list)
+    functions_of: dict[str, Module] = field(default_factory=dict)
+    at_once: bool = False
+
+    def _cuModuleLoadData(self, out: Any, image: int) -> None:
+        self.modules.append(Module(image))
+        out[0] = MODULE + 2**32 * len(self.modules)
+
+    def _cuModuleGetFunction(self, out: Any, module: int, name: bytes) -> None:
+        found = self.modules[module // 2**32 - 1]
+        # Programs may have the same symbols.
+        symbol = f"{module // 2**32}:{name.decode()}"
+        self.functions_of[symbol] = found
+        self.parameters[symbol] = found.parameters[name.decode()]
+        self.symbols.append(symbol.encode())
+        out[0] = MODULE + len(self.symbols)
+
+    def _cuOccupancyMaxActiveBlocksPerMultiprocessor(self, out: Any, function: int, threads: int, shared: int) -> None:
+        out[0] = 1
+
+    def _cuLaunchKernel(self, function: int, *rest: Any) -> int:
+        return self._minded(lambda: super(Threads, self)._cuLaunchKernel(function, *rest))
+
+    def _cuLaunchCooperativeKernel(self, function: int, *rest: Any) -> int:
+        def launch() -> None:
+            self.at_once = True
+            super(Threads, self)._cuLaunchKernel(function, *rest)
+
+        return self._minded(launch)
+
+    def _cuGraphLaunch(self, graph: int, stream: int) -> int:
+        return self._minded(lambda: super(Threads, self)._cuGraphLaunch(graph, stream))
+
+    def _minded(self, launch: Callable[[], None]) -> int:
+        """What goes wrong in here would be lost in the C function that this is for the caller."""
+        try:
+            launch()
+        except Exception:
+            traceback.print_exc()
+            return LAUNCH_FAILED
+        finally:
+            self.at_once = False
+        return 0
+
+    def _start(self, launch: Launch) -> None:
+        super()._start(launch)
+        if launch.stream != STREAM:
+            run_kernel(self.functions_of[launch.name], launch, self.at_once)
+
+
+class _Barrier:
+    """A barrier of the system for some threads."""
+
+    def __init__(self, threads: int):
+        self.memory = ctypes.create_string_buffer(_BARRIER_BYTES)
+        self.address = ctypes.addressof(self.memory)
+        assert _system().pthread_barrier_init(self.memory, None, threads) == 0
+
+    def wait(self) -> None:
+        _system().pthread_barrier_wait(self.memory)
+
+
+def run_kernel(module: Module, launch: Launch, at_once: bool) -> None:
+    """Run a kernel: blocks one after another, or all at once where they wait for each other."""
+    groups = launch.blocks if at_once else 1
+    failed: list[BaseException] = []
+    threads = [t for g in range(groups) for t in _threads(module, launch, g, groups, failed)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join(PATIENCE)
+        assert not t.is_alive(), f"The threads of {launch.name} wait for ever: not all come to a barrier."
+    if failed:
+        raise failed[0]
+
+
+def _threads(
+    module: Module, launch: Launch, group: int, groups: int, failed: list[BaseException]
+) -> list[threading.Thread]:
+    """The threads that run every `groups`-th block."""
+    address = module.address(launch.name.partition(":")[2], group)
+    function = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * len(launch.words))(address)
+    block = _Barrier(launch.threads)
+    warps = [_Barrier(min(WARP, launch.threads - first)) for first in range(0, launch.threads, WARP)]
+    slots = (ctypes.c_int32 * launch.threads)()
+
+    def work(thread: int) -> None:
+        try:
+            table = (ctypes.c_int64 * 7)(
+                thread, launch.threads, 0, launch.blocks,
+                block.address, warps[thread // WARP].address, ctypes.addressof(slots),
+            )  # fmt: skip
+            assert _system().pthread_setspecific(_key(), ctypes.byref(table)) == 0
+            for number in range(group, launch.blocks, groups):
+                table[nvvm_host.BLOCK] = number
+                function(*launch.words)
+                block.wait()
+        except BaseException as error:
+            failed.append(error)
+
+    return [threading.Thread(target=work, args=(t,), daemon=True) for t in range(launch.threads)]
+
+
+def installed(geometry: Geometry = GEOMETRY) -> ExitStack:
+    """Put a GPU of threads in the place of the machine's, until the stack is closed."""
+    threads = Threads()
+    stack = ExitStack()
+    for module in (kernel, resident_run):
+        stack.enter_context(mock.patch.object(module, "to_ptx", to_host))
+        stack.enter_context(mock.patch.object(module, "assemble", assemble))
+    stack.enter_context(mock.patch.object(driver, "library_functions", threads.functions))
+    stack.enter_context(mock.patch.object(run, "blas", lambda: None))
+    stack.enter_context(mock.patch.object(kernel, "Geometry", lambda: geometry))
+    for cached in (driver.driver, device._gpu):
+        cached.cache_clear()
+        stack.callback(cached.cache_clear)
+    return stack
