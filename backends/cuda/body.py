@@ -19,7 +19,7 @@ from backends.emit import I8, I64, SCALAR, Lanes, emit_native
 from symdiff.ir.dims import CeilDiv, Dim, Extent, product
 from symdiff.program.ir import ITEMSIZE, Access, Affine, Buffer, Const, Guard, Instr, Load, Nest, Op, Reduce
 
-GLOBAL_MEMORY = 1
+GLOBAL_MEMORY, SHARED_MEMORY = 1, 3
 _COMBINE = {"sum": "add", "prod": "mul", "max": "max", "min": "min"}
 
 
@@ -29,18 +29,13 @@ def i64(value: int) -> ir.Constant:
 
 
 class Body:
-    """Emits a nest's code at the builder's place. `words` are the values of the words the host passes.
+    """Emits a nest's code at the builder's place. `words` are the values of the words the host passes."""
 
-    `context` is numba-cuda's, which compiles the special functions; without one they are calls of their names.
-    """
-
-    def __init__(
-        self, builder: ir.IRBuilder, nest: Nest, layout: Words, words: Sequence[ir.Value], context: Any = None,
-    ):  # fmt: skip
+    def __init__(self, builder: ir.IRBuilder, nest: Nest, layout: Words, words: Sequence[ir.Value]):
         self.builder, self.nest, self.layout, self.words = builder, nest, layout, words
         self.kept, self.reduced = kept_axes(nest), reduced_axes(nest)
         outlined = sum(isinstance(i, Op) for i in nest.body) > MOST_INLINE
-        self.lanes = Lanes(builder, 1, Calls(context, outlined), llvm7=True)
+        self.lanes = Lanes(builder, 1, Calls(outlined), llvm7=True)
         self._extents: dict[Extent, ir.Value] = {}
         self.bases: dict[Buffer, ir.Value] = {}
         self._values: dict[int, ir.Value] = {}

@@ -1,4 +1,4 @@
-"""compile: kernels to machine code of a GPU, on any machine: numba-cuda lowers, NVVM optimises, nvJitLink assembles.
+"""compile: LLVM text to machine code of a GPU, on any machine: NVVM optimises, nvJitLink assembles.
 
 All kernels of a program are one module. NVVM reads libdevice once for it and the assembler starts once: eight kernels
 of one sine each take 0.26 s together and 0.82 s apart, and threads do not help, for NVVM lets in one at a time.
@@ -6,17 +6,18 @@ of one sine each take 0.26 s together and 0.82 s apart, and threads do not help,
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 from symdiff.ir.errors import CompileError
 
-# A kernel's Python function and the types of its parameters.
-Source = tuple[Callable[..., None], Any]
+if TYPE_CHECKING:
+    from backends.cuda.device_functions import Piece
 
 _USED = re.compile(r"properties for '(\S+)':\s*info\s*: used (\d+) registers.*?(\d+) stack, (\d+) bytes smem")
 
@@ -32,11 +33,11 @@ class Resources:
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """Machine code for a compute capability; kernels have `symbols` in it. `release` is the assembler's, of CUDA."""
+    """Machine code of some kernels for a compute capability. `release` is the assembler's, of CUDA."""
 
     capability: tuple[int, int]
     release: tuple[int, int]
-    symbols: Mapping[str, str]
+    kernels: tuple[str, ...]
     resources: Mapping[str, Resources]
     ptx: str
     cubin: bytes
@@ -44,7 +45,7 @@ class Code:
     def to_bytes(self) -> bytes:
         """The code as it is stored."""
         head = {
-            "capability": self.capability, "release": self.release, "symbols": self.symbols,
+            "capability": self.capability, "release": self.release, "kernels": self.kernels,
             "resources": {name: asdict(r) for name, r in self.resources.items()},
         }  # fmt: skip
         ptx = zlib.compress(self.ptx.encode())
@@ -58,54 +59,63 @@ class Code:
         resources = {name: Resources(**r) for name, r in head["resources"].items()}
         ptx, cubin = rest[: head["ptx"]], rest[head["ptx"] :]
         capability, release = ((a, b) for a, b in (head["capability"], head["release"]))
-        return cls(capability, release, head["symbols"], resources, zlib.decompress(ptx).decode(), cubin)
+        return cls(capability, release, tuple(head["kernels"]), resources, zlib.decompress(ptx).decode(), cubin)
 
 
-@dataclass(frozen=True, slots=True)
-class Lowered:
-    """Kernels as NVVM reads them: modules of LLVM text, and the symbol of each kernel in them."""
+def lower_kernels(kernels: Mapping[str, Piece]) -> str:
+    """Return kernels as one module of LLVM text, as NVVM reads it."""
+    from backends.cuda.device_functions import Assembly
 
-    modules: tuple[str, ...]
-    symbols: Mapping[str, str]
-
-
-def lower_kernels(sources: Mapping[str, Source], capability: tuple[int, int]) -> Lowered:
-    """Lower kernels with numba-cuda, for this compute capability or a later one. Cost: 60 ms a kernel."""
-    from numba.cuda.compiler import _compile_pyfunc_with_fixup
-
-    modules, symbols = [], {}
-    for name, (function, signature) in sources.items():
-        # numba-cuda has a public way to PTX, one kernel at a time, and none to the LLVM text.
-        library, _ = _compile_pyfunc_with_fixup(function, signature, device=False, cc=capability, abi="numba")
-        modules += library.llvm_strs
-        symbols[name] = library._entry_name
-    # What several kernels call comes with each of them.
-    return Lowered(tuple(dict.fromkeys(modules)), symbols)
+    assembly = Assembly()
+    for name, kernel in kernels.items():
+        assembly.add(name, kernel)
+    return str(assembly)
 
 
-def to_ptx(lowered: Lowered, capability: tuple[int, int]) -> str:
-    """Return the PTX of all kernels for a compute capability. Raises: CompileError with NVVM's words."""
-    if not lowered.modules:
-        return ""
-    from numba.cuda.cudadrv import nvvm
+def to_ptx(text: str, capability: tuple[int, int]) -> str:
+    """Return the PTX of all kernels of a module for a compute capability. Raises: CompileError with NVVM's words."""
+    from cuda.bindings import nvvm
 
-    arch = "compute_{}{}".format(*capability)
     # No contraction to fused multiply-adds, as on the CPU: see `backends.emit`. Functions of libdevice ask for theirs.
+    options = ["-opt=3", "-arch=compute_{}{}".format(*capability), "-fma=0"]
+    program = nvvm.create_program()
     try:
-        return nvvm.compile_ir(list(lowered.modules), opt=3, arch=arch, fma=0).decode().rstrip("\0").strip()
-    except nvvm.nvvmError as error:
-        raise CompileError(
-            f"NVVM makes no code for compute capability {capability[0]}.{capability[1]}: {error}. A newer GPU needs a "
-            "newer numba-cuda with its CUDA packages; target='cpu' needs neither."
-        ) from None
+        data, library = text.encode(), _libdevice()
+        nvvm.add_module_to_program(program, data, len(data), "kernels")
+        nvvm.lazy_add_module_to_program(program, library, len(library), "libdevice")
+        try:
+            nvvm.compile_program(program, len(options), options)
+        except nvvm.nvvmError as error:
+            words = bytearray(nvvm.get_program_log_size(program))
+            nvvm.get_program_log(program, words)
+            raise CompileError(
+                f"NVVM makes no code for compute capability {capability[0]}.{capability[1]}: {error}: {_text(words)} A "
+                "newer GPU needs a newer numba-cuda with its CUDA packages; target='cpu' needs neither."
+            ) from None
+        out = bytearray(nvvm.get_compiled_result_size(program))
+        nvvm.get_compiled_result(program, out)
+        return _text(out)
+    finally:
+        nvvm.destroy_program(program)
 
 
-def assemble(lowered: Lowered, ptx: str, capability: tuple[int, int]) -> Code:
+@functools.cache
+def _libdevice() -> bytes:
+    """NVIDIA's functions of numbers. Raises: CompileError where they are not installed."""
+    from cuda.pathfinder import BitcodeLibNotFoundError, locate_bitcode_lib
+
+    try:
+        with open(locate_bitcode_lib("device").abs_path, "rb") as file:
+            return file.read()
+    except BitcodeLibNotFoundError as error:
+        raise CompileError(f"NVIDIA's libdevice is not there: {error}; pip install 'symdiff[cuda]'.") from None
+
+
+def assemble(kernels: tuple[str, ...], ptx: str, capability: tuple[int, int]) -> Code:
     """Make machine code. Raises: CompileError with the assembler's words."""
     cubin, log, release = _assemble(ptx, capability)
     used = {m[1]: Resources(int(m[2]), int(m[3]), int(m[4])) for m in _USED.finditer(log)}
-    resources = {name: used[symbol] for name, symbol in lowered.symbols.items() if symbol in used}
-    return Code(capability, release, lowered.symbols, resources, ptx, cubin)
+    return Code(capability, release, kernels, {name: used[name] for name in kernels if name in used}, ptx, cubin)
 
 
 def _assemble(ptx: str, capability: tuple[int, int]) -> tuple[bytes, str, tuple[int, int]]:

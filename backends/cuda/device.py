@@ -187,8 +187,7 @@ class Gpu:
                 f"pip install 'numba-cuda[cu{version // 1000}]'."
             )
         module = self.driver.handle("cuModuleLoadData", code.cubin)
-        pairs = code.symbols.items()
-        return {name: self.driver.handle("cuModuleGetFunction", module, s.encode()) for name, s in pairs}
+        return {name: self.driver.handle("cuModuleGetFunction", module, name.encode()) for name in code.kernels}
 
     def launch(
         self, image: Image, name: str, blocks: int, threads: int, words: np.ndarray, stream: int, together: bool = False

@@ -19,7 +19,7 @@ def facts(code: Code, from_store: bool, geometry: Geometry, card: Card) -> dict[
     """Return what is known of the kernels: registers, memory, and how full they keep a multiprocessor."""
     capability = "{}.{}".format(*code.capability)
     found = {
-        "kernels": f"{len(code.symbols)} for compute capability {capability}, {len(code.cubin):,} bytes, "
+        "kernels": f"{len(code.kernels)} for compute capability {capability}, {len(code.cubin):,} bytes, "
         + ("from the kernel store" if from_store else "compiled now"),
     }
     for name, used in code.resources.items():

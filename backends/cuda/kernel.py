@@ -6,24 +6,20 @@ its statements on one stream, in order; between the first and the last of them d
 
 from __future__ import annotations
 
-import functools
-import hashlib
-import importlib.util
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from backends.cuda import versions
 from backends.cuda.arrays import Device, DeviceArray, View
 from backends.cuda.availability import require_numba_cuda
 from backends.cuda.batches import Batched, pays
 from backends.cuda.call import Call as Invocation
 from backends.cuda.cards import USUAL, Card, card_of
-from backends.cuda.compile import Code, Lowered, Source, assemble, lower_kernels, to_ptx
-from backends.cuda.device import OLDEST, Gpu, gpu
+from backends.cuda.compile import Code, assemble, lower_kernels, to_ptx
+from backends.cuda.device import Gpu, gpu
 from backends.cuda.explain import estimates, facts
 from backends.cuda.geometry import SIMULATED, Geometry
 from backends.cuda.lower import lower
@@ -43,7 +39,6 @@ from symdiff.program.ir import Call, Loop, Nest, Program, Statement, walk
 from symdiff.program.touches import touches
 
 _MOST_PLANS = 256  # sizes that are remembered
-_PACKAGES = ("numba_cuda", "llvmlite")
 
 
 class Kernel:
@@ -70,10 +65,10 @@ class Kernel:
         self._steps: dict[tuple[int, tuple[int, ...]], list[Step]] = {}
         self._places = {id(s): k for k, s in enumerate(self.statements)}
         self._layouts = [_words(s) for s in self.statements]
-        self._lowered: dict[tuple[str, ...], Lowered] = {}
+        self._lowered: dict[tuple[str, ...], str] = {}
         self._codes: dict[tuple[tuple[int, int], tuple[str, ...]], Code] = {}
         self._images: dict[int, dict[str, Any]] = {}
-        self._store = _store() if store is None else store
+        self._store = versions.store() if store is None else store
         self.residents = residents(self)
         # Emitting the bodies finds what the target lacks now and not at the first call; once for all processes.
         self._store.get_or_build(self._key("complete"), lambda: self._llvm().encode()[:0])
@@ -124,20 +119,26 @@ class Kernel:
             self._constants[device.ordinal] = {b.id: DeviceArray.of(device, a.astype(b.dtype)) for b, a in pairs}
         return self._constants[device.ordinal]
 
-    def image(self, device: Device, sizes: Mapping[str, int]) -> Mapping[str, Any]:
-        """The kernels on a device that a call with these sizes needs: compiled together, loaded when first needed."""
+    def image(
+        self, device: Device, sizes: Mapping[str, int], statements: Sequence[Statement] | None = None
+    ) -> Mapping[str, Any]:
+        """The kernels on a device, once it has those of some statements, by default all that a call launches.
+
+        What is missing for these sizes is compiled together and loaded.
+        """
         held = self._images.setdefault(device.ordinal, {})
-        missing = tuple(name for name in self._needed(sizes) if name not in held)
+        needed = self._needed(sizes, self.program.statements if statements is None else statements)
+        missing = tuple(name for name in needed if name not in held)
         if not missing:
             return held
         if isinstance(device, Gpu):
             held |= device.load(self.code(device.capability, missing))
         else:
-            held |= {name: source[0] for name, source in self._sources(missing, device.memory).items()}
+            held |= self._sources(missing, device.memory)
         return held
 
-    def _needed(self, sizes: Mapping[str, int]) -> dict[str, None]:
-        launched = self._launched(self.program.statements, sizes)
+    def _needed(self, sizes: Mapping[str, int], statements: Sequence[Statement]) -> dict[str, None]:
+        launched = self._launched(statements, sizes)
         return dict.fromkeys(self.name(s, step) for s in launched for step in self.steps(s, sizes))
 
     def _together(self, statements: Sequence[Statement]) -> tuple[Statement, ...]:
@@ -172,12 +173,11 @@ class Kernel:
                     if resident is not None and resident.pays(sizes):
                         continue
                     tiling = self.tilings.get(id(s))
-                    in_tiles = tiling is not None and tiling.pays(sizes)
-                    if tiling is not None and in_tiles:
+                    if tiling is not None and tiling.pays(sizes):
                         yield from tiling.statements
-                    # Sides that do not repeat each other are known at run time.
-                    plain = () if tiling is not None and in_tiles and not tiling.tiled.sweep.checks else s.body
-                    yield from self._launched((*s.cond, *plain), sizes)
+                        yield from self._launched(s.cond, sizes)
+                    else:
+                        yield from self._launched((*s.cond, *s.body), sizes)
 
     # --- code ------------------------------------------------------------------------
 
@@ -200,29 +200,27 @@ class Kernel:
         return self._store.get_or_build(self._key(what), build)[0]
 
     def _compile(self, capability: tuple[int, int], names: tuple[str, ...]) -> Code:
-        lowered = self._lower(names)
-        return assemble(lowered, to_ptx(lowered, capability), capability)
+        return assemble(names, to_ptx(self._lower(names), capability), capability)
 
-    def _lower(self, names: tuple[str, ...]) -> Lowered:
+    def _lower(self, names: tuple[str, ...]) -> str:
         if names not in self._lowered:
-            self._lowered[names] = lower_kernels(self._sources(names, None), OLDEST)
+            self._lowered[names] = lower_kernels(self._sources(names, None)) if names else ""
         return self._lowered[names]
 
-    def _sources(self, names: Sequence[str], simulated: Mapping[int, np.ndarray] | None) -> dict[str, Source]:
-        """Kernels by name, around emitted code, or around interpreted code on the simulator's memory."""
-        from backends.cuda.launch import built, kernel_of, signature
+    def _sources(self, names: Sequence[str], simulated: Mapping[int, np.ndarray] | None) -> dict[str, Any]:
+        """Kernels by name, emitted, or around interpreted code on the simulator's memory."""
+        from backends.cuda.launch import built, kernel_of
 
         found, kernels = {}, self.kernels
         for name in names:
             statement, skeleton = kernels[name]
             layout = self.layout(statement)
             part = built(statement, skeleton, layout, self.geometry, simulated)
-            types = signature(layout) if simulated is None else None
-            found[name] = kernel_of(part, name, layout, simulated), types
+            found[name] = kernel_of(part, name, layout, simulated)
         return found
 
     def _key(self, what: str) -> str:
-        return kernel_key(what, str(self.program), repr(self.geometry), _versions())
+        return kernel_key(what, str(self.program), repr(self.geometry), versions.versions())
 
     def _llvm(self) -> str:
         from backends.cuda.body import body_module
@@ -342,28 +340,3 @@ def _words(s: Launched) -> Words:
         case Batched():
             return Words.of(*s.nests)
     return Words.of(s)
-
-
-@functools.cache
-def _store() -> KernelStore:
-    return KernelStore()
-
-
-@functools.cache
-def _versions() -> str:
-    """What compiled kernels depend on beside the program: the sources here, and the packages that compile, by file.
-
-    Versions would have to be asked of `importlib.metadata`, whose import takes longer than all else here.
-    """
-    folder = Path(__file__).parent
-    digest = hashlib.blake2b(digest_size=16)
-    # What tiles and batches are made of is worked out there, and stands in no text of a program.
-    planning = Path(memory.__file__).parent
-    for path in [*sorted(folder.glob("*.py")), folder.parent / "emit.py", *sorted(planning.glob("*.py"))]:
-        digest.update(path.read_bytes())
-    for package in _PACKAGES:
-        found = importlib.util.find_spec(package)
-        if found is not None and found.origin is not None:
-            status = os.stat(found.origin)
-            digest.update(f"{found.origin} {status.st_size} {status.st_mtime_ns}".encode())
-    return digest.hexdigest()

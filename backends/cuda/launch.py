@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,15 +30,15 @@ def built(
     if isinstance(statement, Batched):
         return _built_batches(statement, name, layout, g, memory)
     if memory is None:
-        from numba.types import UniTuple, int64
-
         from backends.cuda import functions
+        from backends.cuda.device_functions import int64, words
+        from backends.cuda.templates import inlined
 
         if isinstance(statement, Call):
             return build_call(statement, name, functions.emitted_call(statement, layout), g)
         f = nest_functions(statement, layout, memory)
-        of_words = functools.partial(functions.inlined, signature=int64(UniTuple(int64, layout.count)))
-        return build_nest(statement, name, f, g, lambda p: functions.inlined(p, int64(int64, int64)), of_words)
+        of_words = functools.partial(inlined, signature=int64(words))
+        return build_nest(statement, name, f, g, lambda p: inlined(p, int64(int64, int64)), of_words)
     from backends.cuda import simulated
 
     if isinstance(statement, Call):
@@ -71,17 +71,16 @@ def _built_batches(
 
     starts = scratch_starts(statement, g)
     if memory is None:
-        from numba.types import UniTuple, int64, void
-
         from backends.cuda import functions
+        from backends.cuda.device_functions import int64, tile, tuple_of, void, words
+        from backends.cuda.templates import inlined
 
         def number(extent: Extent) -> Any:
             return functions.number(extent, layout)
 
-        words, tile = UniTuple(int64, layout.count), functions.tile_type()
-        n_parts = functions.inlined(parts_of_rows(g), int64(int64))
-        of_words = functools.partial(functions.inlined, signature=int64(words))
-        inline = functools.partial(functions.inlined, signature=void(UniTuple(int64, 4), words, tile))
+        n_parts = inlined(parts_of_rows(g), int64(int64))
+        of_words = functools.partial(inlined, signature=int64(words))
+        inline = functools.partial(inlined, signature=void(tuple_of(4), words, tile))
     else:
         from backends.cuda import simulated
 
@@ -136,38 +135,22 @@ def loop_kernel(
 
 
 def kernel_of(part: Built, name: str, layout: Words, memory: Mapping[int, np.ndarray] | None = None) -> Any:
-    """Return the kernel of a step, a function `kernel(turn, words)` that numba-cuda compiles."""
+    """Return the kernel of a step: emitted, or a function `kernel(turn, words)` for the simulator."""
+    if memory is None:
+        from backends.cuda.functions import emitted_kernel
+
+        return emitted_kernel(part.step, name, part.tile_words, layout)
     from numba import types
 
     from backends.cuda.grid import cuda
+    from backends.cuda.simulated import go_is_up
 
-    size = max(part.tile_words, 1)
-    if memory is None:
-        from backends.cuda import functions
-
-        signature = types.void(types.int64, types.UniTuple(types.int64, layout.count), functions.tile_type())
-        step, go = functions.inlined(part.step, signature), functions.goes_on(layout)
-    else:
-        from backends.cuda import simulated
-
-        step, go = part.step, simulated.go_is_up(memory)
+    size, step, go = max(part.tile_words, 1), part.step, go_is_up(memory)
 
     def kernel(turn: int, words: Any) -> None:
         tile = cuda.shared.array(size, types.int64)
         if go(words):
             step(turn, words, tile)
 
-    return named(kernel, name)
-
-
-def named(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-    """Give a function the name under which its kernel appears in PTX and in profilers."""
-    function.__name__ = function.__qualname__ = name
-    return function
-
-
-def signature(layout: Words) -> Any:
-    """The types of a kernel's parameters."""
-    from numba import types
-
-    return (types.int64, types.UniTuple(types.int64, layout.count))
+    kernel.__name__ = kernel.__qualname__ = name
+    return kernel

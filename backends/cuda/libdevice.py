@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from llvmlite import ir
 
@@ -15,14 +14,13 @@ MOST_INLINE = 100
 
 
 class Calls:
-    """Emits calls of functions on one lane. Raises KeyError for one that there is none for.
+    """Emits calls of functions on one lane, those of `special` by their names. Raises KeyError for what nobody has.
 
-    `context` is numba-cuda's, which compiles what `special` holds; without one that is a call of its name.
     With `outlined`, functions of libdevice are inlined once, into a function of ours.
     """
 
-    def __init__(self, context: Any, outlined: bool):
-        self.context, self.outlined = context, outlined
+    def __init__(self, outlined: bool):
+        self.outlined = outlined
 
     def __call__(self, lanes: Lanes, name: str, args: Sequence[ir.Value]) -> ir.Value:
         """Emit the call of the C function `name`."""
@@ -51,21 +49,7 @@ class Calls:
     def _special(self, lanes: Lanes, name: str, args: Sequence[ir.Value]) -> ir.Value:
         b, single = lanes.builder, args[0].type == F32
         wide = [b.fpext(a, F64) for a in args] if single else list(args)
-        if self.context is None:
-            value = b.call(declared(b.module, name, wide), wide)
-        else:
-            from numba.types import float64
-
-            from backends.cuda.functions import special_function
-
-            kind = float64(*[float64] * len(args))
-            compiled = self.context.compile_subroutine(b, special_function(name), kind)
-            # They are long, and their loops leave nothing to be gained around a call.
-            for module in compiled.library.modules:
-                found = module.globals.get(compiled.fndesc.llvm_func_name)
-                if found is not None:
-                    found.attributes.add("noinline")
-            value = self.context.call_internal(b, compiled.fndesc, kind, wide)
+        value = b.call(declared(b.module, name, wide), wide)
         return b.fptrunc(value, F32) if single else value
 
 

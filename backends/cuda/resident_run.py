@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backends.cuda.compile import Code, assemble, lower_kernels, to_ptx
-from backends.cuda.device import OLDEST, Gpu
-from backends.cuda.launch import loop_kernel, signature
+from backends.cuda.device import Gpu
+from backends.cuda.launch import loop_kernel
 from backends.cuda.loop_functions import GOES_ON, MOVED, TURNS, flags_of, moved_buffers, record_words
 from backends.cuda.steps import skeletons_of, steps_of
 from backends.cuda.words import RECORD, Words
@@ -116,8 +116,8 @@ class Resident:
 
     def code(self, capability: tuple[int, int]) -> Code:
         """Compile the loop."""
-        lowered = lower_kernels({self.name: (self._source(None), signature(self.layout))}, OLDEST)
-        return assemble(lowered, to_ptx(lowered, capability), capability)
+        text = lower_kernels({self.name: self._source(None)})
+        return assemble((self.name,), to_ptx(text, capability), capability)
 
     def _source(self, memory: Mapping[int, np.ndarray] | None) -> Any:
         return loop_kernel(self.loop, self.name, self.layout, self.kernel.geometry, memory)

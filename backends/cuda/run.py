@@ -42,6 +42,9 @@ class Launches(Protocol):
     ) -> Iterator[Nest | Call | Loop | Batched]:
         """Statements in order; those that share rows as one, where there are rows enough."""
 
+    def image(self, device: Device, sizes: Mapping[str, int], statements: Sequence[Statement] | None = None) -> Any:
+        """The kernels that are loaded, once those of some statements are."""
+
     def layout(self, statement: Launched) -> Words:
         """The words that the kernels of a statement take."""
 

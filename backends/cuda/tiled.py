@@ -33,7 +33,7 @@ class TileFunctions:
 def sweep_tiles(f: TileFunctions, tile: Tile, waits: tuple[bool, ...], lanes: int) -> Skeleton:
     """Make turns tile by tile: neighbouring threads take neighbouring columns, each group of `lanes` a row."""
     n_turns, domain, bounds, take, run, give = f.n_turns, f.domain, f.bounds, f.take, f.run, f.give
-    n_pieces = len(waits)
+    n_pieces, waiting = len(waits), sum(1 << k for k, wait in enumerate(waits) if wait)
     (width, breadth), (rows, columns), (above, before) = tile.widths, tile.extents, tile.before
 
     def sweep_tiles(turn: int, words: Any, tile: Any) -> None:
@@ -57,7 +57,7 @@ def sweep_tiles(f: TileFunctions, tile: Tile, waits: tuple[bool, ...], lanes: in
                     for row in range(start + group, end, groups):
                         for column in range(begin + lane, stop, lanes):
                             run((k, row, column, low, left, t, turns - 1 - t), words, tile)
-                    if waits[k]:
+                    if waiting >> k & 1:
                         cuda.syncthreads()
             for row in range(low + group, min(low + width, end_row), groups):
                 for column in range(left + lane, min(left + breadth, end_column), lanes):

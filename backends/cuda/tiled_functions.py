@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from llvmlite import ir
-from numba.types import UniTuple, int64, void
 
-from backends.cuda.body import GLOBAL_MEMORY, Body, i64
-from backends.cuda.functions import device, pack, tile_type, unpack
+from backends.cuda.body import GLOBAL_MEMORY, SHARED_MEMORY, Body, i64
+from backends.cuda.device_functions import device, int64, pack, tile, tuple_of, unpack, void, words
+from backends.cuda.functions import all_words, word
 from backends.cuda.tiled import TileFunctions
 from backends.cuda.tiles import Place, Places, Tile, recorded_bytes
 from backends.cuda.words import GO, RECORD, Words
@@ -17,21 +16,20 @@ from backends.emit import I8, I64, SCALAR
 from symdiff.ir.dims import multiply, product
 from symdiff.program.ir import ITEMSIZE, Access, Buffer, Load, Nest, Store, Sweep
 
-_SHARED_MEMORY = 3
 PIECE, ROW, COLUMN, LOW, LEFT, TURN, FOLLOWING = range(7)
 
 
-def emitted_sweep(sweep: Sweep, tile: Tile, layout: Words) -> TileFunctions:
+def emitted_sweep(sweep: Sweep, size: Tile, layout: Words) -> TileFunctions:
     """Return the device functions of a sweep; `layout` is that of its kernel."""
-    words, at, four = UniTuple(int64, layout.count), UniTuple(int64, 7), UniTuple(int64, 4)
-    emit = _Emitter(sweep, tile, layout)
+    at, four = tuple_of(7), tuple_of(4)
+    emit = _Emitter(sweep, size, layout)
     return TileFunctions(
         n_turns=device(emit.n_turns, int64(words)),
         domain=device(emit.domain, four(words)),
         bounds=device(emit.bounds, four(at, words)),
-        take=device(emit.take, void(at, words, tile_type())),
-        run=device(emit.run, void(at, words, tile_type())),
-        give=device(emit.give, void(at, words, tile_type())),
+        take=device(emit.take, void(at, words, tile)),
+        run=device(emit.run, void(at, words, tile)),
+        give=device(emit.give, void(at, words, tile)),
     )
 
 
@@ -42,12 +40,12 @@ class _Emitter:
         self.sweep, self.tile, self.layout = sweep, tile, layout
         self.places = Places(sweep, tile)
 
-    def _body(self, c: Any, b: ir.IRBuilder, nest: Nest, w: ir.Value) -> Body:
-        return Body(b, nest, self.layout, unpack(b, w, self.layout.count), c)
+    def _body(self, b: ir.IRBuilder, nest: Nest, w: ir.Value) -> Body:
+        return Body(b, nest, self.layout, all_words(b, w, self.layout.count))
 
-    def n_turns(self, c: Any, b: ir.IRBuilder, w: ir.Value) -> ir.Value:
+    def n_turns(self, b: ir.IRBuilder, w: ir.Value) -> ir.Value:
         """The flags that are up, from that of the kernel on: one for every turn, the first to be down ends them."""
-        first = b.inttoptr(b.extract_value(w, GO), ir.PointerType(I64, GLOBAL_MEMORY))
+        first = b.inttoptr(word(b, w, GO), ir.PointerType(I64, GLOBAL_MEMORY))
         flags = [b.load(b.bitcast(b.gep(first, [i64(k)]), ir.PointerType(I8, GLOBAL_MEMORY))) for k in self._turns]
         total: ir.Value = i64(0)
         for flag in flags:
@@ -58,16 +56,16 @@ class _Emitter:
     def _turns(self) -> range:
         return range(self.tile.depth)
 
-    def domain(self, c: Any, b: ir.IRBuilder, w: ir.Value) -> ir.Value:
-        body = self._body(c, b, Nest((), (), (), (), ()), w)
+    def domain(self, b: ir.IRBuilder, w: ir.Value) -> ir.Value:
+        body = self._body(b, Nest((), (), (), (), ()), w)
         return pack(b, [x for a in (0, 1) for x in self._domain(body, a)])
 
     def _domain(self, body: Body, axis: int) -> tuple[ir.Value, ir.Value]:
         first, extent = (body.extent(x) for x in self.sweep.domain[axis])
         return first, body.builder.add(first, extent)
 
-    def bounds(self, c: Any, b: ir.IRBuilder, at: ir.Value, w: ir.Value) -> ir.Value:
-        body, place = self._body(c, b, Nest((), (), (), (), ()), w), unpack(b, at, 7)
+    def bounds(self, b: ir.IRBuilder, at: ir.Value, w: ir.Value) -> ir.Value:
+        body, place = self._body(b, Nest((), (), (), (), ()), w), unpack(b, at, 7)
         found = [self._bounds(body, k, place) for k in range(len(self.sweep.pieces))]
         return pack(b, [body.chosen(column, place[PIECE]) for column in zip(*found, strict=True)])
 
@@ -86,35 +84,35 @@ class _Emitter:
             out += [low, high]
         return out
 
-    def take(self, c: Any, b: ir.IRBuilder, at: ir.Value, w: ir.Value, shared: ir.Value) -> None:
+    def take(self, b: ir.IRBuilder, at: ir.Value, w: ir.Value, shared: ir.Value) -> None:
         place = unpack(b, at, 7)
         for old, new in self.sweep.states:
             load = Load(Access(old, 0, (old.shape[1], 1)), old.dtype)
             nest = Nest(old.shape, (load,), (Store(0, self.places.access(old, True)),), (), ())
-            body = self._body(c, b, nest, w)
+            body = self._body(b, nest, w)
             self._point_at(body, place, shared)
             indices = [self._wrapped(body, a, place[k]) for a, k in ((0, ROW), (1, COLUMN))]
             with b.if_then(_inside(body, indices, new)):
                 value = body.load(load.access, indices)
                 body.store(value, nest.stores[0].access, [place[ROW], place[COLUMN]])
 
-    def give(self, c: Any, b: ir.IRBuilder, at: ir.Value, w: ir.Value, shared: ir.Value) -> None:
+    def give(self, b: ir.IRBuilder, at: ir.Value, w: ir.Value, shared: ir.Value) -> None:
         place = unpack(b, at, 7)
         for old, new in self.sweep.states:
             load = Load(self.places.access(old, True), old.dtype)
             nest = Nest(new.shape, (load,), (Store(0, Access(new, 0, (new.shape[1], 1))),), (), ())
-            body = self._body(c, b, nest, w)
+            body = self._body(b, nest, w)
             self._point_at(body, place, shared)
             indices = [place[ROW], place[COLUMN]]
             with b.if_then(_inside(body, indices, new)):
                 body.run_at(indices)
 
-    def run(self, c: Any, b: ir.IRBuilder, at: ir.Value, w: ir.Value, shared: ir.Value) -> None:
+    def run(self, b: ir.IRBuilder, at: ir.Value, w: ir.Value, shared: ir.Value) -> None:
         place = unpack(b, at, 7)
 
         def piece(nest: Nest) -> Callable[[], None]:
             def emit() -> None:
-                body = self._body(c, b, nest, w)
+                body = self._body(b, nest, w)
                 self._point_at(body, place, shared)
                 self._recorded(body, place[TURN])
                 body.run_at([place[ROW], place[COLUMN]])
@@ -135,7 +133,7 @@ class _Emitter:
     def _point_at(self, body: Body, place: Sequence[ir.Value], shared: ir.Value) -> None:
         """Let the buffers that stand for arrays in shared memory begin where grid point (0, 0) would lie."""
         b, (above, before), pitch = body.builder, self.tile.before, self.tile.extents[1]
-        memory = b.addrspacecast(b.bitcast(shared, ir.PointerType(I8)), ir.PointerType(I8, _SHARED_MEMORY))
+        memory = b.addrspacecast(b.bitcast(shared, ir.PointerType(I8)), ir.PointerType(I8, SHARED_MEMORY))
         row, column = b.sub(place[LOW], i64(above)), b.sub(place[LEFT], i64(before))
         corner = b.add(b.mul(row, i64(pitch)), column)
         is_odd = b.trunc(place[TURN], ir.IntType(1))
@@ -147,7 +145,7 @@ class _Emitter:
         even, odd = (i64(self.places.start(one, k)) for k in (0, 1))
         offset = b.sub(b.select(is_odd, odd, even), b.mul(corner, i64(ITEMSIZE[dtype])))
         kind = I8 if dtype == "bool" else SCALAR[dtype]
-        return b.bitcast(b.gep(memory, [offset]), ir.PointerType(kind, _SHARED_MEMORY))
+        return b.bitcast(b.gep(memory, [offset]), ir.PointerType(kind, SHARED_MEMORY))
 
     def _recorded(self, body: Body, turn: ir.Value) -> None:
         """Let what runs ahead be read as it was recorded in a turn."""

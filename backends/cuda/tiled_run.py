@@ -76,6 +76,7 @@ class Tiling:
         run.device.download(place, differences, run.stream)
         if np.any(differences != 0):
             # Points beyond a periodic side that do not repeat those inside: the first turn reads them as they are.
+            kernel.image(run.device, run.plan.sizes, self.loop.body)
             run_loop(self.loop, run, go)
             return
         first = place + 8 * len(sweep.checks)

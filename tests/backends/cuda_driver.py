@@ -209,7 +209,7 @@ class FakeDriver:
 def fake_code(self: Kernel, capability: tuple[int, int], names: Sequence[str]) -> Code:
     """Code without machine code: kernels have their own names as symbols."""
     used = {name: Resources(40, 0, 0) for name in names}
-    return Code(capability, (13, 2), {name: name for name in names}, used, "", b"cubin")
+    return Code(capability, (13, 2), tuple(names), used, "", b"cubin")
 
 
 def compiled(fake: FakeDriver, outputs: Any, inputs: Any) -> Any:

@@ -22,7 +22,7 @@ from unittest import mock
 import llvmlite.binding as llvm
 
 from backends.cuda import device, driver, kernel, resident_run, run
-from backends.cuda.compile import Code, Lowered, Resources
+from backends.cuda.compile import Code, Resources
 from backends.cuda.geometry import Geometry
 from tests.backends import nvvm_host
 from tests.backends.cuda_driver import MODULE, STREAM, FakeDriver, Launch
@@ -92,23 +92,20 @@ GEOMETRY = Geometry(
 )  # fmt: skip
 
 
-def to_host(lowered: Lowered, capability: tuple[int, int]) -> str:
-    """In the place of `compile.to_ptx`: the code as it is."""
-    return "\0".join(lowered.modules)
+def as_it_is(text: str, capability: tuple[int, int]) -> str:
+    """In the place of `compile.to_ptx`."""
+    return text
 
 
-def assemble(lowered: Lowered, text: str, capability: tuple[int, int]) -> Code:
+def assemble(kernels: tuple[str, ...], text: str, capability: tuple[int, int]) -> Code:
     """In the place of `compile.assemble`: machine code of the host, behind its length and the number of parameters."""
     _libdevice()
-    parameters = {}
-    for name in lowered.symbols.values():
-        found = re.search(rf'define void @"?{re.escape(name)}"?\(([^)]*)\)', text)
-        assert found is not None
-        parameters[name] = found[1].count("i64 ")
-    data = _object([nvvm_host.translated(part) for part in text.split("\0")]) if text else b""
+    heads = {name: re.search(rf'^define void @"{name}"\((.*)\)', text, re.MULTILINE) for name in kernels}
+    parameters = {name: found[1].count("i64 ") for name, found in heads.items() if found}
+    data = _object([nvvm_host.translated(text)]) if kernels else b""
     head = json.dumps({"parameters": parameters, "bytes": len(data)}).encode() + b"\0"
-    used = {name: Resources(40, 0, 0) for name in lowered.symbols}
-    return Code(capability, (13, 2), lowered.symbols, used, "", head + data if data else b"")
+    used = {name: Resources(40, 0, 0) for name in kernels}
+    return Code(capability, (13, 2), kernels, used, "", head + data if data else b"")
 
 
 class Module:
@@ -240,11 +237,11 @@ def installed(geometry: Geometry = GEOMETRY) -> ExitStack:
     threads = Threads()
     stack = ExitStack()
     for module in (kernel, resident_run):
-        stack.enter_context(mock.patch.object(module, "to_ptx", to_host))
+        stack.enter_context(mock.patch.object(module, "to_ptx", as_it_is))
         stack.enter_context(mock.patch.object(module, "assemble", assemble))
     stack.enter_context(mock.patch.object(driver, "library_functions", threads.functions))
-    stack.enter_context(mock.patch.object(run, "blas", lambda: None))
-    stack.enter_context(mock.patch.object(kernel, "Geometry", lambda: geometry))
+    stack.enter_context(mock.patch.object(run, "blas", return_value=None))
+    stack.enter_context(mock.patch.object(kernel, "Geometry", return_value=geometry))
     for cached in (driver.driver, device._gpu):
         cached.cache_clear()
         stack.callback(cached.cache_clear)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import llvmlite.binding as llvm
 
@@ -15,7 +15,7 @@ import llvmlite.binding as llvm
 THREAD, THREADS, BLOCK, BLOCKS, BLOCK_BARRIER, WARP_BARRIER, SLOTS = range(7)
 _SPECIAL = {"tid.x": THREAD, "ntid.x": THREADS, "ctaid.x": BLOCK, "nctaid.x": BLOCKS}
 
-_TYPED = re.compile(r'(\{[^{}]*\}|\[[^][{}]*\]|\bvoid \([^()]*\)|\bi\d+|\bdouble|\bfloat|\bptr)( addrspace\(\d+\))?\*')
+_TYPED = re.compile(r"(\{[^{}]*\}|\[[^][{}]*\]|\bvoid \([^()]*\)|\bi\d+|\bdouble|\bfloat|\bptr)( addrspace\(\d+\))?\*")
 _INTRINSIC = re.compile(r'@"?llvm\.nvvm\.([\w.]+)"?')
 _PTX = re.compile(r'call ([^@\n]+?) asm (?:sideeffect )?"([^"]*)", "[^"]*"\(')
 _INSTRUCTION = re.compile(r"\b((?:rcp|rsqrt|sub|mad|setp|mul|add|bfind)[a-z0-9.]*)\b")
@@ -82,7 +82,7 @@ define linkonce_odr void @wait(i64 %k) {{
 def _function(name: str, result: str, arguments: Sequence[str], body: Sequence[str]) -> str:
     given = ", ".join(f"{kind} %{letter}" for kind, letter in zip(arguments, "abcde", strict=False))
     lines = "\n".join(f"  {line}" for line in body)
-    return f'define linkonce_odr {result} @nvvm.{name}({given}) {{\n{lines}\n}}'
+    return f"define linkonce_odr {result} @nvvm.{name}({given}) {{\n{lines}\n}}"
 
 
 def _definition(name: str) -> str | None:
@@ -182,7 +182,8 @@ def _bits(name: str) -> str | None:
     match name:
         case "d2i.lo" | "d2i.hi":
             shift = 32 if name.endswith("hi") else 0
-            body = ["%w = bitcast double %a to i64", f"%s = lshr i64 %w, {shift}", "%r = trunc i64 %s to i32", "ret i32 %r"]
+            body = ["%w = bitcast double %a to i64", f"%s = lshr i64 %w, {shift}", "%r = trunc i64 %s to i32"]
+            body.append("ret i32 %r")
             return _function(name, "i32", ["double"], body)
         case "lohi.i2d":
             body = [

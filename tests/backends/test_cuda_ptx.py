@@ -123,12 +123,12 @@ def test_a_loss_and_its_gradient_read_the_rows_once() -> None:
     (batch,) = k.batches.values()
     assert batch.sums == (1, 2)
     many = {"n": 2_000_000, "d": 64}
-    needed = list(k._needed(many))
+    needed = list(k._needed(many, k.program.statements))
     assert sum("reduce" in name for name in needed) == 1  # |w|²
     text = k.code((9, 0), needed).ptx
     assert text.count(".visible .entry") == len(needed)
     assert "shfl.sync.down" in text
-    few = k._needed({"n": 2000, "d": 64})
+    few = k._needed({"n": 2000, "d": 64}, k.program.statements)
     assert not any("batches" in name for name in few)
 
 
@@ -191,7 +191,7 @@ def test_the_assembler_takes_the_kernels() -> None:
     assert max(len(s.reductions) for s in k.statements if isinstance(s, Nest)) > 24
     code = k.code((9, 0))
     assert len(code.cubin) > 0
-    assert set(code.resources) == set(code.symbols)
+    assert set(code.resources) == set(code.kernels)
 
 
 def test_neighbouring_points_are_one_vector() -> None:

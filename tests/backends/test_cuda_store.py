@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from backends.cuda.compile import Code, Lowered, Resources, to_ptx
+from backends.cuda.compile import Code, Resources, to_ptx
 from backends.cuda.geometry import Geometry
 from backends.cuda.kernel import Kernel
 from backends.cuda.simulator import is_simulated
@@ -55,7 +55,7 @@ def program() -> Any:
 def test_a_gpu_that_nvvm_does_not_know() -> None:
     module = 'target triple = "nvptx64-nvidia-cuda"'
     with pytest.raises(CompileError, match=r"NVVM makes no code for compute capability 99\.9: .*newer numba-cuda"):
-        to_ptx(Lowered((module,), {}), (99, 9))
+        to_ptx(module, (99, 9))
 
 
 def test_keys_tell_capabilities_and_geometries_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,7 +63,7 @@ def test_keys_tell_capabilities_and_geometries_apart(tmp_path: Path, monkeypatch
 
     def compiled(self: Kernel, capability: tuple[int, int], names: tuple[str, ...]) -> Code:
         made.append(capability)
-        return Code(capability, (13, 2), {"s0": "symbol"}, {"s0": Resources(12, 0, 8)}, "text", b"\0binary\0")
+        return Code(capability, (13, 2), ("s0",), {"s0": Resources(12, 0, 8)}, "text", b"\0binary\0")
 
     monkeypatch.setattr(Kernel, "_compile", compiled)
     store, work = KernelStore(tmp_path), program()
@@ -80,7 +80,7 @@ def test_keys_tell_capabilities_and_geometries_apart(tmp_path: Path, monkeypatch
 
 
 def test_damage_is_found_and_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Kernel, "_compile", lambda self, c, names: Code(c, (13, 2), {}, {}, "", b"good"))
+    monkeypatch.setattr(Kernel, "_compile", lambda self, c, names: Code(c, (13, 2), (), {}, "", b"good"))
     store, work = KernelStore(tmp_path), program()
     Kernel(work, store=store).code((9, 0))
     for file in tmp_path.glob("*.kernel"):
