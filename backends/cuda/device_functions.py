@@ -21,6 +21,7 @@ _LAYOUT = (
     "e-p:64:64:64-i1:8:8-i8:8:8-i16:16:16-i32:32:32-i64:64:64-i128:128:128-f32:32:32-f64:64:64-v16:16:16-v32:32:32-"
     "v64:64:64-v128:128:128-n16:32:64"
 )
+_NOTES = re.compile(r"(, ![\w.]+ !\d+)+$")
 _NAME = re.compile(r'@"?([^"(\s]+)"?')
 
 
@@ -219,6 +220,6 @@ def _blocks(text: str) -> Iterable[tuple[str, str]]:
         elif line.startswith("define"):
             body = [line]
             while body[-1] != "}":
-                # Weights of branches refer to the module's own list of notes.
-                body.append(next(lines).partition(", !prof")[0])
+                # Notes on instructions refer to the module's own list, which is not kept.
+                body.append(_NOTES.sub("", next(lines)))
             yield line, "\n".join(body)

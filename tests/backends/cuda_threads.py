@@ -88,7 +88,7 @@ def _libdevice() -> Any:
 GEOMETRY = Geometry(
     threads=64, most_blocks=3, short=4, many=64, terms_per_thread=2, most_parts=6,
     row_length=7, rows=2, product_edge=4, product_per=2, resident_blocks=3,
-    batch=5, least_batches=1, shared=4096, least_tiles=2, lanes=16,
+    batch=5, least_batches=1, shared=4096, least_tiles=2, lanes=8,
 )  # fmt: skip
 
 

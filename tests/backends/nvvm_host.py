@@ -228,9 +228,14 @@ def _conversion(name: str) -> str | None:
 def _arithmetic(name: str) -> str | None:
     """Operations rounded to the nearest."""
     operation, *words = name.replace(".ftz", "").split(".")
+    if words[-1:] == ["f"] and words[0] in ("rm", "rz") and operation in ("add", "fma"):
+        return _directed(name, operation, words[0])
     if not words or words[-1] not in _KINDS or not set(words[:-1]) <= {"rn", "approx"}:
         return None
     kind = _KINDS[words[-1]]
+    if operation == "saturate":
+        body = ["%x = call float @llvm.maxnum.f32(float %a, float 0.0)", "%r = call float @llvm.minnum.f32(float %x, float 1.0)"]
+        return _function(name, kind, [kind], [*body, "ret float %r"])
     suffix = "f64" if kind == "double" else "f32"
     if operation in _OPERATORS:
         return _function(name, kind, [kind] * 2, [f"%r = {_OPERATORS[operation]} {kind} %a, %b", f"ret {kind} %r"])
@@ -246,6 +251,19 @@ def _arithmetic(name: str) -> str | None:
     given = ", ".join(f"{kind} %{letter}" for letter in "abc"[:arity])
     body = [f"%r = call {kind} @llvm.{called}.{suffix}({given})", f"ret {kind} %r"]
     return _function(name, kind, [kind] * arity, body)
+
+
+def _directed(name: str, operation: str, mode: str) -> str:
+    """Sums of float32 rounded down (of positive ones) or towards zero: to the nearest, and one less where that is more."""
+    arity = 3 if operation == "fma" else 2
+    lines = [f"%w{x} = fpext float %{x} to double" for x in "abc"[:arity]]
+    exact = "fadd double %wa, %wb" if arity == 2 else "call double @llvm.fma.f64(double %wa, double %wb, double %wc)"
+    lines += [f"%exact = {exact}", "%near = fptrunc double %exact to float", "%wide = fpext float %near to double"]
+    lines += ["%size = call double @llvm.fabs.f64(double %exact)", "%taken = call double @llvm.fabs.f64(double %wide)"]
+    lines += ["%bits = bitcast float %near to i32", "%less = sub i32 %bits, 1", "%below = bitcast i32 %less to float"]
+    compared = "fcmp ogt double %wide, %exact" if mode == "rm" else "fcmp ogt double %taken, %size"
+    lines += [f"%over = {compared}", "%r = select i1 %over, float %below, float %near", "ret float %r"]
+    return _function(name, "float", ["float"] * arity, lines)
 
 
 @functools.cache

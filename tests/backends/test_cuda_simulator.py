@@ -1,7 +1,7 @@
-"""The skeletons and the host side in numba-cuda's simulator, the bodies interpreted, against NumPy.
+"""Kernels against NumPy, in numba-cuda's simulator and on threads of this machine: see `emulated`.
 
-The simulator is switched on before numba-cuda is imported, so the tests of this file run in a process of their
-own: outside the simulator one test starts it, and the others are not collected.
+Both are switched on before numba-cuda is imported, so the tests of this file run in processes of their own: outside
+of them one test starts those, and the others are not collected.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+from tests.backends.emulated import RUNS, SIMULATED, device_class, small_geometry
+
 EPS = np.finfo(float).eps
 # A sum of some dozen terms in another order.
 RTOL = 64 * EPS
@@ -26,10 +27,11 @@ pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed: pip install 'symdiff[cuda]'"
 )
 
-if not SIMULATED:
+if not RUNS:
 
+    @pytest.mark.parametrize("switch", ["NUMBA_ENABLE_CUDASIM", "SYMDIFF_CUDA_THREADS"])
     @pytest.mark.parametrize("parts", [("simulator", "simulator_calls", "arrays"), ("tiles",)], ids=" ".join)
-    def test_in_the_simulator(parts: tuple[str, ...]) -> None:
+    def test_without_a_gpu(switch: str, parts: tuple[str, ...]) -> None:
         root = Path(__file__).parents[2]
         command = [
             sys.executable,
@@ -40,22 +42,21 @@ if not SIMULATED:
             "no:cacheprovider",
             *(f"tests/backends/test_cuda_{part}.py" for part in parts),
         ]
-        environment = {**os.environ, "NUMBA_ENABLE_CUDASIM": "1"}
+        environment = {**os.environ, switch: "1"}
         done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stdout + done.stderr
 
 else:
     import symdiff as sd
     from backends.cuda import Kernel
-    from backends.cuda.geometry import SIMULATED as GEOMETRY
-    from backends.cuda.simulator import Simulator
     from symdiff.ops.control import while_loop
     from symdiff.ops.index import embed, scatter_add, take
     from symdiff.passes import optimise
     from symdiff.program.schedule import schedule
 
-    # Blocks have 4 threads and a grid 3 blocks: sizes below, at and above each, and none a multiple of both.
-    LENGTHS = (0, 1, 3, 4, 5, 12, 13, 37)
+    GEOMETRY, Device = small_geometry(), device_class()
+    # Blocks have 4 or 64 threads and a grid 3 blocks: sizes below, at and above each, and none a multiple of both.
+    LENGTHS = (0, 1, 3, 4, 5, 12, 13, 37) if SIMULATED else (0, 1, 31, 64, 65, 192, 193, 400)
 
     def run(outputs: Any, inputs: list[Any], *values: Any) -> Any:
         return sd.compile(outputs, inputs, target="cuda")(*values)
@@ -147,9 +148,9 @@ else:
         loss = sd.mean(sd.log(1 + sd.exp(-margin)))
         outputs = [loss, sd.gradient(loss, w), sd.max(margin), sd.sum(x * x, axis=0), sd.tanh(margin)]
         names: list[str] = []
-        launch = Simulator.launch
+        launch = Device.launch
         monkeypatch.setattr(
-            Simulator, "launch", lambda self, image, name, *rest: names.append(name) or launch(self, image, name, *rest)
+            Device, "launch", lambda self, image, name, *rest: names.append(name) or launch(self, image, name, *rest)
         )
         data = [a.astype(dtype) for a in (draw(n, 3), draw(3), np.sign(draw(n)))]
         fn = sd.compile(outputs, [x, w, y], target="cuda", dtype=dtype)
@@ -225,8 +226,8 @@ else:
         for module in ("loops", "run"):
             monkeypatch.setattr(f"backends.cuda.{module}.MOST_AHEAD", 4)
         played: list[int] = []
-        replay = Simulator.replay
-        monkeypatch.setattr(Simulator, "replay", lambda self, *args: played.append(1) or replay(self, *args))
+        replay = Device.replay
+        monkeypatch.setattr(Device, "replay", lambda self, *args: played.append(1) or replay(self, *args))
         x, n = sd.array("x", ("m",)), sd.array("n", (), dtype="int64")
         root = while_loop(lambda y, k: k < n, lambda y, k: (y * x + 1.0, k + 1), [x, 0])
         program = schedule(optimise(list(root)), [x, n])

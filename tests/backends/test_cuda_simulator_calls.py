@@ -1,24 +1,23 @@
-"""Library calls, loops in one kernel, scatters and random bits in numba-cuda's simulator, against the interpreter.
+"""Library calls, loops in one kernel, scatters and random bits against the interpreter, without a GPU: see `emulated`.
 
-`test_cuda_simulator` starts this file with the simulator on; without it nothing here is collected.
+`test_cuda_simulator` starts processes in which this file is collected.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-SIMULATED = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
+from tests.backends.emulated import RUNS, device_class, small_geometry
+
 EPS = float(np.finfo(float).eps)
 
-if SIMULATED:
+if RUNS:
     import symdiff as sd
     from backends.cuda import Kernel
-    from backends.cuda.geometry import SIMULATED as GEOMETRY
     from symdiff.ir.interpret import interpret
     from symdiff.ir.node import PRIMITIVES, Node
     from symdiff.ops.bits import random_bits
@@ -43,7 +42,7 @@ if SIMULATED:
         return np.random.default_rng(sum(shape) + len(shape)).normal(size=shape)
 
     def kernel(outputs: Sequence[Node], inputs: Sequence[Node], resident_blocks: int = 2) -> Kernel:
-        geometry = replace(GEOMETRY, resident_blocks=resident_blocks)
+        geometry = replace(small_geometry(), resident_blocks=resident_blocks)
         return Kernel(schedule(optimise(outputs), inputs), geometry)
 
     def check(outputs: Sequence[Node], inputs: Sequence[Node], *values: np.ndarray, rtol: float = 512 * EPS) -> None:
@@ -120,26 +119,20 @@ if SIMULATED:
             with pytest.raises(sd.DomainError, match="out of range"):
                 kernel([y], [x, at], blocks)([draw(5), np.array(2)], {})
 
-    def test_one_launch_makes_many_turns() -> None:
+    def test_one_launch_makes_many_turns(monkeypatch: pytest.MonkeyPatch) -> None:
         x, n = sd.array("x", ("m",)), sd.array("n", (), dtype="int64")
         y, _ = while_loop(lambda y, k: k < n, lambda y, k: (y * x, k + 1), [x, 0])
         k = kernel([y], [x, n], 2**40)
         launched: list[str] = []
         (loop,) = (s for s in k.program.statements if isinstance(s, Loop))
-        from backends.cuda.simulator import simulator
+        launch = device_class().launch
 
-        device = simulator()
-        launch = device.launch
-
-        def counted(image: object, name: str, *args: object, **options: object) -> None:
+        def counted(self: object, image: object, name: str, *args: object, **options: object) -> None:
             launched.append(name)
-            launch(image, name, *args, **options)  # type: ignore[arg-type]
+            launch(self, image, name, *args, **options)
 
-        device.launch = counted  # type: ignore[method-assign]
-        try:
-            k([draw(3), np.array(20)], {"m": 3})
-        finally:
-            del device.launch  # type: ignore[attr-defined]
+        monkeypatch.setattr(device_class(), "launch", counted)
+        k([draw(3), np.array(20)], {"m": 3})
         assert launched.count("loop0") == 1
         assert len(launched) < 6
         assert loop.flag.dtype == "bool"

@@ -15,20 +15,20 @@ import pytest
 import symdiff as sd
 from backends.cuda import Kernel
 from backends.cuda import tiles as tiles_module
-from backends.cuda.geometry import SHARED_BYTES, SIMULATED, Geometry
-from backends.cuda.simulator import Simulator, is_simulated
+from backends.cuda.geometry import SHARED_BYTES, Geometry
 from backends.cuda.tiles import fits, waits
 from symdiff.passes import optimise
 from symdiff.program.ir import Loop
 from symdiff.program.schedule import schedule
 from symdiff.program.sweep import find
+from tests.backends.emulated import RUNS, device_class, small_geometry
 from tests.backends.random_stencils import NAMES, start, stencil_loop, two_fields
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("numba_cuda") is None, reason="numba-cuda is not installed: pip install 'symdiff[cuda]'"
 )
-in_simulator = pytest.mark.skipif(not is_simulated(), reason="runs in the simulator")
-on_a_machine = pytest.mark.skipif(is_simulated(), reason="the simulator makes no code")
+emulated = pytest.mark.skipif(not RUNS, reason="runs in the simulator and on threads")
+on_a_machine = pytest.mark.skipif(RUNS, reason="no PTX is made there")
 
 
 def heat(dtype: str = "float64") -> tuple[list[Any], list[Any]]:
@@ -50,24 +50,24 @@ def kernel(outputs: list[Any], inputs: list[Any], geometry: Geometry | None = No
 def in_tiles(monkeypatch: pytest.MonkeyPatch, depth: int, shared: int, outputs: list[Any], inputs: list[Any]) -> Kernel:
     """A kernel that makes so many turns on a tile, whatever they gain."""
     monkeypatch.setattr(tiles_module, "_GAIN", 1e9)
-    g = replace(SIMULATED, turns=(depth,), shared=shared, resident_blocks=0, least_tiles=1)
+    g = replace(small_geometry(), turns=(depth,), shared=shared, resident_blocks=0, least_tiles=1)
     return kernel(outputs, inputs, g)
 
 
 def launched(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list to which every kernel that starts from now on adds its skeleton."""
     names: list[str] = []
-    original = Simulator.launch
+    original = device_class().launch
 
-    def launch(self: Simulator, image: Any, name: str, *rest: Any, **options: Any) -> None:
+    def launch(self: Any, image: Any, name: str, *rest: Any, **options: Any) -> None:
         names.append(name.partition("_")[2])
         original(self, image, name, *rest, **options)
 
-    monkeypatch.setattr(Simulator, "launch", launch)
+    monkeypatch.setattr(device_class(), "launch", launch)
     return names
 
 
-@in_simulator
+@emulated
 @pytest.mark.parametrize("depth", [pytest.param(1, marks=pytest.mark.slow), 2, 3])
 def test_any_number_of_turns_has_the_bits_of_whole_turns(monkeypatch: pytest.MonkeyPatch, depth: int) -> None:
     dtype = "float32" if depth == 2 else "float64"
@@ -88,7 +88,7 @@ def test_any_number_of_turns_has_the_bits_of_whole_turns(monkeypatch: pytest.Mon
         assert "map_rows" not in names[names.index("sweep_tiles") :]
 
 
-@in_simulator
+@emulated
 @pytest.mark.parametrize(
     ("seed", "dtype", "depth", "shared"),
     [
@@ -117,7 +117,7 @@ def test_random_stencils_have_the_bits_of_whole_turns(
         np.testing.assert_array_equal(a, b)
 
 
-@in_simulator
+@emulated
 def test_sides_that_do_not_repeat_each_other_run_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
     outputs, inputs, sides, r = stencil_loop(2, "float64", ranks=(2,))
     assert "periodic" in sides
@@ -151,13 +151,14 @@ def test_kernels_compile_and_keep_the_tile_in_shared_memory(dtype: str) -> None:
         assert used.registers <= 96
 
 
-@in_simulator
+@emulated
 def test_solvers_run_in_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     """Given values that move, slopes, a periodic axis and a second field; turns enough for a tile and a half."""
     problem, fields = two_fields()
     monkeypatch.setattr(tiles_module, "_GAIN", 1e9)
-    small = replace(SIMULATED, turns=(2,), shared=6000, resident_blocks=0, least_tiles=1)
+    small = replace(small_geometry(), turns=(2,), shared=6000, resident_blocks=0, least_tiles=1)
     monkeypatch.setattr("backends.cuda.kernel.SIMULATED", small)
+    monkeypatch.setattr("backends.cuda.kernel.Geometry", lambda: small)
     solver = problem.discretize((25, 17))
     names = launched(monkeypatch)
     found = solver.run(0.0012, method="euler", dt=4e-4, target="cuda")
