@@ -21,8 +21,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Choose the targets that every primitive runs on."""
     parser.addoption(
         "--target", action="append", choices=("reference", "cpu", "cuda"),
-        help="targets of the walk over all primitives; reference and cpu by default. cuda needs a GPU, or "
-        "NUMBA_ENABLE_CUDASIM=1, where a part of the walk runs in the simulator",
+        help="targets of the walk over all primitives; reference and cpu by default. cuda needs a GPU; "
+        "with SYMDIFF_CUDA_THREADS=1 a part of the walk runs without one, and all of it with SYMDIFF_SLOW=1",
     )  # fmt: skip
 
 

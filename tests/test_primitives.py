@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,7 +18,6 @@ import pytest
 
 import symdiff as sd
 from backends.cuda.lacking import EXCEPTIONS as LACKING
-from backends.cuda.simulator import is_simulated
 from symdiff.diff.batch import batch
 from symdiff.diff.finite import finite_difference
 from symdiff.diff.forward import jvp_nodes
@@ -27,6 +27,7 @@ from symdiff.ir.interpret import mp_array
 from symdiff.ir.node import PRIMITIVES, Node
 from symdiff.ops.leaves import symbol
 from symdiff.passes.tidy import tidy
+from tests.backends.emulated import RUNS
 from tests.primitive_cases import CASES, LEAVES_IN_EVERY_CASE, NEVER_LEFT, Case
 
 EPS = np.finfo(float).eps
@@ -67,15 +68,16 @@ EXCEPTIONS: dict[tuple[str, str, str], str] = {
         )
     },
     ("opaque", "complex", "*"): "has no value for complex numbers",
-    **{(name, mode, "cuda"): "cannot run on target='cuda'" for name in LACKING for mode in MODES},
+    # What its case says of the derivative is a formula.
+    **{(name, mode, "cuda"): "cannot run on target='cuda'" for name in LACKING for mode in ("value", "batch")},
 }
 """Cells that are empty on purpose, with the reason, which is also the text of the error."""
 
 # A mode that is a property of evaluation, not of generated code, has its cells on the reference backend only.
 NOT_COMPILED = ("complex",)
 
-# The simulator runs a thread of a GPU as a thread of Python: every so many cases are enough there.
-SIMULATED_EVERY = 12
+# Without a GPU each of its threads is one of the system: every so many cases are enough, all with the slow tests.
+EVERY = 1 if os.environ.get("SYMDIFF_SLOW") == "1" else 12
 
 
 def cells(backends: Sequence[str]) -> list[Any]:
@@ -85,7 +87,7 @@ def cells(backends: Sequence[str]) -> list[Any]:
         for k, case in enumerate(CASES)
         for mode, backend in itertools.product(MODES, backends)
         if backend == "reference" or mode not in NOT_COMPILED
-        if backend != "cuda" or not is_simulated() or k % SIMULATED_EVERY == 0
+        if backend != "cuda" or not RUNS or k % EVERY == 0
     ]
 
 
@@ -106,7 +108,9 @@ def require_device() -> None:
     try:
         here()
     except SymdiffError as error:
-        raise pytest.UsageError(f"--target cuda runs on a GPU, or with NUMBA_ENABLE_CUDASIM=1. {error}") from None
+        raise pytest.UsageError(
+            f"--target cuda runs on a GPU, or with SYMDIFF_CUDA_THREADS=1 without one. {error}"
+        ) from None
 
 
 def run(backend: str, outputs: Sequence[Node], inputs: Sequence[Node], values: Sequence[np.ndarray]) -> list[Any]:

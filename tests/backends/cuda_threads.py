@@ -11,7 +11,6 @@ import ctypes
 import functools
 import json
 import re
-import threading
 import traceback
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -20,6 +19,7 @@ from typing import Any
 from unittest import mock
 
 import llvmlite.binding as llvm
+import numpy as np
 
 from backends.cuda import device, driver, kernel, resident_run, run
 from backends.cuda.compile import Code, Resources
@@ -27,8 +27,6 @@ from backends.cuda.geometry import Geometry
 from tests.backends import nvvm_host
 from tests.backends.cuda_driver import MODULE, STREAM, FakeDriver, Launch
 
-# Seconds after which threads are taken to wait for ever.
-PATIENCE = 120
 LAUNCH_FAILED = 719
 _BARRIER_BYTES = 64
 WARP = 32
@@ -102,7 +100,8 @@ def assemble(kernels: tuple[str, ...], text: str, capability: tuple[int, int]) -
     _libdevice()
     heads = {name: re.search(rf'^define void @"{name}"\((.*)\)', text, re.MULTILINE) for name in kernels}
     parameters = {name: found[1].count("i64 ") for name, found in heads.items() if found}
-    data = _object([nvvm_host.translated(text)]) if kernels else b""
+    doors = "".join(nvvm_host.opened(name, n) for name, n in parameters.items())
+    data = _object([nvvm_host.translated(text) + doors]) if kernels else b""
     head = json.dumps({"parameters": parameters, "bytes": len(data)}).encode() + b"\0"
     used = {name: Resources(40, 0, 0) for name in kernels}
     return Code(capability, (13, 2), kernels, used, "", head + data if data else b"")
@@ -119,10 +118,13 @@ class Module:
         self._engines: list[Any] = []
 
     def address(self, symbol: str, block: int) -> int:
-        """The address of a kernel for the block that is number `block` of those that run at once."""
+        """The address of a kernel for the block that is number `block` of those that run at once.
+
+        There it is a function of the address of its words.
+        """
         while len(self._engines) <= block:
             self._engines.append(_loaded(self._code))
-        return int(self._engines[block].get_function_address(symbol))
+        return int(self._engines[block].get_function_address(f"{symbol}.open"))
 
 
 @dataclass
@@ -179,57 +181,42 @@ class Threads(FakeDriver):
             run_kernel(self.functions_of[launch.name], launch, self.at_once)
 
 
-class _Barrier:
-    """A barrier of the system for some threads."""
+@functools.cache
+def _launcher() -> Any:
+    engine = _loaded(_object([nvvm_host.launcher(_key())]))
+    address = engine.get_function_address("launch")
+    return ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_void_p)(address)
 
-    def __init__(self, threads: int):
-        self.memory = ctypes.create_string_buffer(_BARRIER_BYTES)
-        self.address = ctypes.addressof(self.memory)
-        assert _system().pthread_barrier_init(self.memory, None, threads) == 0
 
-    def wait(self) -> None:
-        _system().pthread_barrier_wait(self.memory)
+def _barrier(threads: int) -> Any:
+    """A barrier of the system for some threads: its memory."""
+    memory = ctypes.create_string_buffer(_BARRIER_BYTES)
+    assert _system().pthread_barrier_init(memory, None, threads) == 0
+    return memory
 
 
 def run_kernel(module: Module, launch: Launch, at_once: bool) -> None:
     """Run a kernel: blocks one after another, or all at once where they wait for each other."""
-    groups = launch.blocks if at_once else 1
-    failed: list[BaseException] = []
-    threads = [t for g in range(groups) for t in _threads(module, launch, g, groups, failed)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join(PATIENCE)
-        assert not t.is_alive(), f"The threads of {launch.name} wait for ever: not all come to a barrier."
-    if failed:
-        raise failed[0]
-
-
-def _threads(
-    module: Module, launch: Launch, group: int, groups: int, failed: list[BaseException]
-) -> list[threading.Thread]:
-    """The threads that run every `groups`-th block."""
-    address = module.address(launch.name.partition(":")[2], group)
-    function = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * len(launch.words))(address)
-    block = _Barrier(launch.threads)
-    warps = [_Barrier(min(WARP, launch.threads - first)) for first in range(0, launch.threads, WARP)]
-    slots = (ctypes.c_int32 * launch.threads)()
-
-    def work(thread: int) -> None:
-        try:
-            table = (ctypes.c_int64 * 7)(
-                thread, launch.threads, 0, launch.blocks,
-                block.address, warps[thread // WARP].address, ctypes.addressof(slots),
-            )  # fmt: skip
-            assert _system().pthread_setspecific(_key(), ctypes.byref(table)) == 0
-            for number in range(group, launch.blocks, groups):
-                table[nvvm_host.BLOCK] = number
-                function(*launch.words)
-                block.wait()
-        except BaseException as error:
-            failed.append(error)
-
-    return [threading.Thread(target=work, args=(t,), daemon=True) for t in range(launch.threads)]
+    groups, n = (launch.blocks if at_once else 1), launch.threads
+    words = np.array(launch.words, np.int64)
+    tables, names = np.zeros((groups, n, nvvm_host.WORDS), np.int64), np.zeros(groups * n, np.int64)
+    slots = np.zeros((groups, n), np.int32)
+    held = []
+    for g in range(groups):
+        block, *warps = barriers = [_barrier(n), *(_barrier(min(WARP, n - first)) for first in range(0, n, WARP))]
+        held += barriers
+        shared = {
+            nvvm_host.THREADS: n, nvvm_host.BLOCK: g, nvvm_host.BLOCKS: launch.blocks, nvvm_host.STEP: groups,
+            nvvm_host.BLOCK_BARRIER: ctypes.addressof(block), nvvm_host.SLOTS: slots[g].ctypes.data,
+            nvvm_host.KERNEL: module.address(launch.name.partition(":")[2], g),
+            nvvm_host.PARAMETERS: words.ctypes.data,
+        }  # fmt: skip
+        for word, value in shared.items():
+            tables[g, :, word] = value
+        tables[g, :, nvvm_host.THREAD] = np.arange(n)
+        tables[g, :, nvvm_host.WARP_BARRIER] = [ctypes.addressof(warps[t // WARP]) for t in range(n)]
+    # Threads that wait for ever are for whoever started the process to end: only all can go on.
+    assert _launcher()(tables.ctypes.data, groups * n, names.ctypes.data) == 0
 
 
 def installed(geometry: Geometry = GEOMETRY) -> ExitStack:

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 
 import llvmlite.binding as llvm
 
-# Words of a thread's table: its numbers, then the addresses of what it waits at and of its warp's numbers.
-THREAD, THREADS, BLOCK, BLOCKS, BLOCK_BARRIER, WARP_BARRIER, SLOTS = range(7)
+# Words of a thread's table: its numbers, the addresses of what it waits at and of its warp's numbers, how many blocks
+# further its next one is, and the addresses of the kernel and of its parameters.
+THREAD, THREADS, BLOCK, BLOCKS, BLOCK_BARRIER, WARP_BARRIER, SLOTS, STEP, KERNEL, PARAMETERS = range(10)
+WORDS = 10
 _SPECIAL = {"tid.x": THREAD, "ntid.x": THREADS, "ctaid.x": BLOCK, "nctaid.x": BLOCKS}
 
 _TYPED = re.compile(r"(\{[^{}]*\}|\[[^][{}]*\]|\bvoid \([^()]*\)|\bi\d+|\bdouble|\bfloat|\bptr)( addrspace\(\d+\))?\*")
@@ -77,6 +79,77 @@ define linkonce_odr void @wait(i64 %k) {{
   %done = call i32 @pthread_barrier_wait(ptr %barrier)
   ret void
 }}"""
+
+
+def opened(name: str, n: int) -> str:
+    """A kernel of n words as a function of their address."""
+    loads = [f"  %p{k} = getelementptr i64, ptr %p, i64 {k}\n  %w{k} = load i64, ptr %p{k}" for k in range(n)]
+    words = ", ".join(f"i64 %w{k}" for k in range(n))
+    body = "\n".join(loads)
+    return f'define void @"{name}.open"(ptr %p) {{\n{body}\n  call void @"{name}"({words})\n  ret void\n}}\n'
+
+
+def launcher(key: int) -> str:
+    """A function that runs threads, given their tables one after another, their number, and a place for their names."""
+    return f"""
+declare i32 @pthread_setspecific(i32, ptr)
+declare i32 @pthread_create(ptr, ptr, ptr, ptr)
+declare i32 @pthread_join(i64, ptr)
+define internal ptr @thread(ptr %table) {{
+  %set = call i32 @pthread_setspecific(i32 {key}, ptr %table)
+  %kernel = call i64 @word(i64 {KERNEL})
+  %run = inttoptr i64 %kernel to ptr
+  %address = call i64 @word(i64 {PARAMETERS})
+  %parameters = inttoptr i64 %address to ptr
+  %blocks = call i64 @word(i64 {BLOCKS})
+  %step = call i64 @word(i64 {STEP})
+  %place = getelementptr i64, ptr %table, i64 {BLOCK}
+  br label %next
+next:
+  %block = load i64, ptr %place
+  %more = icmp slt i64 %block, %blocks
+  br i1 %more, label %go, label %end
+go:
+  call void %run(ptr %parameters)
+  call void @wait(i64 {BLOCK_BARRIER})
+  %following = add i64 %block, %step
+  store i64 %following, ptr %place
+  br label %next
+end:
+  ret ptr null
+}}
+define i64 @launch(ptr %tables, i64 %n, ptr %names) {{
+  br label %begin
+begin:
+  %k = phi i64 [0, %0], [%k1, %began]
+  %all = icmp eq i64 %k, %n
+  br i1 %all, label %join, label %start
+start:
+  %offset = mul i64 %k, {WORDS}
+  %table = getelementptr i64, ptr %tables, i64 %offset
+  %name = getelementptr i64, ptr %names, i64 %k
+  %status = call i32 @pthread_create(ptr %name, ptr null, ptr @thread, ptr %table)
+  %failed = icmp ne i32 %status, 0
+  br i1 %failed, label %refused, label %began
+began:
+  %k1 = add i64 %k, 1
+  br label %begin
+join:
+  %j = phi i64 [0, %begin], [%j1, %joining]
+  %none = icmp eq i64 %j, %n
+  br i1 %none, label %done, label %joining
+joining:
+  %other = getelementptr i64, ptr %names, i64 %j
+  %which = load i64, ptr %other
+  %end = call i32 @pthread_join(i64 %which, ptr null)
+  %j1 = add i64 %j, 1
+  br label %join
+done:
+  ret i64 0
+refused:
+  ret i64 1
+}}
+"""
 
 
 def _function(name: str, result: str, arguments: Sequence[str], body: Sequence[str]) -> str:
@@ -234,7 +307,10 @@ def _arithmetic(name: str) -> str | None:
         return None
     kind = _KINDS[words[-1]]
     if operation == "saturate":
-        body = ["%x = call float @llvm.maxnum.f32(float %a, float 0.0)", "%r = call float @llvm.minnum.f32(float %x, float 1.0)"]
+        body = [
+            "%x = call float @llvm.maxnum.f32(float %a, float 0.0)",
+            "%r = call float @llvm.minnum.f32(float %x, float 1.0)",
+        ]
         return _function(name, kind, [kind], [*body, "ret float %r"])
     suffix = "f64" if kind == "double" else "f32"
     if operation in _OPERATORS:
@@ -254,7 +330,7 @@ def _arithmetic(name: str) -> str | None:
 
 
 def _directed(name: str, operation: str, mode: str) -> str:
-    """Sums of float32 rounded down (of positive ones) or towards zero: to the nearest, and one less where that is more."""
+    """Sums of float32 rounded down, if positive, or towards zero: the nearest, and one less where that is more."""
     arity = 3 if operation == "fma" else 2
     lines = [f"%w{x} = fpext float %{x} to double" for x in "abc"[:arity]]
     exact = "fadd double %wa, %wb" if arity == 2 else "call double @llvm.fma.f64(double %wa, double %wb, double %wc)"

@@ -28,22 +28,21 @@ pytestmark = pytest.mark.skipif(
 )
 
 if not RUNS:
+    SIMULATOR, ON_THREADS = "NUMBA_ENABLE_CUDASIM", "SYMDIFF_CUDA_THREADS"
+    HERE = "tests/backends/test_cuda_"
+    RUNS_OF = [
+        (SIMULATOR, (f"{HERE}simulator.py", f"{HERE}arrays.py")),
+        pytest.param(SIMULATOR, (f"{HERE}simulator_calls.py", f"{HERE}tiles.py"), marks=pytest.mark.slow),
+        (ON_THREADS, (f"{HERE}simulator.py", f"{HERE}simulator_calls.py")),
+        (ON_THREADS, (f"{HERE}tiles.py", "tests/test_primitives.py", "--target=cuda")),
+    ]
 
-    @pytest.mark.parametrize("switch", ["NUMBA_ENABLE_CUDASIM", "SYMDIFF_CUDA_THREADS"])
-    @pytest.mark.parametrize("parts", [("simulator", "simulator_calls", "arrays"), ("tiles",)], ids=" ".join)
-    def test_without_a_gpu(switch: str, parts: tuple[str, ...]) -> None:
+    @pytest.mark.parametrize(("switch", "arguments"), RUNS_OF)
+    def test_without_a_gpu(switch: str, arguments: tuple[str, ...]) -> None:
         root = Path(__file__).parents[2]
-        command = [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            *(f"tests/backends/test_cuda_{part}.py" for part in parts),
-        ]
+        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
         environment = {**os.environ, switch: "1"}
-        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=600)
+        done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=1200)
         assert done.returncode == 0, done.stdout + done.stderr
 
 else:
