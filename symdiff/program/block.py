@@ -93,7 +93,7 @@ class Block:
         """Let nodes write where their value is needed: outputs, and parts of a concatenation. The rest is copied."""
         copies = []
         for node, view in roots:
-            if node in self.dest or not self._can_write(node):
+            if node in self.dest or not self._can_write(node, view):
                 copies.append((node, view))
             else:
                 self.dest[node] = view
@@ -108,14 +108,17 @@ class Block:
                         if direct is None:
                             break
                         inner, place = inner.args[0], direct
-                    if inner not in self.dest and self._can_write(inner):
+                    if inner not in self.dest and self._can_write(inner, place):
                         self.dest[inner] = place
         return copies
 
-    def _can_write(self, node: Node) -> bool:
+    def _can_write(self, node: Node, place: View) -> bool:
         if node in self.views:
             return False
         name = node.op.name
+        if name == "matmul":
+            # What BLAS writes has no gaps.
+            return place.is_contiguous()
         return isinstance(node.op, Elementwise) or name in REDUCTIONS or name in ("concatenate", "take", "recurrence")
 
     # --- stages -------------------------------------------------------------

@@ -23,7 +23,7 @@ _QR_BLOCK = 32
 def _matmul(block: Block, node: Node) -> None:
     """One product, or one for every matrix of a stack; an operand without the stack's axes serves all of it."""
     a, b = (_matrices(block, x, node.shape[:-2]) for x in node.args)
-    target = block.pool.temp(node.shape, node.dtype)
+    target = block.dest.get(node) or block.pool.temp(node.shape, node.dtype)
     extents: tuple[Extent, ...] = (*node.shape[-2:], a.shape[-1], product(node.shape[:-2]))
     held = View(target.base, target.offset, (multiply(*node.shape[-2:]), node.shape[-1], 1), (extents[3], *extents[:2]))
     stage = max(block.ready[x] for x in node.args)
