@@ -30,6 +30,11 @@ class Batched:
         return tuple(m.statement for m in self.rows.members if isinstance(m.statement, Nest))
 
     @property
+    def parts(self) -> tuple[Nest, ...]:
+        """The statements that this stands for."""
+        return self.nests
+
+    @property
     def sums(self) -> tuple[int, ...]:
         """The members that sum over the rows, by their numbers."""
         return tuple(k for k, m in enumerate(self.rows.members) if m.sums)

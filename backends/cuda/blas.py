@@ -87,6 +87,11 @@ def pays(call: Call, sizes: Mapping[str, int]) -> bool:
     return call.dtype in _ROUTINES and m * n * k * count >= LEAST_WORK
 
 
+def is_for_library(call: Call, sizes: Mapping[str, int]) -> bool:
+    """Whether a product is one for the library, which is there."""
+    return pays(call, sizes) and blas() is not None
+
+
 @functools.cache
 def blas() -> Blas | None:
     """Return cuBLAS; None where it is not installed."""

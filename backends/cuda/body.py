@@ -38,6 +38,8 @@ class Body:
         self.lanes = Lanes(builder, 1, Calls(outlined), llvm7=True)
         self._extents: dict[Extent, ir.Value] = {}
         self.bases: dict[Buffer, ir.Value] = {}
+        # What is in registers of arrays that are read at the point itself.
+        self.given: dict[Buffer, ir.Value] = {}
         self._values: dict[int, ir.Value] = {}
         # To how many entries the accesses of a point are aligned; 0 where nothing is known.
         self._alignment = 0
@@ -155,6 +157,8 @@ class Body:
 
     def load(self, access: Access, indices: Sequence[ir.Value]) -> ir.Value:
         """Read an access; 0 where it is not valid."""
+        if access.buffer in self.given:
+            return self.given[access.buffer]
         b, dtype = self.builder, access.buffer.dtype
         index, valid = self._place(access, indices)
         value = b.load(self.address(access.buffer, index), align=self._aligned(access))

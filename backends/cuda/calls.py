@@ -19,6 +19,7 @@ class CallFunctions:
     extents[k](words)                    its extents
     n_lines(words), place[k](words, line, i)   how many lines there are, and where entry i of one is in operand k
     cell[k](words, s, i, j)              where the entry of operand k at three indices is
+    finish(words, s, i, j, x)            take the entry of a product
     get[k](words, i), put[k](words, i, x)      entry i of operand k, from where the operand begins
     shared(tile, i), share(tile, i, x)   numbers in shared memory
     noted(words, i), note(words, i, x)   numbers in the scratch; noted_word and note_word for integers
@@ -33,6 +34,7 @@ class CallFunctions:
     put: tuple[Any, ...]
     place: tuple[Any, ...]
     cell: tuple[Any, ...]
+    finish: Any
     share: Any
     shared: Any
     note: Any

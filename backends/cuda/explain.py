@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
-from backends.cuda.batches import Batched
 from backends.cuda.cards import Card, occupancy, operations
 from backends.cuda.compile import Code
 from backends.cuda.geometry import Geometry
+from backends.cuda.steps import Joined
 from symdiff.ir.dims import evaluate
 from symdiff.program.estimate import Estimate, traffic
-from symdiff.program.ir import ITEMSIZE, Call, Load, Loop, Nest, Program, Statement, walk
+from symdiff.program.ir import ITEMSIZE, Call, Loop, Nest, Program, Statement, walk
 from symdiff.program.native import NATIVE
+from symdiff.program.touches import touches
 
 
 def facts(code: Code, from_store: bool, geometry: Geometry, card: Card) -> dict[str, str]:
@@ -35,36 +36,35 @@ def facts(code: Code, from_store: bool, geometry: Geometry, card: Card) -> dict[
 
 def estimates(
     program: Program,
-    joined: Sequence[Statement | Batched],
-    batches: Iterable[Batched],
+    launched: Sequence[Statement | Joined],
+    joins: Iterable[Joined],
     sizes: Mapping[str, int],
     card: Card,
 ) -> tuple[Estimate | None, dict[int, Estimate]]:
     """Return the least that a run takes on a card, None where loops make turns, and its statements by identity.
 
-    `joined` are the program's statements as they are launched: those that share rows as one of its `batches`.
+    `launched` are the program's statements as they are launched, some of them as one of its `joins`.
     Every kernel reads what it needs from the device's memory and writes its results there; a call with arrays of the
     host copies them besides.
     """
     found = {id(s): _estimate(s, sizes, card) for s in walk(program.statements) if isinstance(s, (Nest, Call))}
-    found |= {id(s): batch_estimate(s, sizes, card) for s in batches}
+    found |= {id(s): joined_estimate(s, sizes, card) for s in joins}
     if any(isinstance(s, Loop) for s in program.statements):
         return None, found
-    all_of = [found[id(s)] for s in joined]
+    all_of = [found[id(s)] for s in launched]
     total = Estimate(
         sum(e.memory for e in all_of), sum(e.arithmetic for e in all_of), sum(e.n_bytes for e in all_of), _place(card)
     )
     return total, found
 
 
-def batch_estimate(batch: Batched, sizes: Mapping[str, int], card: Card) -> Estimate:
-    """The least that statements take which share rows: an array that several read is read once."""
-    reads = {i.access.buffer for nest in batch.nests for i in nest.body if isinstance(i, Load)}
-    writes = {s.access.buffer for nest in batch.nests for s in nest.stores}
-    writes |= {r.access.buffer for nest in batch.nests for r in nest.reductions}
-    moved = [*reads - writes, *writes - set(batch.rows.local)]
+def joined_estimate(joined: Joined, sizes: Mapping[str, int], card: Card) -> Estimate:
+    """The least that statements take which are one kernel: an array that several read is read once."""
+    found = [t for s in joined.parts for t in touches(s)]
+    writes = {t.buffer for t in found if t.writes}
+    moved = [*{t.buffer for t in found} - writes, *writes - set(joined.rows.local)]
     n_bytes = sum(evaluate(b.n_bytes, sizes) for b in moved)
-    arithmetic = sum(_arithmetic(nest, sizes, card) for nest in batch.nests)
+    arithmetic = sum(_arithmetic(s, sizes, card) for s in joined.parts)
     return Estimate(n_bytes / card.copy, arithmetic, n_bytes, _place(card))
 
 

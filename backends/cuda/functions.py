@@ -26,6 +26,7 @@ from backends.cuda.device_functions import (
     void,
     words,
 )  # fmt: skip
+from backends.cuda.fused import Fused
 from backends.cuda.geometry import WARP
 from backends.cuda.libdevice import Calls
 from backends.cuda.loop_functions import ARRIVED, GOES_ON, LoopFunctions, moved_buffers
@@ -143,8 +144,8 @@ def emitted(nest: Nest, layout: Words, width: int, start: Extent = 0) -> Functio
     )
 
 
-def emitted_call(call: Call, layout: Words) -> CallFunctions:
-    """Return the device functions of a library call."""
+def emitted_call(call: Call, layout: Words, epilogue: Fused | None = None) -> CallFunctions:
+    """Return the device functions of a library call; the entries of a product go through its epilogue."""
     number = NUMBER[call.dtype]
     kind = SCALAR[call.dtype]
 
@@ -192,6 +193,16 @@ def emitted_call(call: Call, layout: Words) -> CallFunctions:
 
         return device(emit, int64(words, int64, int64, int64))
 
+    def finish(b: ir.IRBuilder, w: ir.Value, s: ir.Value, i: ir.Value, j: ir.Value, x: ir.Value) -> None:
+        at = body(b, w)
+        if epilogue is None or epilogue.is_kept:
+            b.store(x, slot(b, at, 2, at.affine(0, call.operands[2].strides, (s, i, j))))
+        if epilogue is not None:
+            point = Body(b, epilogue.nest, layout, at.words)
+            point.given[call.operands[2].buffer] = x
+            m, n = (at.extent(e) for e in call.extents[:2])
+            point.run_at(point.indices(b.add(b.mul(b.add(b.mul(s, m), i), n), j)))
+
     def put_number(b: ir.IRBuilder, table: ir.Value, i: ir.Value, value: ir.Value) -> None:
         b.store(to_bits(b, value), b.gep(table, [i]))
 
@@ -219,6 +230,7 @@ def emitted_call(call: Call, layout: Words) -> CallFunctions:
         put=tuple(put(k) for k in operands),
         place=tuple(place(k) for k in operands if is_by_line),
         cell=tuple(cell(k) for k in operands if call.name == "gemm"),
+        finish=device(finish, void(words, int64, int64, int64, number)),
         share=device(lambda b, t, i, x: put_number(b, shared(b, t), i, x), void(tile, int64, number)),
         shared=device(lambda b, t, i: get_number(b, shared(b, t), i), number(tile, int64)),
         note=device(lambda b, w, i, x: put_number(b, scratch(b, w), i, x), void(words, int64, number)),

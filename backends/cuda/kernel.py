@@ -15,19 +15,20 @@ import numpy as np
 from backends.cuda import versions
 from backends.cuda.arrays import Device, DeviceArray, View
 from backends.cuda.availability import require_numba_cuda
-from backends.cuda.batches import Batched, pays
+from backends.cuda.batches import Batched
 from backends.cuda.call import Call as Invocation
 from backends.cuda.cards import USUAL, Card, card_of
 from backends.cuda.compile import Code, assemble, lower_kernels, to_ptx
 from backends.cuda.device import Gpu, gpu
 from backends.cuda.explain import estimates, facts
+from backends.cuda.fused import Fused
 from backends.cuda.geometry import SIMULATED, Geometry
 from backends.cuda.lower import lower
 from backends.cuda.memory import Plan, plan
 from backends.cuda.resident_run import residents
 from backends.cuda.run import control_bytes
 from backends.cuda.simulator import is_simulated, simulator
-from backends.cuda.steps import Launched, Step, scratch_words, skeletons_of, steps_of
+from backends.cuda.steps import Joined, Launched, Step, joined_pays, scratch_words, skeletons_of, steps_of
 from backends.cuda.tiled_run import tilings
 from backends.cuda.tiles import Tiled, outer_nests
 from backends.cuda.words import Words
@@ -49,12 +50,12 @@ class Kernel:
 
     def __init__(self, program: Program, geometry: Geometry | None = None, store: KernelStore | None = None):
         require_numba_cuda()
-        self.program, batches = lower(program)
+        self.program, joined = lower(program)
         self.geometry = geometry or (SIMULATED if is_simulated() else Geometry())
-        self.batches = {id(b.nests[0]): b for b in batches}
+        self.joins = {id(j.parts[0]): j for j in joined}
         self.tilings = tilings(self.program, self.geometry)
         own = [s for s in walk(self.program.statements) if isinstance(s, (Nest, Call))]
-        self.statements = [*own, *batches, *(s for t in self.tilings.values() for s in t.statements)]
+        self.statements = [*own, *joined, *(s for t in self.tilings.values() for s in t.statements)]
         # What a kernel does together needs its memory at the same time, whether or not it pays for a call's sizes.
         self.slots = memory.slots(replace(self.program, statements=self._together(self.program.statements)))
         self.from_store = False
@@ -144,9 +145,9 @@ class Kernel:
     def _together(self, statements: Sequence[Statement]) -> tuple[Statement, ...]:
         """Statements with those in the place of others that may run as one kernel."""
         out: list[Statement] = []
-        for s in _joined(statements, self.batches, lambda batch: True):
+        for s in _joined(statements, self.joins, lambda joined: True):
             match s:
-                case Batched():
+                case Batched() | Fused():
                     out.append(s.rows)
                 case Loop() if id(s) in self.tilings:
                     out.append(self.tilings[id(s)].tiled.sweep)
@@ -158,15 +159,15 @@ class Kernel:
 
     def joined(
         self, statements: Sequence[Statement], sizes: Mapping[str, int]
-    ) -> Iterator[Nest | Call | Loop | Batched]:
-        """Statements in order; those that share rows as one, where there are rows enough."""
-        return _joined(statements, self.batches, lambda batch: pays(batch, sizes, self.geometry))
+    ) -> Iterator[Nest | Call | Loop | Joined]:
+        """Statements in order; those that are faster as one kernel as one."""
+        return _joined(statements, self.joins, lambda joined: joined_pays(joined, sizes, self.geometry))
 
     def _launched(self, statements: Sequence[Statement], sizes: Mapping[str, int]) -> Iterator[Launched]:
         """The statements that have launches of their own: not those in loops that are one kernel."""
         for s in self.joined(statements, sizes):
             match s:
-                case Nest() | Call() | Batched():
+                case Nest() | Call() | Batched() | Fused():
                     yield s
                 case Loop():
                     resident = self.residents.get(id(s))
@@ -174,7 +175,8 @@ class Kernel:
                         continue
                     tiling = self.tilings.get(id(s))
                     if tiling is not None and tiling.pays(sizes):
-                        yield from tiling.statements
+                        yield from self._launched(tiling.tiled.sweep.ahead, sizes)
+                        yield from tiling.beside
                         yield from self._launched(s.cond, sizes)
                     else:
                         yield from self._launched((*s.cond, *s.body), sizes)
@@ -262,7 +264,7 @@ class Kernel:
     def estimates(self, sizes: Mapping[str, int]) -> tuple[Estimate | None, dict[int, Estimate]]:
         """The least that a run takes for these sizes, or None where loops make turns; its statements by identity."""
         joined = list(self.joined(self.program.statements, sizes))
-        return estimates(self.program, joined, self.batches.values(), sizes, here_or_usual()[1])
+        return estimates(self.program, joined, self.joins.values(), sizes, here_or_usual()[1])
 
     # --- calls -----------------------------------------------------------------------
 
@@ -317,26 +319,29 @@ def here_or_usual() -> tuple[tuple[int, int], Card]:
 
 
 def _joined(
-    statements: Sequence[Statement], batches: Mapping[int, Batched], chosen: Callable[[Batched], bool]
-) -> Iterator[Nest | Call | Loop | Batched]:
-    """Statements in order, the nests of chosen batches, which are by their first one, as one."""
-    left = 0
-    for s in statements:
+    statements: Sequence[Statement], joins: Mapping[int, Joined], chosen: Callable[[Joined], bool]
+) -> Iterator[Nest | Call | Loop | Joined]:
+    """Statements in order, the parts of chosen ones, which are by their first one, as one where they all follow."""
+    k = 0
+    while k < len(statements):
+        s = statements[k]
         assert isinstance(s, (Nest, Call, Loop))  # the program has been lowered to these
-        left -= 1
-        if left < 0:
-            batch = batches.get(id(s))
-            if batch is not None and chosen(batch):
-                left = len(batch.nests) - 1
-                yield batch
-            else:
-                yield s
+        joined = joins.get(id(s))
+        parts = () if joined is None else joined.parts
+        following = statements[k : k + len(parts)]
+        is_whole = len(following) == len(parts) and all(x is y for x, y in zip(following, parts, strict=True))
+        if joined is not None and is_whole and chosen(joined):
+            yield joined
+            k += len(parts)
+        else:
+            yield s
+            k += 1
 
 
 def _words(s: Launched) -> Words:
     match s:
         case Tiled():
             return Words.of(*outer_nests(s.sweep))
-        case Batched():
-            return Words.of(*s.nests)
+        case Batched() | Fused():
+            return Words.of(*s.parts)
     return Words.of(s)

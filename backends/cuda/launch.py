@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backends.cuda.batches import Batched, parts_of_rows, points_per_row, scratch_starts
+from backends.cuda.fused import Fused
 from backends.cuda.geometry import Geometry
 from backends.cuda.steps import Built, Launched, build_call, build_member, build_nest, vector_width
 from backends.cuda.tiles import Tiled, waits
@@ -29,21 +30,31 @@ def built(
         return _built_tiles(statement, layout, g, memory)
     if isinstance(statement, Batched):
         return _built_batches(statement, name, layout, g, memory)
+    if isinstance(statement, Fused):
+        return _built_call(statement.call, name, layout, g, memory, statement)
+    if isinstance(statement, Call):
+        return _built_call(statement, name, layout, g, memory)
+    f = nest_functions(statement, layout, memory)
+    if memory is not None:
+        return build_nest(statement, name, f, g, _as_it_is, _as_it_is)
+    from backends.cuda.device_functions import int64, words
+    from backends.cuda.templates import inlined
+
+    of_words = functools.partial(inlined, signature=int64(words))
+    return build_nest(statement, name, f, g, lambda p: inlined(p, int64(int64, int64)), of_words)
+
+
+def _built_call(
+    call: Call, name: str, layout: Words, g: Geometry, memory: Mapping[int, np.ndarray] | None,
+    epilogue: Fused | None = None,
+) -> Built:  # fmt: skip
     if memory is None:
         from backends.cuda import functions
-        from backends.cuda.device_functions import int64, words
-        from backends.cuda.templates import inlined
 
-        if isinstance(statement, Call):
-            return build_call(statement, name, functions.emitted_call(statement, layout), g)
-        f = nest_functions(statement, layout, memory)
-        of_words = functools.partial(inlined, signature=int64(words))
-        return build_nest(statement, name, f, g, lambda p: inlined(p, int64(int64, int64)), of_words)
+        return build_call(call, name, functions.emitted_call(call, layout, epilogue), g)
     from backends.cuda import simulated
 
-    if isinstance(statement, Call):
-        return build_call(statement, name, simulated.interpreted_call(statement, layout, memory), g)
-    return build_nest(statement, name, nest_functions(statement, layout, memory), g, _as_it_is, _as_it_is)
+    return build_call(call, name, simulated.interpreted_call(call, layout, memory, epilogue), g)
 
 
 def _built_tiles(statement: Tiled, layout: Words, g: Geometry, memory: Mapping[int, np.ndarray] | None) -> Built:

@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from backends.cuda.batches import Batched, batched
+from backends.cuda.batches import batched
+from backends.cuda.fused import fusions
 from backends.cuda.lacking import lacking
-from backends.cuda.steps import CALLS, operands_used
+from backends.cuda.steps import CALLS, Joined, operands_used
 from symdiff.program.ir import Buffer, Call, Loop, Nest, Program, Rows, Statement, walk
 from symdiff.program.rows import in_rows
 from symdiff.program.touches import touches
 
 
-def lower(program: Program) -> tuple[Program, list[Batched]]:
-    """Return an equal program of nests, loops and known calls, and which of its nests share batches of rows.
+def lower(program: Program) -> tuple[Program, list[Joined]]:
+    """Return an equal program of nests, loops and known calls, and which of them can be one kernel together.
 
     Raises CompileError for a call without a kernel.
     """
@@ -30,9 +31,10 @@ def lower(program: Program) -> tuple[Program, list[Batched]]:
             used |= {s.flag, *(b for pair in s.swaps for b in pair)}
         elif isinstance(s, (Nest, Call)):
             used |= {t.buffer for t in touches(s)}
-    found = [batched(s) for s in walk(grouped) if isinstance(s, Rows)]
+    found = [b for s in walk(grouped) if isinstance(s, Rows) and (b := batched(s)) is not None]
+    nests = frozenset(id(nest) for b in found for nest in b.nests)
     lowered = replace(program, statements=statements, temps=tuple(b for b in program.temps if b in used))
-    return lowered, [b for b in found if b is not None]
+    return lowered, [*found, *fusions(statements, nests)]
 
 
 def _lowered(statements: Sequence[Statement]) -> tuple[Statement, ...]:

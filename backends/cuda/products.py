@@ -11,13 +11,12 @@ from typing import Any
 from backends.cuda.calls import CallFunctions
 from backends.cuda.grid import cuda
 from backends.cuda.skeletons import Skeleton
-from symdiff.program.ir import Call
 
 
-def gemm(f: CallFunctions, call: Call, edge: int, per: int) -> Skeleton:
-    """C = A B for every matrix of a stack; `edge`² threads of a block work."""
+def gemm(f: CallFunctions, edge: int, per: int) -> Skeleton:
+    """C = A B for every matrix of a stack, whose entries go through `finish`; `edge`² threads of a block work."""
     height, width, inner, count = f.extents
-    (get_a, get_b, _), (_, _, put_c), (cell_a, cell_b, cell_c) = f.get, f.put, f.cell
+    (get_a, get_b, _), (cell_a, cell_b, _), finish = f.get, f.cell, f.finish
     share, shared, number, kind = f.share, f.shared, f.number, f.kind
     side, threads, entries = edge * per, edge * edge, per * per
 
@@ -58,7 +57,7 @@ def gemm(f: CallFunctions, call: Call, edge: int, per: int) -> Skeleton:
                     for q in range(per):
                         i, j = i0 + t // edge + p * edge, j0 + t % edge + q * edge
                         if i < m and j < n:
-                            put_c(words, cell_c(words, s, i, j), total[p * per + q])
+                            finish(words, s, i, j, total[p * per + q])
             job += cuda.gridDim.x
 
     return gemm

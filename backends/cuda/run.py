@@ -11,10 +11,11 @@ import numpy as np
 from backends.cuda.arrays import Device
 from backends.cuda.batches import Batched
 from backends.cuda.blas import blas, pays
+from backends.cuda.fused import Fused
 from backends.cuda.loops import MOST_AHEAD, run_loop
 from backends.cuda.memory import Plan
 from backends.cuda.resident_run import Resident, most_record_words
-from backends.cuda.steps import Launched, Step
+from backends.cuda.steps import Joined, Launched, Step
 from backends.cuda.tiled_run import Tiling
 from backends.cuda.words import GO, INDEX_OUT_OF_RANGE, SCRATCH, STATUS, Words
 from symdiff.ir.errors import DomainError
@@ -39,8 +40,8 @@ class Launches(Protocol):
 
     def joined(
         self, statements: Sequence[Statement], sizes: Mapping[str, int]
-    ) -> Iterator[Nest | Call | Loop | Batched]:
-        """Statements in order; those that share rows as one, where there are rows enough."""
+    ) -> Iterator[Nest | Call | Loop | Joined]:
+        """Statements in order; those that are faster as one kernel as one."""
 
     def image(self, device: Device, sizes: Mapping[str, int], statements: Sequence[Statement] | None = None) -> Any:
         """The kernels that are loaded, once those of some statements are."""
@@ -98,7 +99,7 @@ class Run:
         """Launch statements in order, which do nothing where the flag at `go` is down."""
         for s in self.kernel.joined(statements, self.plan.sizes):
             match s:
-                case Nest() | Call() | Batched():
+                case Nest() | Call() | Batched() | Fused():
                     self._launch(s, go)
                 case Loop():
                     resident = self.kernel.residents.get(id(s))

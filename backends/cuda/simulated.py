@@ -14,6 +14,7 @@ import numpy as np
 
 from backends.cuda.body import identity
 from backends.cuda.calls import CallFunctions, line_axes
+from backends.cuda.fused import Fused
 from backends.cuda.loop_functions import GOES_ON, LoopFunctions, moved_buffers
 from backends.cuda.skeletons import Functions
 from backends.cuda.words import (
@@ -128,7 +129,9 @@ def interpreted(
     )
 
 
-def interpreted_call(call: Call, layout: Words, memory: Mapping[int, np.ndarray]) -> CallFunctions:
+def interpreted_call(
+    call: Call, layout: Words, memory: Mapping[int, np.ndarray], epilogue: Fused | None = None
+) -> CallFunctions:
     """Return the device functions of a library call; `memory` has the bytes at every address."""
     point = Point(Nest(call.extents, (), (), (), ()), layout, memory)
     point.kept, point.reduced = line_axes(call)
@@ -160,6 +163,13 @@ def interpreted_call(call: Call, layout: Words, memory: Mapping[int, np.ndarray]
     def cell(k: int) -> Any:
         return lambda words, *indices: point.affine(0, call.operands[k].strides, indices, words)
 
+    def finish(words: Word, s: int, i: int, j: int, x: Any) -> None:
+        put(2)(words, cell(2)(words, s, i, j), x)
+        if epilogue is not None:
+            m, n = (point.extent(e, words) for e in call.extents[:2])
+            after = Point(epilogue.nest, layout, memory)
+            after.run(after.indices((s * m + i) * n + j, None, words), words)
+
     def scratch(words: Word) -> np.ndarray:
         return memory[words[SCRATCH]].view("int64")
 
@@ -180,6 +190,7 @@ def interpreted_call(call: Call, layout: Words, memory: Mapping[int, np.ndarray]
         put=tuple(put(k) for k in operands),
         place=tuple(place(k) for k in operands),
         cell=tuple(cell(k) for k in operands),
+        finish=finish,
         share=write,
         shared=lambda tile, i: as_number(int(tile[_inside(i)]), call.dtype),
         note=lambda words, i, value: write(scratch(words), i, value),

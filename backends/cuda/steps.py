@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backends.cuda.batches import Batched, parts_of_rows, pays, scratch_starts
+from backends.cuda.fused import Fused
+from backends.cuda.fused import pays as fusing_pays
 from backends.cuda.geometry import Geometry
 from backends.cuda.tiles import Tiled, n_tiles
 from backends.cuda.words import VECTOR_BYTES, extents_of, is_scatter, kept_axes, reduced_axes
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
     from backends.cuda.skeletons import Functions, Skeleton
 
 Sizes = Mapping[str, int]
+# Statements that may be one kernel together.
+Joined = Batched | Fused
 # What kernels are made of.
-Launched = Nest | Call | Tiled | Batched
+Launched = Nest | Call | Tiled | Joined
 # Bodies up to this long are written out for several points of a thread; a function is as long as so many operations.
 _WIDE_BODY, _FUNCTION = 128, 16
 
@@ -68,6 +72,8 @@ def skeletons_of(statement: Launched, g: Geometry) -> tuple[str, ...]:
     """The skeletons that a statement may be launched with."""
     if isinstance(statement, Tiled):
         return ("sweep_tiles",)
+    if isinstance(statement, Fused):
+        return ("gemm",)
     if isinstance(statement, Batched):
         return ("batches", *(f"combine_rows{k}" for k in statement.sums))
     return _SKELETONS[statement.name] if isinstance(statement, Call) else _skeletons_of_nest(statement, g)
@@ -79,6 +85,8 @@ def steps_of(statement: Launched, sizes: Sizes, g: Geometry) -> list[Step]:
         return [Step("sweep_tiles", min(n_tiles(statement.sweep, statement.tile, sizes), g.most_blocks), g.threads)]
     if isinstance(statement, Batched):
         return _steps_of_batches(statement, sizes, g)
+    if isinstance(statement, Fused):
+        return _steps_of_call(statement.call, sizes, g)
     return _steps_of_call(statement, sizes, g) if isinstance(statement, Call) else _steps_of_nest(statement, sizes, g)
 
 
@@ -306,13 +314,18 @@ def _steps_of_call(call: Call, sizes: Sizes, g: Geometry) -> list[Step]:
     return [Step(n, min(extents[0], g.most_blocks), g.threads) for n in names]
 
 
+def joined_pays(joined: Joined, sizes: Sizes, g: Geometry) -> bool:
+    """Whether statements are faster as one kernel."""
+    return pays(joined, sizes, g) if isinstance(joined, Batched) else fusing_pays(joined, sizes)
+
+
 def build_call(call: Call, name: str, f: CallFunctions, g: Geometry) -> Built:
     """Build a skeleton of a library call."""
     from backends.cuda import banded, lines, orthogonal, products, triangular
 
     if name == "gemm":
         edge, per = g.product_edge, g.product_per
-        return Built(products.gemm(f, call, edge, per), 2 * edge * edge * per)
+        return Built(products.gemm(f, edge, per), 2 * edge * edge * per)
     room = next(m for m in (banded, lines, orthogonal, triangular) if hasattr(m, name))
     return Built(getattr(room, name)(f, call), {"qr": 1, "eigh": 2 * g.threads}.get(name, 0))
 
@@ -324,7 +337,7 @@ def scratch_words(statement: Launched, sizes: Sizes, g: Geometry) -> int:
     """The words of scratch that a statement needs while it runs."""
     if isinstance(statement, Batched):
         return evaluate(scratch_starts(statement, g)[-1], sizes) if pays(statement, sizes, g) else 0
-    if isinstance(statement, Tiled):
+    if isinstance(statement, (Tiled, Fused)):
         return 0
     if isinstance(statement, Nest):
         kept, reduced = (_points(statement, axes(statement), sizes) for axes in (kept_axes, reduced_axes))

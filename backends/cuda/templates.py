@@ -101,6 +101,7 @@ def _intrinsic(role: str, signature: Signature) -> Any:
         lambda typing, a, b: (kinds, generate),
         lambda typing, a, b, c: (kinds, generate),
         lambda typing, a, b, c, d: (kinds, generate),
+        lambda typing, a, b, c, d, e: (kinds, generate),
     )
     return intrinsic(forms[len(signature.given)])
 

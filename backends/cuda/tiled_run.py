@@ -49,7 +49,12 @@ class Tiling:
     def statements(self) -> tuple[Nest | Call | Tiled, ...]:
         """What is launched beside the loop's condition."""
         ahead = [s for s in self.tiled.sweep.ahead if isinstance(s, (Nest, Call))]
-        return (*ahead, *self.checks, *self.fills, self.tiled)
+        return (*ahead, *self.beside)
+
+    @property
+    def beside(self) -> tuple[Nest | Tiled, ...]:
+        """What is launched beside what runs ahead."""
+        return (*self.checks, *self.fills, self.tiled)
 
     def pays(self, sizes: Mapping[str, int]) -> bool:
         """Whether a grid is large enough."""

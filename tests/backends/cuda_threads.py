@@ -21,7 +21,7 @@ from unittest import mock
 import llvmlite.binding as llvm
 import numpy as np
 
-from backends.cuda import device, driver, kernel, resident_run, run
+from backends.cuda import blas, device, driver, kernel, resident_run, run
 from backends.cuda.compile import Code, Resources
 from backends.cuda.geometry import Geometry
 from tests.backends import nvvm_host
@@ -227,7 +227,8 @@ def installed(geometry: Geometry = GEOMETRY) -> ExitStack:
         stack.enter_context(mock.patch.object(module, "to_ptx", as_it_is))
         stack.enter_context(mock.patch.object(module, "assemble", assemble))
     stack.enter_context(mock.patch.object(driver, "library_functions", threads.functions))
-    stack.enter_context(mock.patch.object(run, "blas", return_value=None))
+    for module in (run, blas):
+        stack.enter_context(mock.patch.object(module, "blas", return_value=None))
     stack.enter_context(mock.patch.object(kernel, "Geometry", return_value=geometry))
     for cached in (driver.driver, device._gpu):
         cached.cache_clear()

@@ -120,7 +120,7 @@ def test_threads_that_are_neighbours_read_neighbours() -> None:
 
 def test_a_loss_and_its_gradient_read_the_rows_once() -> None:
     k = logreg_function("cuda").kernel
-    (batch,) = k.batches.values()
+    (batch,) = k.joins.values()
     assert batch.sums == (1, 2)
     many = {"n": 2_000_000, "d": 64}
     needed = list(k._needed(many, k.program.statements))

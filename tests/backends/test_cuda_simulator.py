@@ -48,6 +48,8 @@ if not RUNS:
 else:
     import symdiff as sd
     from backends.cuda import Kernel
+    from backends.cuda.batches import Batched
+    from backends.cuda.fused import Fused
     from symdiff.ops.control import while_loop
     from symdiff.ops.index import embed, scatter_add, take
     from symdiff.passes import optimise
@@ -169,7 +171,7 @@ else:
         outputs = [loss, *sd.gradient(loss, [x, y])]
         args = [draw(13, 2), np.abs(draw(13, 2)) + 1]
         fn = sd.compile(outputs, [x, y], target="cuda")
-        assert fn.kernel.batches
+        assert any(isinstance(j, Batched) for j in fn.kernel.joins.values())
         for got, want in zip(fn(*args), sd.compile(outputs, [x, y], target="reference")(*args), strict=True):
             np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-13)
 
@@ -186,6 +188,36 @@ else:
         flipped, product = run([x.T[::-2, 1:], x @ y], [x, y], a, b)
         np.testing.assert_array_equal(flipped, a.T[::-2, 1:])
         np.testing.assert_allclose(product, a @ b, rtol=RTOL, atol=RTOL)
+
+    @pytest.mark.parametrize(("n", "d", "h"), [(1, 1, 1), (9, 3, 5), (17, 6, 9)])
+    def test_products_with_what_follows(n: int, d: int, h: int) -> None:
+        """An epilogue: the product not kept, kept for another reader, and a result itself."""
+        x, w, b = sd.matrix("X", "n", "d"), sd.matrix("W", "d", "h"), sd.vector("b", "h")
+        hidden = sd.tanh(x @ w + b)
+        dtype = "float32" if n == 9 else "float64"
+        data = [a.astype(dtype) for a in (draw(n, d), draw(d, h), draw(h))]
+        eps = np.finfo(dtype).eps
+        for outputs, kept in (([hidden], False), ([hidden, x @ w], True), ([hidden, 2 * (x @ w)[0]], True)):
+            fn = sd.compile(outputs, [x, w, b], target="cuda", dtype=dtype)
+            (joined,) = fn.kernel.joins.values()
+            assert (type(joined), joined.is_kept) == (Fused, kept)
+            expected = sd.compile(outputs, [x, w, b], target="reference")(*(a.astype(float) for a in data))
+            for got, want in zip(fn(*data), expected, strict=True):
+                np.testing.assert_allclose(got, want, rtol=64 * eps, atol=64 * eps)
+
+    def test_an_epilogue_writes_nowhere_that_the_product_reads() -> None:
+        """In memory the map's result could be where the product's operand is, which other blocks still read."""
+        x, w = sd.matrix("X", "n", "n"), sd.matrix("W", "n", "n")
+        chain = x
+        for k in range(3):
+            chain = sd.sin((chain + k) @ w)
+        fn = sd.compile(chain, [x, w], target="cuda")
+        assert len(fn.kernel.joins) == 3
+        a, b = draw(21, 21), draw(21, 21) / 8
+        expected = a
+        for k in range(3):
+            expected = np.sin((expected + k) @ b)
+        np.testing.assert_allclose(fn(a, b), expected, rtol=1e-11, atol=1e-12)
 
     @pytest.mark.parametrize("n", LENGTHS[1:])
     def test_gathers_and_their_transpose(n: int) -> None:

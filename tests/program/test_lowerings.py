@@ -56,6 +56,21 @@ def test_sorting_needs_scratch_for_one_line():
     assert sum(isinstance(s, Nest) for s in program.statements) == 1
 
 
+def test_products_are_written_where_they_belong():
+    x, w = sd.matrix("x", "n", "k"), sd.matrix("w", "k", "m")
+    for f in (x @ w, sd.concatenate([x @ w, x @ w + 1.0], axis=0), sd.stack([x, x]) @ w):
+        found, program = calls(f, x, w)
+        assert found[-1].operands[2].buffer is program.outputs[0]
+    # BLAS writes whole rows: beside others in wider ones, and in another order, a product is copied.
+    for f in (sd.concatenate([x @ w, x @ w + 1.0], axis=1), (x @ w).T, (x @ w)[::2]):
+        (call,), program = calls(f, x, w)
+        assert call.operands[2].buffer is not program.outputs[0]
+    a, b = RNG.normal(size=(4, 6)), RNG.normal(size=(6, 5))
+    both = sd.compile([x @ w, sd.concatenate([x @ w, x @ w + 1.0], axis=0)], [x, w])(a, b)
+    np.testing.assert_allclose(both[0], a @ b, rtol=1e-13)
+    np.testing.assert_allclose(both[1], np.concatenate([a @ b, a @ b + 1.0]), rtol=1e-13)
+
+
 def test_a_copy_for_a_library_call_does_not_change_what_others_read():
     x, w = sd.matrix("x", "n", 6), sd.matrix("w", 6, 5)
     padded = sd.pad(x, ((1, 1), (0, 0)))
