@@ -5,13 +5,16 @@ A member is a device function `member(at, words, tile)`, where `at` is (first ro
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from backends.cuda.grid import cuda
+from backends.cuda.kinds import Inline, tile, tuple_of, void, words
 from backends.cuda.skeletons import Functions, Skeleton
 
 Batch = Callable[[Any, Any, Any], None]
+BATCH = void(tuple_of(4), words, tile)
 
 
 def map_batch(f: Functions, per_row: Any) -> Batch:
@@ -65,11 +68,8 @@ def reduce_batch_by_warp(f: Functions, per_row: Any, warp: int) -> Batch:
     return reduce_batch_by_warp
 
 
-def sum_batch(f: Functions, per_row: Any, threads: int, lanes: int, batch: int) -> Batch:
-    """Reduce over some rows, `lanes` results at a time, and add to what the part has found so far.
-
-    The tree is that of `skeletons.reduce_by_block`, written out: numba-cuda takes 0.1 s for a function of its own.
-    """
+def sum_batch(f: Functions, per_row: Any, threads: int, lanes: int, batch: int, tree: Any) -> Batch:
+    """Reduce over some rows, `lanes` results at a time by `skeletons.tree`, and add to what the part has found."""
     n_kept, identity, accumulate, combine = f.n_kept, f.identity, f.accumulate, f.combine
     save, fetch, keep, recall = f.save, f.fetch, f.keep, f.recall
     groups = threads // lanes
@@ -87,13 +87,7 @@ def sum_batch(f: Functions, per_row: Any, threads: int, lanes: int, batch: int) 
                 reduced += groups
             if t < threads:
                 save(tile, t, acc)
-            cuda.syncthreads()
-            half = groups // 2
-            while half > 0:
-                if t < half * lanes:
-                    save(tile, t, combine(fetch(tile, t), fetch(tile, t + half * lanes)))
-                cuda.syncthreads()
-                half //= 2
+            tree(t, tile)
             if t < lanes and kept < n:
                 place = kept * parts + part
                 # A part's first batch finds nothing to add to.
@@ -107,7 +101,7 @@ def sum_batch(f: Functions, per_row: Any, threads: int, lanes: int, batch: int) 
     return sum_batch
 
 
-def in_turn(members: Sequence[Batch], inline: Callable[[Batch], Batch]) -> Batch:
+def in_turn(members: Sequence[Batch], inline: Inline) -> Batch:
     """Members one after another on the same rows: what one wrote, all threads of the block see."""
 
     def both(first: Batch, second: Batch) -> Batch:
@@ -116,12 +110,10 @@ def in_turn(members: Sequence[Batch], inline: Callable[[Batch], Batch]) -> Batch
             cuda.syncthreads()
             second(at, words, tile)
 
-        return inline(both)
+        out: Batch = inline(both, BATCH)
+        return out
 
-    whole = inline(members[0])
-    for member in members[1:]:
-        whole = both(whole, inline(member))
-    return whole
+    return functools.reduce(both, members)
 
 
 def batches(members: Batch, n_rows: Any, n_parts: Any, batch: int) -> Skeleton:

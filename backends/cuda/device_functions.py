@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from llvmlite import ir
 
+from backends.cuda.kinds import Kind, Signature
 from backends.emit import F32, F64, I8, I64
 
-I1 = ir.IntType(1)
 TRIPLE = "nvptx64-nvidia-cuda"
 # NVVM IR specification, "Data Layout".
 _LAYOUT = (
@@ -25,49 +25,20 @@ _NOTES = re.compile(r"(, ![\w.]+ !\d+)+$")
 _NAME = re.compile(r'@"?([^"(\s]+)"?')
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A type of what device functions take and give, by numba's name of it."""
-
-    name: str
-    llvm: ir.Type
-    count: int = 0  # of a tuple
-
-    def __call__(self, *given: Kind) -> Signature:
-        return Signature(self, given)
+_TYPES: dict[str, ir.Type] = {
+    "void": ir.VoidType(), "boolean": ir.IntType(1), "int64": I64, "float64": F64, "float32": F32,
+    "voidptr": ir.PointerType(I8),
+}  # fmt: skip
 
 
-void = Kind("void", ir.VoidType())
-boolean = Kind("boolean", I1)
-int64 = Kind("int64", I64)
-float64 = Kind("float64", F64)
-float32 = Kind("float32", F32)
-# The words of a kernel, and a block's shared memory: only emitted functions look inside.
-words = Kind("voidptr", ir.PointerType(I8))
-tile = words
+def type_of(kind: Kind) -> ir.Type:
+    """What a kind is in LLVM."""
+    return ir.ArrayType(_TYPES[kind.name], kind.count) if kind.count else _TYPES[kind.name]
 
 
-def tuple_of(n: int, kind: Kind = int64) -> Kind:
-    """A tuple of n numbers."""
-    return Kind(kind.name, ir.ArrayType(kind.llvm, n), n)
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """The kinds of a function; tuples are passed number by number."""
-
-    result: Kind
-    given: tuple[Kind, ...]
-
-    @property
-    def llvm(self) -> ir.FunctionType:
-        """The type of the function."""
-        flat = [t for k in self.given for t in (k.count * [k.llvm.element] if k.count else [k.llvm])]
-        return ir.FunctionType(self.result.llvm, flat)
-
-    def __str__(self) -> str:
-        names = [f"{k.name}*{k.count}" if k.count else k.name for k in (self.result, *self.given)]
-        return f"{names[0]}({', '.join(names[1:])})"
+def _function_type(signature: Signature) -> ir.FunctionType:
+    flat = [_TYPES[k.name] for k in signature.given for _ in range(k.count or 1)]
+    return ir.FunctionType(type_of(signature.result), flat)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +63,7 @@ def device(emit: Callable[..., ir.Value | None], signature: Signature, **roles: 
 
     def write() -> Piece:
         module = new_module()
-        function = ir.Function(module, signature.llvm, "self")
+        function = ir.Function(module, _function_type(signature), "self")
         builder = ir.IRBuilder(function.append_basic_block())
         flat, given = list(function.args), []
         for kind in signature.given:
@@ -127,7 +98,7 @@ def called_by_name(module: ir.Module) -> dict[str, DeviceFunction]:
 def call(builder: ir.IRBuilder, role: str, signature: Signature, given: Sequence[ir.Value]) -> ir.Value:
     """Emit a call of a role."""
     module = builder.module
-    function = module.globals.get(role) or ir.Function(module, signature.llvm, role)
+    function = module.globals.get(role) or ir.Function(module, _function_type(signature), role)
     flat = [x for kind, v in zip(signature.given, given, strict=True) for x in _flat(builder, kind, v)]
     return builder.call(function, flat)
 

@@ -9,25 +9,10 @@ from llvmlite import ir
 
 from backends.cuda.body import GLOBAL_MEMORY, SHARED_MEMORY, Body, from_bits, i64, to_bits
 from backends.cuda.calls import LINES, CallFunctions, line_axes
-from backends.cuda.device_functions import (
-    Kind,
-    Piece,
-    boolean,
-    call,
-    device,
-    float32,
-    float64,
-    int64,
-    new_module,
-    pack,
-    tile,
-    tuple_of,
-    unpack,
-    void,
-    words,
-)  # fmt: skip
+from backends.cuda.device_functions import Piece, call, device, new_module, pack, type_of, unpack
 from backends.cuda.fused import Fused
 from backends.cuda.geometry import WARP
+from backends.cuda.kinds import STEP, Kind, boolean, float32, float64, int64, tile, tuple_of, void, words
 from backends.cuda.libdevice import Calls
 from backends.cuda.loop_functions import ARRIVED, GOES_ON, LoopFunctions, moved_buffers
 from backends.cuda.skeletons import Functions
@@ -38,7 +23,6 @@ from symdiff.ir.dims import Extent
 from symdiff.program.ir import Call, Loop, Nest
 
 I32 = ir.IntType(32)
-STEP = void(int64, words, tile)
 NUMBER: dict[str, Kind] = {"float64": float64, "float32": float32, "int64": int64, "bool": int64}
 
 
@@ -293,9 +277,6 @@ def emitted_loop(loop: Loop, layout: Words) -> LoopFunctions:
         return device(emit, words(words))
 
     return LoopFunctions(
-        step=lambda f: inlined(f, STEP),
-        part=lambda f: inlined(f, words(words, tile)),
-        barrier=lambda f: inlined(f, void(words)),
         arrive=device(arrive, int64(words)),
         arrived=device(arrived, int64(words)),
         report=device(report, void(words, int64, int64)),
@@ -316,13 +297,13 @@ def emitted_kernel(step: Any, name: str, tile_words: int, layout: Words) -> Piec
     turn, *given = kernel.args
     # They become registers once all that is called has been inlined.
     held = b.alloca(ir.ArrayType(I64, layout.count))
-    w = b.bitcast(held, words.llvm)
+    w = b.bitcast(held, type_of(words))
     for k, value in enumerate(given):
         b.store(value, _word(b, w, k))
     up = b.load(b.inttoptr(word(b, w, GO), ir.PointerType(I8, GLOBAL_MEMORY)))
     with b.if_then(b.icmp_unsigned("!=", up, ir.Constant(I8, 0))):
         t = b.addrspacecast(memory, ir.PointerType(memory.value_type))
-        call(b, "step", STEP, [turn, w, b.bitcast(t, tile.llvm)])
+        call(b, "step", STEP, [turn, w, b.bitcast(t, type_of(tile))])
     b.ret_void()
     return Piece(str(module), {"step": inlined(step, STEP)})
 

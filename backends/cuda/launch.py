@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from backends.cuda.batches import Batched, parts_of_rows, points_per_row, scratch_starts
 from backends.cuda.fused import Fused
 from backends.cuda.geometry import Geometry
+from backends.cuda.kinds import Inline, int64, words
 from backends.cuda.steps import Built, Launched, build_call, build_member, build_nest, vector_width
 from backends.cuda.tiles import Tiled, waits
 from backends.cuda.words import Words
@@ -35,13 +35,15 @@ def built(
     if isinstance(statement, Call):
         return _built_call(statement, name, layout, g, memory)
     f = nest_functions(statement, layout, memory)
+    return build_nest(statement, name, f, g, _inline(memory))
+
+
+def _inline(memory: Mapping[int, np.ndarray] | None) -> Inline:
     if memory is not None:
-        return build_nest(statement, name, f, g, _as_it_is, _as_it_is)
-    from backends.cuda.device_functions import int64, words
+        return lambda function, signature: function
     from backends.cuda.templates import inlined
 
-    of_words = functools.partial(inlined, signature=int64(words))
-    return build_nest(statement, name, f, g, lambda p: inlined(p, int64(int64, int64)), of_words)
+    return inlined
 
 
 def _built_call(
@@ -77,44 +79,33 @@ def _built_batches(
     statement: Batched, name: str, layout: Words, g: Geometry, memory: Mapping[int, np.ndarray] | None
 ) -> Built:
     """The kernel of all members, or "combine_rows" with the number of a member that sums."""
-    from backends.cuda.batch_skeletons import batches, in_turn, parts_by_rows
+    from backends.cuda.batch_skeletons import BATCH, batches, in_turn, parts_by_rows
     from backends.cuda.skeletons import combine_parts
 
-    starts = scratch_starts(statement, g)
-    if memory is None:
-        from backends.cuda import functions
-        from backends.cuda.device_functions import int64, tile, tuple_of, void, words
-        from backends.cuda.templates import inlined
+    starts, inline = scratch_starts(statement, g), _inline(memory)
 
-        def number(extent: Extent) -> Any:
+    def number(extent: Extent) -> Any:
+        if memory is None:
+            from backends.cuda import functions
+
             return functions.number(extent, layout)
-
-        n_parts = inlined(parts_of_rows(g), int64(int64))
-        of_words = functools.partial(inlined, signature=int64(words))
-        inline = functools.partial(inlined, signature=void(tuple_of(4), words, tile))
-    else:
         from backends.cuda import simulated
 
-        def number(extent: Extent) -> Any:
-            return simulated.number(extent, layout, memory)
+        return simulated.number(extent, layout, memory)
 
-        n_parts, inline, of_words = parts_of_rows(g), functools.partial(_as_it_is), functools.partial(_as_it_is)
+    n_parts = inline(parts_of_rows(g), int64(int64))
     n_rows = number(statement.rows.extent)
     if name != "batches":
         k = int(name.removeprefix("combine_rows"))
         f = nest_functions(statement.nests[k], layout, memory, starts[k])
-        return Built(combine_parts(f, of_words(parts_by_rows(n_rows, n_parts)), g.warp), 0)
+        return Built(combine_parts(f, inline(parts_by_rows(n_rows, n_parts), int64(words)), g.warp), 0)
     members, tile_words = [], 0
     for k, member in enumerate(statement.rows.members):
         f = nest_functions(statement.nests[k], layout, memory, starts.get(k, 0))
-        built = build_member(member, f, number(points_per_row(member)), g)
-        members.append(built.step)
+        built = build_member(member, f, number(points_per_row(member)), g, inline)
+        members.append(inline(built.step, BATCH))
         tile_words = max(tile_words, built.tile_words)
     return Built(batches(in_turn(members, inline), n_rows, n_parts, g.batch), tile_words)
-
-
-def _as_it_is(function: Any) -> Any:
-    return function
 
 
 def nest_functions(nest: Nest, layout: Words, memory: Mapping[int, np.ndarray] | None, start: Extent = 0) -> Functions:
@@ -142,7 +133,7 @@ def loop_kernel(
         from backends.cuda import simulated
 
         f = simulated.interpreted_loop(loop, layout, memory)
-    return kernel_of(reside(loop, layout, g, f, memory), name, layout, memory)
+    return kernel_of(reside(loop, layout, g, f, _inline(memory), memory), name, layout, memory)
 
 
 def kernel_of(part: Built, name: str, layout: Words, memory: Mapping[int, np.ndarray] | None = None) -> Any:

@@ -17,8 +17,6 @@ ARRIVED, GOES_ON, TURNS, MOVED = 0, 1, 2, 3
 class LoopFunctions:
     """The device functions of a loop that is one kernel.
 
-    step(f), part(f), barrier(f)              Python functions of (turn, words, tile), (words, tile) -> words, (words)
-                                              as device functions
     arrive(words), arrived(words)             count a block at the barrier; how many have come
     report(words, goes_on, turns)             write the record
     flag(loop)(words)                         whether a loop goes on
@@ -26,9 +24,6 @@ class LoopFunctions:
     exchange(loop)(words) -> words            exchange the buffers of its state
     """
 
-    step: Callable[[Any], Any]
-    part: Callable[[Any], Any]
-    barrier: Callable[[Any], Any]
     arrive: Any
     arrived: Any
     report: Any

@@ -7,6 +7,7 @@ how it ended.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from backends.cuda.geometry import Geometry
 from backends.cuda.grid import cuda
+from backends.cuda.kinds import STEP, Inline, tile, void, words
 from backends.cuda.launch import built, nest_functions
 from backends.cuda.loop_functions import LoopFunctions
 from backends.cuda.steps import Built, skeletons_of
@@ -22,24 +24,28 @@ from symdiff.program.ir import Call, Load, Loop, Nest, Statement, walk
 
 # A piece of a turn, `part(words, tile) -> words`.
 Part = Callable[[Any, Any], Any]
-# A step, `step(turn, words, tile)`, and its turn.
-_Turn = tuple[Any, int]
 
 
 def reside(
-    loop: Loop, layout: Words, g: Geometry, f: LoopFunctions, memory: Mapping[int, np.ndarray] | None = None
+    loop: Loop, layout: Words, g: Geometry, f: LoopFunctions, inline: Inline, memory: Mapping[int, np.ndarray] | None
 ) -> Built:
     """Return the step that makes the turns of a loop; `layout` is `Words.of(loop)`."""
-    return _Composer(layout, g, f, memory).whole(loop)
+    return _Composer(layout, g, f, inline, memory).whole(loop)
 
 
 class _Composer:
-    """Puts steps together: device functions that call two others, which numba-cuda compiles one by one."""
+    """Puts steps together: device functions that call one or two others."""
 
-    def __init__(self, layout: Words, g: Geometry, f: LoopFunctions, memory: Mapping[int, np.ndarray] | None):
-        self.layout, self.g, self.f, self.memory = layout, g, f, memory
+    def __init__(
+        self, layout: Words, g: Geometry, f: LoopFunctions, inline: Inline, memory: Mapping[int, np.ndarray] | None
+    ):
+        self.layout, self.g, self.f, self.inline, self.memory = layout, g, f, inline, memory
         self.tile_words = 0
-        self.wait = f.barrier(_barrier(f.arrive, f.arrived))
+        self.wait = inline(_barrier(f.arrive, f.arrived), void(words))
+
+    def _part(self, function: Part) -> Part:
+        out: Part = self.inline(function, words(words, tile))
+        return out
 
     def whole(self, loop: Loop) -> Built:
         """The step that makes the turns of a loop, and then writes its record."""
@@ -72,7 +78,7 @@ class _Composer:
                 words = condition(exchange(body(words, tile)), tile)
             return words
 
-        return self.f.part(turns)
+        return self._part(turns)
 
     def _settled(self, condition: Part, settle: Any) -> Part:
         """A condition that does not hold once an index was out of range: with what is read then it might for ever.
@@ -88,27 +94,15 @@ class _Composer:
             wait(words)
             return words
 
-        return self.f.part(settled)
+        return self._part(settled)
 
     def _sequence(self, statements: Sequence[Statement]) -> Part:
         """Statements in order, a barrier behind each step; recursion goes to the nesting of loops."""
         parts: list[Part] = []
-        run: list[_Turn] = []
         for s in statements:
             assert isinstance(s, (Nest, Call, Loop))  # CUDA's programs have been lowered to these
-            found = self._loop(s) if isinstance(s, Loop) else self._of(s)
-            if isinstance(found, list):
-                run += found
-            else:
-                parts += [*self._in_threes(run), found]
-                run = []
-        parts += self._in_threes(run)
-        if not parts:
-            return self._waiting()
-        part = parts[0]
-        for other in parts[1:]:
-            part = self._both(part, other)
-        return part
+            parts += [self._loop(s)] if isinstance(s, Loop) else self._of(s)
+        return functools.reduce(self._both, parts) if parts else self._waiting()
 
     def _waiting(self) -> Part:
         wait = self.wait
@@ -117,29 +111,26 @@ class _Composer:
             wait(words)
             return words
 
-        return self.f.part(waiting)
+        return self._part(waiting)
 
     def _both(self, first: Part, second: Part) -> Part:
         def both(words: Any, tile: Any) -> Any:
             return second(first(words, tile), tile)
 
-        return self.f.part(both)
+        return self._part(both)
 
-    def _of(self, s: Nest | Call) -> list[_Turn] | Part:
-        """The steps of a statement; a part where sizes decide between two ways."""
+    def _of(self, s: Nest | Call) -> list[Part]:
+        """The parts of a statement; one that sizes decide where there are two ways."""
         names = skeletons_of(s, self.g)
         if isinstance(s, Call):
-            return self._turns(s, names)
-        clears = [(step, turn) for step, _ in self._turns(s, names[: bool(s.zero)]) for turn in range(len(s.zero))]
+            return [self._step(s, name) for name in names]
+        clears = [self._step(s, names[0], turn) for turn in range(len(s.zero))]
         names = names[bool(s.zero) :]
         if len(names) == 3:
-            thread, block = (self._in_threes(self._turns(s, some))[0] for some in (names[:1], names[1:]))
-            part = self._either(s, thread, block)
-            for before in reversed(self._in_threes(clears)):
-                part = self._both(before, part)
-            return part
+            by_thread, *by_block = (self._step(s, name) for name in names)
+            return [*clears, self._either(s, by_thread, functools.reduce(self._both, by_block))]
         # Points or rows do the same; a reduction by blocks has two steps.
-        return clears + self._turns(s, names if s.reductions else names[:1])
+        return clears + [self._step(s, name) for name in (names if s.reductions else names[:1])]
 
     def _either(self, nest: Nest, by_thread: Part, by_block: Part) -> Part:
         f = nest_functions(nest, self.layout, self.memory)
@@ -152,43 +143,20 @@ class _Composer:
                 words = by_block(words, tile)
             return words
 
-        return self.f.part(either)
+        return self._part(either)
 
-    def _turns(self, s: Nest | Call, names: Sequence[str]) -> list[_Turn]:
-        found = [built(s, name, self.layout, self.g, self.memory) for name in names]
-        self.tile_words = max([self.tile_words, *(one.tile_words for one in found)])
-        return [(self.f.step(one.step), 0) for one in found]
+    def _step(self, s: Nest | Call, name: str, turn: int = 0) -> Part:
+        """A step in one of its turns, and the barrier behind it."""
+        found = built(s, name, self.layout, self.g, self.memory)
+        self.tile_words = max(self.tile_words, found.tile_words)
+        step, wait = self.inline(found.step, STEP), self.wait
 
-    def _in_threes(self, steps: Sequence[_Turn]) -> list[Part]:
-        """Steps as parts of up to three: every device function costs numba-cuda as much as a step."""
-        return [self.f.part(_part(steps[k : k + 3], self.wait)) for k in range(0, len(steps), 3)]
+        def part(words: Any, tile: Any) -> Any:
+            step(turn, words, tile)
+            wait(words)
+            return words
 
-
-def _part(steps: Sequence[_Turn], wait: Any) -> Part:
-    (first, i), (second, j), (third, k) = (*steps, *[steps[-1]] * (3 - len(steps)))
-
-    def one(words: Any, tile: Any) -> Any:
-        first(i, words, tile)
-        wait(words)
-        return words
-
-    def two(words: Any, tile: Any) -> Any:
-        first(i, words, tile)
-        wait(words)
-        second(j, words, tile)
-        wait(words)
-        return words
-
-    def three(words: Any, tile: Any) -> Any:
-        first(i, words, tile)
-        wait(words)
-        second(j, words, tile)
-        wait(words)
-        third(k, words, tile)
-        wait(words)
-        return words
-
-    return (one, two, three)[len(steps) - 1]
+        return self._part(part)
 
 
 def _barrier(arrive: Any, arrived: Any) -> Any:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _FIRST_TURNS, _SECONDS = 256, 0.05
 
 
-# Skeletons that one kernel may have: numba-cuda takes some 0.1 s for each.
+# Skeletons that one kernel may have: it needs as many registers as the largest of them, and some more.
 MOST_SKELETONS = 24
 # A library's products are faster, and passes over runs are as many as the sizes say.
 _APART = frozenset({"gemm", "argsort"})

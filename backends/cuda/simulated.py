@@ -354,14 +354,11 @@ def interpreted_loop(loop: Loop, layout: Words, memory: Mapping[int, np.ndarray]
 
         return exchange
 
-    def same(function: Any) -> Any:
-        return function
-
     def alone(words: Word) -> int:
         # The simulator runs blocks one after the other: the first one would wait for ever.
         raise CompileError("In CUDA's simulator a loop in one kernel has one block, which waits for no others.")
 
-    return LoopFunctions(same, same, same, alone, alone, report, flag, settle, exchange)
+    return LoopFunctions(alone, alone, report, flag, settle, exchange)
 
 
 def go_is_up(memory: Mapping[int, np.ndarray]) -> Any:

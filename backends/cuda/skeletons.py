@@ -203,14 +203,31 @@ def reduce_by_warp(f: Functions, warp: int) -> Skeleton:
     return reduce_by_warp
 
 
-def reduce_by_block(f: Functions, threads: int, lanes: int, n_parts: Callable[[int, int], int]) -> Skeleton:
+def tree(f: Functions, threads: int, lanes: int) -> Callable[[Any, Any], None]:
+    """Combine what the threads of a block saved, `lanes` results at a time; all of them, and more, come here."""
+    combine, save, fetch = f.combine, f.save, f.fetch
+    groups = threads // lanes
+
+    def tree(t: Any, tile: Any) -> None:
+        cuda.syncthreads()
+        half = groups // 2
+        while half > 0:
+            if t < half * lanes:
+                save(tile, t, combine(fetch(tile, t), fetch(tile, t + half * lanes)))
+            cuda.syncthreads()
+            half //= 2
+
+    return tree
+
+
+def reduce_by_block(f: Functions, threads: int, lanes: int, n_parts: Any, tree: Any) -> Skeleton:
     """Reduce with blocks of `threads`, a power of two, that take `lanes` neighbouring results and part of their terms.
 
     Neighbouring threads have neighbouring results, or with one lane neighbouring terms. The groups of `lanes` threads
-    take the part's terms in turn, and a binary tree adds up what they found.
+    take the part's terms in turn, and a binary `tree` adds up what they found.
     """
     kept_points, reduced_points = f.n_kept, f.n_reduced
-    identity, accumulate, combine = f.identity, f.accumulate, f.combine
+    identity, accumulate = f.identity, f.accumulate
     save, fetch, keep = f.save, f.fetch, f.keep
     groups = threads // lanes
 
@@ -231,13 +248,7 @@ def reduce_by_block(f: Functions, threads: int, lanes: int, n_parts: Callable[[i
                 reduced += parts * groups
             if t < threads:
                 save(tile, t, acc)
-            cuda.syncthreads()
-            half = groups // 2
-            while half > 0:
-                if t < half * lanes:
-                    save(tile, t, combine(fetch(tile, t), fetch(tile, t + half * lanes)))
-                cuda.syncthreads()
-                half //= 2
+            tree(t, tile)
             if t < lanes and kept < n_kept:
                 keep(words, kept * parts + part, fetch(tile, t))
             # The next job's first writes must not overtake this read.

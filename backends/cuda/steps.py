@@ -14,6 +14,7 @@ from backends.cuda.batches import Batched, parts_of_rows, pays, scratch_starts
 from backends.cuda.fused import Fused
 from backends.cuda.fused import pays as fusing_pays
 from backends.cuda.geometry import Geometry
+from backends.cuda.kinds import Inline, int64, tile, void, words
 from backends.cuda.tiles import Tiled, n_tiles
 from backends.cuda.words import VECTOR_BYTES, extents_of, is_scatter, kept_axes, reduced_axes
 from symdiff.ir.dims import evaluate, product
@@ -208,18 +209,14 @@ def parts_of(g: Geometry, threads: int) -> Callable[[int, int], int]:
     return n_parts
 
 
-def build_nest(
-    nest: Nest, name: str, f: Functions, g: Geometry, inline: Callable[..., Any], of_words: Callable[..., Any]
-) -> Built:
-    """Build a skeleton of a nest.
-
-    `inline` makes a device function of a Python function of two integers, `of_words` of one of words.
-    """
+def build_nest(nest: Nest, name: str, f: Functions, g: Geometry, inline: Inline) -> Built:
+    """Build a skeleton of a nest."""
     from backends.cuda import skeletons as s
 
     n = len(nest.reductions)
     threads = g.tree_threads(n) if n else g.threads
     lanes = _lanes(nest, g)
+    n_parts = inline(parts_of(g, threads // lanes), int64(int64, int64))
     match name:
         case "clear":
             return Built(s.clear(f), 0)
@@ -236,25 +233,28 @@ def build_nest(
         case "reduce_by_warp":
             return Built(s.reduce_by_warp(f, g.warp), 0)
         case "reduce_by_block":
-            n_parts = inline(parts_of(g, threads // lanes))
-            return Built(s.reduce_by_block(f, threads, lanes, n_parts), threads * n)
+            tree = inline(s.tree(f, threads, lanes), void(int64, tile))
+            return Built(s.reduce_by_block(f, threads, lanes, n_parts, tree), threads * n)
         case "combine_parts":
-            parts = s.parts_by_strips(f, inline(parts_of(g, threads // lanes)), lanes)
-            return Built(s.combine_parts(f, of_words(parts), g.warp), 0)
+            parts = inline(s.parts_by_strips(f, n_parts, lanes), int64(words))
+            return Built(s.combine_parts(f, parts, g.warp), 0)
         case _:
             return Built(s.map_points(f), 0)
 
 
-def build_member(member: Member, f: Functions, per_row: Any, g: Geometry) -> Built:
+def build_member(member: Member, f: Functions, per_row: Any, g: Geometry, inline: Inline) -> Built:
     """Build what a member of batches does with a batch: see `batch_skeletons`."""
     from backends.cuda import batch_skeletons as s
+    from backends.cuda.skeletons import tree
 
     nest = member.statement
     assert isinstance(nest, Nest)
     n = len(nest.reductions)
     if member.sums:
         threads = g.tree_threads(n)
-        return Built(s.sum_batch(f, per_row, threads, _lanes(nest, g), g.batch), threads * n)
+        lanes = _lanes(nest, g)
+        by_tree = inline(tree(f, threads, lanes), void(int64, tile))
+        return Built(s.sum_batch(f, per_row, threads, lanes, g.batch, by_tree), threads * n)
     if not n:
         return Built(s.map_batch(f, per_row), 0)
     by_warp = _alone(nest, g) == "reduce_by_warp"

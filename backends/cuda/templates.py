@@ -14,7 +14,8 @@ from typing import Any
 
 from backends.cuda import special
 from backends.cuda.device import OLDEST
-from backends.cuda.device_functions import DeviceFunction, Kind, Piece, Signature, call, float64, tuple_of
+from backends.cuda.device_functions import DeviceFunction, Piece, call
+from backends.cuda.kinds import Kind, Signature, float64, tuple_of
 from backends.cuda.versions import store, versions
 from backends.store import kernel_key
 

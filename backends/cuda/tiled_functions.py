@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from llvmlite import ir
 
 from backends.cuda.body import GLOBAL_MEMORY, SHARED_MEMORY, Body, i64
-from backends.cuda.device_functions import device, int64, pack, tile, tuple_of, unpack, void, words
+from backends.cuda.device_functions import device, pack, unpack
 from backends.cuda.functions import all_words, word
+from backends.cuda.kinds import int64, tile, tuple_of, void, words
 from backends.cuda.tiled import TileFunctions
 from backends.cuda.tiles import Place, Places, Tile, recorded_bytes
 from backends.cuda.words import GO, RECORD, Words
