@@ -1,7 +1,8 @@
 """Special functions that libdevice lacks: Python functions of float64 numbers, which numba-cuda compiles into kernels.
 
-Bessel functions are integrals whose integrands vanish doubly exponentially, so the trapezoidal rule gives all digits
-(Trefethen & Weideman 2014, section 4) for any order; a second solution follows from a ratio and the Wronskian.
+Bessel functions of orders below 2 are integrals whose integrands vanish doubly exponentially, so the trapezoidal rule
+gives all digits (Trefethen & Weideman 2014, section 4); higher ones follow by recurrence, and the solutions that would
+lose digits by ratios and the Wronskian. Time grows with the order: beyond a million the result is NaN.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from typing import Any
 _NAN, _INF = float("nan"), float("inf")
 # Powers of e below which a term does not count.
 _NEGLIGIBLE = -39.0
+# Keeps a sum from vanishing.
+_TINY = 1e-200
+_MOST_ORDER = 1e6
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
@@ -38,11 +42,23 @@ def digamma(x: float) -> float:
 
 
 def kve(v: float, x: float) -> float:
-    """e^x K_v(x) = integral of e^(-x (cosh t - 1)) cosh(v t) over t > 0 (DLMF 10.32.9)."""
-    if not x > 0.0:
-        return _INF if x == 0.0 else _NAN
+    """e^x K_v(x), from two orders below 2 upwards, where K grows and the recurrence is stable (DLMF 10.29.1, 3.6(i))."""
     v = abs(v)
-    h = min(0.2, 0.6 / (x * x + v * v) ** 0.25)
+    if not x > 0.0 or not v <= _MOST_ORDER:
+        return _INF if x == 0.0 and v == v else _NAN
+    if x == _INF:
+        return 0.0
+    order = v - math.floor(v)
+    here, above = _kve_low(order, x), _kve_low(order + 1.0, x)
+    while order < v - 0.5 and here < _INF:
+        here, above = above, here + 2.0 * (order + 1.0) / x * above
+        order += 1.0
+    return here
+
+
+def _kve_low(v: float, x: float) -> float:
+    """The same for 0 <= v < 2: the integral of e^(-x (cosh t - 1)) cosh(v t) over t > 0 (DLMF 10.32.9)."""
+    h = min(0.2, 0.6 / math.sqrt(x + v + _TINY))
     top = math.asinh(v / x)
     # At the largest term, which may be far from 0 and beyond the range of numbers.
     half = math.sinh(0.5 * top)
@@ -60,7 +76,18 @@ def kve(v: float, x: float) -> float:
 
 
 def _ive(v: float, x: float) -> float:
-    """e^-x I_v(x) for v, x > 0, from I_v K_(v+1) + I_(v+1) K_v = 1/x and the ratio of neighbours (DLMF 10.28.2)."""
+    """e^-x I_v(x) for v, x > 0, from I_v K_(v+1) + I_(v+1) K_v = 1/x and the ratio of neighbours (DLMF 10.28.2).
+
+    Far out, where the ratio needs many steps, by Hankel's expansion (DLMF 10.40.1).
+    """
+    if x > 1e6 and v * v < x:
+        term, total, k = 1.0, 1.0, 1.0
+        while abs(term) > 1e-17 and k < 40.0:
+            odd = 2.0 * k - 1.0
+            term *= (odd - 2.0 * v) * (odd + 2.0 * v) / (8.0 * x * k)
+            total += term
+            k += 1.0
+        return total / math.sqrt(2.0 * math.pi * x)
     ratio, k = 0.0, int(7.0 * math.sqrt(x)) + 30
     while k > 0:
         ratio = 1.0 / (2.0 * (v + k) / x + ratio)
@@ -76,6 +103,8 @@ def ive(v: float, x: float) -> float:
     if x == 0.0:
         return 1.0 if v == 0.0 else 0.0 if v > 0.0 or whole else _INF
     size, order = abs(x), abs(v)
+    if order > _MOST_ORDER:
+        return 0.0 if order == _INF else _NAN
     out = _ive(order, size)
     if v < 0.0 and not whole:
         out += 2.0 / math.pi * _sin_pi(order) * kve(order, size) * math.exp(-2.0 * size)
@@ -110,7 +139,7 @@ def _hankel(v: float, x: float) -> tuple[float, float]:
 
     On t = u + i gd(u), cosh t = 1 + i sinh u tanh u: e^(ix cosh t) = e^(ix) e^(-x sinh u tanh u) does not oscillate.
     """
-    h = min(0.15, 0.4 / (x * x + v * v) ** 0.25)
+    h = min(0.15, 0.4 / math.sqrt(x + v + _TINY))
     top = math.asinh(v / x)
     real, imaginary = 1.0, 1.0  # u = 0, by half
     u = h
@@ -132,8 +161,19 @@ def _hankel(v: float, x: float) -> tuple[float, float]:
 
 
 def _both(v: float, x: float) -> tuple[float, float]:
-    """(J_v, Y_v)(x) for v >= 0, x > 0; below the turning point J from Y by the Wronskian (DLMF 10.5.2)."""
-    j, y = _hankel(v, x)
+    """(J_v, Y_v)(x) for v >= 0, x > 0: from two orders below 2 upwards (DLMF 10.6.1).
+
+    Y grows beyond x, and up to there neither loses digits (DLMF 3.6(i)); below the turning point J follows from Y by
+    the Wronskian (DLMF 10.5.2).
+    """
+    order = v - math.floor(v)
+    j, y = _hankel(order, x)
+    j_above, y_above = _hankel(order + 1.0, x)
+    while order < v - 0.5 and abs(y) < _INF:
+        step = 2.0 * (order + 1.0) / x
+        j, j_above = j_above, step * j_above - j
+        y, y_above = y_above, step * y_above - y
+        order += 1.0
     if not abs(y) < _INF:
         return 0.0, -_INF
     if x < v:
@@ -141,7 +181,7 @@ def _both(v: float, x: float) -> tuple[float, float]:
         while k > 0:
             ratio = 1.0 / (2.0 * (v + k) / x - ratio)
             k -= 1
-        j = 2.0 / (math.pi * x) / (ratio * y - _hankel(v + 1.0, x)[1])
+        j = 2.0 / (math.pi * x) / (ratio * y - y_above)
     return j, y
 
 
@@ -153,6 +193,8 @@ def jv(v: float, x: float) -> float:
     if x == 0.0:
         return 1.0 if v == 0.0 else 0.0 if v > 0.0 or whole else _INF
     size, order = abs(x), abs(v)
+    if order > _MOST_ORDER or size == _INF:
+        return 0.0 if order == _INF and size < _INF else _NAN
     j, y = _both(order, size)
     is_odd = order % 2.0 == 1.0
     if v < 0.0:
@@ -162,9 +204,9 @@ def jv(v: float, x: float) -> float:
 
 def yv(v: float, x: float) -> float:
     """Y_v(x); for a negative order Y_-v = sin(v pi) J_v + cos(v pi) Y_v (DLMF 10.4.7)."""
-    if not x > 0.0:
-        return -_INF if x == 0.0 else _NAN
     order = abs(v)
+    if not 0.0 < x < _INF or not order <= _MOST_ORDER:
+        return -_INF if x == 0.0 and v == v else _NAN
     j, y = _both(order, x)
     if v < 0.0:
         # The sine of a whole multiple of pi is 0 here.

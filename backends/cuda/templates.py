@@ -67,6 +67,8 @@ def _lowered(function: Any, signature: Signature, roles: Mapping[str, DeviceFunc
     library, _ = _compile_pyfunc_with_fixup(
         copy, _numba(signature), device=True, abi="c", abi_info={"abi_name": "self"}, cc=OLDEST
     )
+    # Some operations of Python, such as powers, are functions of numba's with modules of their own.
+    assert len(library.llvm_strs) == 1, f"{function.__qualname__} uses what numba-cuda does not write in place"
     (text,) = library.llvm_strs
     if signature.result.name == "void":
         # The C convention of numba-cuda gives an address for nothing.

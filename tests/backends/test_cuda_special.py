@@ -14,7 +14,7 @@ from backends.cuda import special
 
 EPS = float(np.finfo(float).eps)
 X = np.geomspace(1e-6, 150.0, 14)
-ORDERS = (0.0, 0.3, 1.0, 2.5, 7.0)
+ORDERS = (0.0, 0.3, 1.0, 2.5, 7.0, 33.7)
 # Exponents and phases up to a hundred or so are rounded before the exponential or sine of them is taken.
 RTOL = 1000 * EPS
 
@@ -49,6 +49,43 @@ def test_bessel_functions(name: str) -> None:
             assert function(v, x) == pytest.approx(reference(v, x), rel=RTOL, abs=RTOL * size), (v, x)
             size = abs(sc.hankel1(-v, x))
             assert function(-v, x) == pytest.approx(reference(-v, x), rel=RTOL, abs=RTOL * size), (-v, x)
+
+
+@pytest.mark.parametrize("v", [2.5, 33.7, 60.1, 120.9, 300.3])
+def test_high_orders_around_the_turning_point(v: float) -> None:
+    """From where they are smallest to where they oscillate, against mpmath, which loses hundreds of digits itself."""
+    with mpmath.workdps(40 if v < 300 else 250):
+        for x in np.concatenate([np.linspace(0.3 * v, 1.3 * v, 11), [v, 10 * v]]):
+            exact = [float(f(v, x)) for f in (mpmath.besselj, mpmath.bessely)]
+            found = special.jv(v, x), special.yv(v, x)
+            size = np.hypot(*exact) if x > v else 0.0
+            np.testing.assert_allclose(found, exact, rtol=200 * EPS, atol=200 * EPS * size)
+            exact = [float(f(v, x) * mpmath.exp(s * x)) for f, s in ((mpmath.besseli, -1), (mpmath.besselk, 1))]
+            np.testing.assert_allclose((special.ive(v, x), special.kve(v, x)), exact, rtol=200 * EPS)
+
+
+def test_far_out() -> None:
+    for v in (0.0, 0.5, 4.3, 900.0):
+        for x in (1e5, 3e6, 1e8):
+            assert special.ive(v, x) == pytest.approx(sc.ive(v, x), rel=1e-13)
+            assert special.kve(v, x) == pytest.approx(sc.kve(v, x), rel=1e-13)
+        # SciPy gives up.
+        for x in (1e20, 1e300):
+            assert special.ive(v, x) == pytest.approx(1 / np.sqrt(2 * np.pi * x), rel=1e-13)
+            assert special.kve(v, x) == pytest.approx(np.sqrt(np.pi / 2 / x), rel=1e-13)
+
+
+@pytest.mark.parametrize("name", ["jv", "yv", "iv", "ive", "kv", "kve"])
+def test_every_number_has_a_result(name: str) -> None:
+    """No loop goes on for ever."""
+    values = (0.0, -0.5, 2.0, 2e6, 1e300, 1e-300, np.inf, -np.inf, np.nan)
+    for v in values:
+        for x in values:
+            found = getattr(special, name)(v, x)
+            if np.isnan(v) or np.isnan(x):
+                assert np.isnan(found)
+            elif np.isinf(v) or np.isinf(x):
+                assert np.isnan(found) or found in (0.0, np.inf, -np.inf)
 
 
 def test_bessel_functions_at_the_ends_of_their_domains() -> None:
