@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from llvmlite import ir
 
-from backends.cuda.special import LIBDEVICE, SPECIAL
+from backends.cuda.special import C_FUNCTIONS, LIBDEVICE, SPECIAL
 from backends.emit import F32, F64, Lanes, element
 
 # Operations of a body from which on its functions are called and not written out: NVVM takes 13 s for 600 sines.
@@ -26,11 +26,9 @@ class Calls:
         """Emit the call of the C function `name`."""
         if name in SPECIAL:
             return self._special(lanes, name, args)
-        from numba.cuda.libdevicefuncs import functions
-
+        if name not in LIBDEVICE and name not in C_FUNCTIONS:
+            raise KeyError(name)
         symbol = f"__nv_{LIBDEVICE.get(name, name)}{'f' if element(args[0].type) == F32 else ''}"
-        if symbol not in functions and name not in LIBDEVICE:
-            raise KeyError(symbol)
         function = declared(lanes.builder.module, symbol, args)
         return lanes.builder.call(self._wrapped(function) if self.outlined else function, args)
 

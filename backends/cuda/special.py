@@ -42,7 +42,7 @@ def digamma(x: float) -> float:
 
 
 def kve(v: float, x: float) -> float:
-    """e^x K_v(x), from two orders below 2 upwards, where K grows and the recurrence is stable (DLMF 10.29.1, 3.6(i))."""
+    """e^x K_v(x), from two orders below 2 upwards, in which direction K grows (DLMF 10.29.1 and 3.6(i))."""
     v = abs(v)
     if not x > 0.0 or not v <= _MOST_ORDER:
         return _INF if x == 0.0 and v == v else _NAN
@@ -298,3 +298,10 @@ LIBDEVICE: Mapping[str, str] = {
     "scipy.ndtri": "normcdfinv",
 }
 """What libdevice calls functions that have another name in SciPy."""
+
+C_FUNCTIONS = frozenset({
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "cos", "cosh", "erf", "erfc", "exp", "exp2",
+    "expm1", "fabs", "floor", "fmod", "hypot", "lgamma", "log", "log10", "log1p", "log2", "pow", "rint", "sin", "sinh",
+    "sqrt", "tan", "tanh", "tgamma", "trunc",
+})  # fmt: skip
+"""What libdevice calls by the name that C has for it, for float64 and with an f for float32."""

@@ -130,6 +130,11 @@ def test_logit() -> None:
         assert special.logit(p) == pytest.approx(exact, rel=8 * EPS, abs=2 * EPS)
 
 
+def test_libdevice_has_what_is_called_by_its_name_in_c() -> None:
+    functions = pytest.importorskip("numba.cuda.libdevicefuncs", reason="pip install 'symdiff[cuda]'").functions
+    assert {f"__nv_{name}{kind}" for name in special.C_FUNCTIONS for kind in ("", "f")} <= set(functions)
+
+
 def test_every_function_of_scipy_has_a_kernel_or_is_in_libdevice() -> None:
     from symdiff.ops.elementwise import ELEMENTWISE
 
