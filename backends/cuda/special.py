@@ -300,8 +300,8 @@ LIBDEVICE: Mapping[str, str] = {
 """What libdevice calls functions that have another name in SciPy."""
 
 C_FUNCTIONS = frozenset({
-    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "cos", "cosh", "erf", "erfc", "exp", "exp2",
-    "expm1", "fabs", "floor", "fmod", "hypot", "lgamma", "log", "log10", "log1p", "log2", "pow", "rint", "sin", "sinh",
-    "sqrt", "tan", "tanh", "tgamma", "trunc",
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "cos", "cosh", "erf", "erfc", "exp",
+    "exp2", "expm1", "fabs", "floor", "fmod", "hypot", "lgamma", "log", "log10", "log1p", "log2", "pow", "rint", "sin",
+    "sinh", "sqrt", "tan", "tanh", "tgamma", "trunc",
 })  # fmt: skip
 """What libdevice calls by the name that C has for it, for float64 and with an f for float32."""
