@@ -139,6 +139,7 @@ def _accesses(nest: Nest) -> Iterator[Access]:
 def _extents(nest: Nest, accesses: list[Access]) -> Iterator[Extent]:
     """Every extent that a nest's code computes with."""
     yield from nest.space
+    yield from (b.n_bytes for b in nest.zero)
     guards: list[Guard] = []
     for a in accesses:
         yield a.offset

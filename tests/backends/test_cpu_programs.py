@@ -16,8 +16,11 @@ from symdiff.ir.text import to_text
 from symdiff.ops.control import while_loop
 from symdiff.ops.index import broadcast_to, embed, scatter_add, take
 from symdiff.ops.leaves import iota
+from tests.backends.emulated import THREADS
 from tests.backends.random_programs import SIZES, SYMBOLS, programs, values
 
+# Without a GPU, where kernels for one run on threads, it is their turn.
+TARGET = "cuda" if THREADS else "cpu"
 # Values are near 1 and a program has some dozen operations of a few ulp each; a solve has the condition of its
 # matrix, below 1e3 here.
 TOLERANCE = 4096 * np.finfo(float).eps
@@ -26,7 +29,7 @@ TOLERANCE = 4096 * np.finfo(float).eps
 def agree(outputs: Sequence[Node], inputs: Sequence[Node], args: Sequence[Any], tolerance: float = TOLERANCE) -> None:
     """Check that both targets give the same values, or both a DomainError."""
     reference = sd.compile(list(outputs), list(inputs), target="reference")
-    compiled = sd.compile(list(outputs), list(inputs))
+    compiled = sd.compile(list(outputs), list(inputs), target=TARGET)
     compare(reference, compiled, outputs, args, tolerance)
 
 
@@ -50,7 +53,7 @@ def compare(
 @settings(max_examples=60, suppress_health_check=list(HealthCheck))
 def test_random_programs_at_many_sizes(roots: list[Node]) -> None:
     print(to_text(roots))  # the failing program, as text that parses back
-    reference, compiled = sd.compile(roots, SYMBOLS, target="reference"), sd.compile(roots, SYMBOLS)
+    reference, compiled = sd.compile(roots, SYMBOLS, target="reference"), sd.compile(roots, SYMBOLS, target=TARGET)
     for seed, (n, m) in enumerate(SIZES):
         compare(reference, compiled, roots, values(n, m, seed), TOLERANCE)
 

@@ -132,6 +132,12 @@ def test_a_loss_and_its_gradient_read_the_rows_once() -> None:
     assert not any("batches" in name for name in few)
 
 
+def test_sizes_of_what_begins_at_zero_are_passed() -> None:
+    """The gradient of some rows: nothing but the array to clear has the run-time size."""
+    x = array("x", ("n", 3))
+    check_ptx(kernel([gradient(sum_(sin(x[10:20:3]), axes=(0, 1)), x)], [x]))
+
+
 def test_guards_gathers_products_and_loops_compile() -> None:
     x = array("x", ("n",), dtype="float64")
     index = array("i", ("k",), dtype="int64")

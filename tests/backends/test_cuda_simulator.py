@@ -35,6 +35,7 @@ if not RUNS:
         pytest.param(SIMULATOR, (f"{HERE}simulator_calls.py", f"{HERE}tiles.py"), marks=pytest.mark.slow),
         (ON_THREADS, (f"{HERE}simulator.py", f"{HERE}simulator_calls.py")),
         (ON_THREADS, (f"{HERE}tiles.py", "tests/test_primitives.py", "--target=cuda")),
+        pytest.param(ON_THREADS, ("tests/backends/test_cpu_programs.py",), marks=pytest.mark.slow),
     ]
 
     @pytest.mark.parametrize(("switch", "arguments"), RUNS_OF)
