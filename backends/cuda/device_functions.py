@@ -153,7 +153,7 @@ class Assembly:
             elif symbol == "self":
                 self._defined[name] = renamed.replace("define ", f"define {linkage}", 1)
             else:
-                self._defined[symbol] = renamed
+                assert self._defined.setdefault(symbol, renamed) == renamed, f"two texts for {symbol}"
 
     def _name(self, role: str, function: DeviceFunction) -> str:
         if function not in self._names:

@@ -17,6 +17,10 @@ _NEGLIGIBLE = -39.0
 # Keeps a sum from vanishing.
 _TINY = 1e-200
 _MOST_ORDER = 1e6
+# Arguments from which on the expansions for large ones have all digits, for orders below their roots.
+_FAR = 1e6
+# Arguments below which all digits are in the first term of the power series.
+_FIRST_TERM = 1e-8
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
@@ -58,12 +62,14 @@ def kve(v: float, x: float) -> float:
 
 def _kve_low(v: float, x: float) -> float:
     """The same for 0 <= v < 2: the integral of e^(-x (cosh t - 1)) cosh(v t) over t > 0 (DLMF 10.32.9)."""
+    if x > _FAR:
+        return math.pi * _far(v, x, 1.0)
     h = min(0.2, 0.6 / math.sqrt(x + v + _TINY))
-    top = math.asinh(v / x)
+    top = min(math.asinh(v / x), 700.0)
     # At the largest term, which may be far from 0 and beyond the range of numbers.
     half = math.sinh(0.5 * top)
     shift = v * top - 2.0 * x * half * half
-    total, t = 0.5 * (2.0 * math.exp(-shift)), h
+    total, t, k = 0.5 * (2.0 * math.exp(-shift)), h, 1.0
     while True:
         half = math.sinh(0.5 * t)
         fall = 2.0 * x * half * half
@@ -71,23 +77,31 @@ def _kve_low(v: float, x: float) -> float:
         total += math.exp(rise) + math.exp(-v * t - fall - shift)
         if t > top and rise < _NEGLIGIBLE:
             break
-        t += h
+        k += 1.0
+        t = k * h
     return 0.5 * h * total * math.exp(shift)
+
+
+def _far(v: float, x: float, sign: float) -> float:
+    """Hankel's expansions: e^-x I_v(x) with sign -1, and with 1 e^x K_v(x) / pi (DLMF 10.40.1, 10.40.2)."""
+    term, total, k = 1.0, 1.0, 1.0
+    while abs(term) > 1e-17 and k < 40.0:
+        odd = 2.0 * k - 1.0
+        term *= sign * (2.0 * v - odd) * (2.0 * v + odd) / (8.0 * k) / x
+        total += term
+        k += 1.0
+    return total / math.sqrt(2.0 * math.pi) / math.sqrt(x)
 
 
 def _ive(v: float, x: float) -> float:
     """e^-x I_v(x) for v, x > 0, from I_v K_(v+1) + I_(v+1) K_v = 1/x and the ratio of neighbours (DLMF 10.28.2).
 
-    Far out, where the ratio needs many steps, by Hankel's expansion (DLMF 10.40.1).
+    Far out, where the ratio needs many steps, by Hankel's expansion (DLMF 10.40.1); near 0 by one term of the series.
     """
-    if x > 1e6 and v * v < x:
-        term, total, k = 1.0, 1.0, 1.0
-        while abs(term) > 1e-17 and k < 40.0:
-            odd = 2.0 * k - 1.0
-            term *= (odd - 2.0 * v) * (odd + 2.0 * v) / (8.0 * x * k)
-            total += term
-            k += 1.0
-        return total / math.sqrt(2.0 * math.pi * x)
+    if x > _FAR and v * v < x:
+        return _far(v, x, -1.0)
+    if x < _FIRST_TERM:
+        return (0.5 * x) ** v / math.gamma(v + 1.0) * (1.0 - x)
     ratio, k = 0.0, int(7.0 * math.sqrt(x)) + 30
     while k > 0:
         ratio = 1.0 / (2.0 * (v + k) / x + ratio)
@@ -140,11 +154,12 @@ def _hankel(v: float, x: float) -> tuple[float, float]:
     On t = u + i gd(u), cosh t = 1 + i sinh u tanh u: e^(ix cosh t) = e^(ix) e^(-x sinh u tanh u) does not oscillate.
     """
     h = min(0.15, 0.4 / math.sqrt(x + v + _TINY))
-    top = math.asinh(v / x)
+    top = min(math.asinh(v / x), 700.0)
     real, imaginary = 1.0, 1.0  # u = 0, by half
-    u = h
+    u, k = h, 1.0
     while True:
-        fall = x * math.sinh(u) * math.tanh(u)
+        # x sinh u tanh u, whose middle part may be beyond the range of numbers.
+        fall = x * math.sinh(0.5 * u) * math.cosh(0.5 * u) * 2.0 * math.tanh(u)
         angle, slope = math.atan(math.sinh(u)), 1.0 / math.cosh(u)
         rise, sink = math.exp(v * u - fall), math.exp(-v * u - fall)
         a, b = (rise + sink) * math.cos(v * angle), (rise - sink) * math.sin(v * angle)
@@ -152,7 +167,8 @@ def _hankel(v: float, x: float) -> tuple[float, float]:
         imaginary += b + a * slope
         if u > top and v * u - fall < _NEGLIGIBLE:
             break
-        u += h
+        k += 1.0
+        u = k * h
     # e^(i(x - v pi/2)) / i = sin(…) - i cos(…), each factor of its own so that no digit of x is lost.
     c, s = _cos_pi(0.5 * v), _sin_pi(0.5 * v)
     sine, cosine = math.sin(x) * c - math.cos(x) * s, math.cos(x) * c + math.sin(x) * s
@@ -176,7 +192,9 @@ def _both(v: float, x: float) -> tuple[float, float]:
         order += 1.0
     if not abs(y) < _INF:
         return 0.0, -_INF
-    if x < v:
+    if x < _FIRST_TERM:
+        j = (0.5 * x) ** v / math.gamma(v + 1.0)
+    elif x < v:
         ratio, k = 0.0, int(x) + 40
         while k > 0:
             ratio = 1.0 / (2.0 * (v + k) / x - ratio)

@@ -236,7 +236,8 @@ def _as_members(s: Statement, extent: Extent) -> Iterator[Member]:
                 factor = divide(nest.space[0], extent)
                 if factor is not None:
                     yield Member(nest, factor, bool(nest.reductions) and 0 in nest.reduced)
-        case Call(name="gemm") if s.extents[3] == 1:
+        # Both operands of a square, which are one access, need other rows of it: see `_row_axis`.
+        case Call(name="gemm") if s.extents[3] == 1 and s.operands[0] != s.operands[1]:
             m, n, k, _ = s.extents
             if m == extent:
                 yield Member(s, 1, False)

@@ -116,6 +116,7 @@ class Module:
         start = image + len(ctypes.string_at(image)) + 1
         self._code = ctypes.string_at(start, head["bytes"])
         self._engines: list[Any] = []
+        _libdevice()
 
     def address(self, symbol: str, block: int) -> int:
         """The address of a kernel for the block that is number `block` of those that run at once.

@@ -64,6 +64,16 @@ def test_high_orders_around_the_turning_point(v: float) -> None:
             np.testing.assert_allclose((special.ive(v, x), special.kve(v, x)), exact, rtol=200 * EPS)
 
 
+def test_near_zero() -> None:
+    """Where SciPy gives up the largest ones; the sums have thousands of terms."""
+    exact = {"jv": mpmath.besselj, "yv": mpmath.bessely, "iv": mpmath.besseli, "kv": mpmath.besselk}
+    for v in (0.0, 0.3, 0.5, 0.9, 1.0, 2.0, 2.5):
+        for x in (1e-7, 1e-9, 1e-100, 1e-170, 1e-206, 1e-307, 1e-310):
+            for name, function in exact.items():
+                found, expected = getattr(special, name)(v, x), float(function(v, x))
+                assert found == pytest.approx(expected, rel=10 * RTOL, abs=1e-300), (name, v, x)
+
+
 def test_far_out() -> None:
     for v in (0.0, 0.5, 4.3, 900.0):
         for x in (1e5, 3e6, 1e8):
@@ -78,7 +88,7 @@ def test_far_out() -> None:
 @pytest.mark.parametrize("name", ["jv", "yv", "iv", "ive", "kv", "kve"])
 def test_every_number_has_a_result(name: str) -> None:
     """No loop goes on for ever."""
-    values = (0.0, -0.5, 2.0, 2e6, 1e300, 1e-300, np.inf, -np.inf, np.nan)
+    values = (0.0, -0.5, 2.0, 2e6, 1e300, 1e-300, 1e-310, 5e-324, np.inf, -np.inf, np.nan)
     for v in values:
         for x in values:
             found = getattr(special, name)(v, x)

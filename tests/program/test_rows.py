@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
 
 import symdiff as sd
 from symdiff.ir.dims import as_extent, divide, is_at_least, multiply
@@ -43,6 +47,17 @@ def test_what_needs_all_rows_comes_after_them() -> None:
     assert len(_rows(program)) <= 1
     means = next(k for k, s in enumerate(program.statements) if isinstance(s, Nest) and s.reductions)
     assert all(not isinstance(s, Rows) for s in program.statements[: means + 1])
+
+
+@pytest.mark.parametrize("power", [lambda a: a @ a, lambda a: a @ a @ a, lambda a: sd.sum(sd.exp(a @ a), axis=1)])
+def test_a_square_needs_all_rows_of_itself(power: Callable[[Any], Any]) -> None:
+    """Large enough for several blocks of rows; the matrix that is squared is computed, and could be local to one."""
+    a = sd.matrix("A", "n", "n")
+    values = np.random.default_rng(0).normal(size=(700, 700)) / 26
+    got = sd.compile(power(sd.tanh(a)), [a])(values)
+    np.testing.assert_allclose(
+        got, sd.compile(power(a), [a], target="reference")(np.tanh(values)), rtol=1e-9, atol=1e-12
+    )
 
 
 def test_neighbouring_rows_are_not_shared() -> None:
