@@ -41,8 +41,8 @@ Found = tuple[Any, Loaded | None]
 Build = Callable[[Callable[[], None]], Found]
 
 
-class _Stop(BaseException):
-    """The process ends."""
+class _Stop(SystemExit):
+    """The process ends; a thread that it reaches behind its last line says nothing of it."""
 
 
 class _Pool:
